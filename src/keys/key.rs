@@ -1,0 +1,46 @@
+//! One key of the ring: its name, its secret, and the time in which it holds.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Fingerprint;
+use crate::crypto::SecretKey;
+
+/// A secret key with its fingerprint and validity.
+pub struct Key {
+    /// The name that messages use for it.
+    pub fingerprint: Fingerprint,
+    /// The key itself, bound to its algorithm.
+    pub secret: SecretKey,
+    /// When it may be used.
+    pub validity: Validity,
+}
+
+/// The half-open window `[after, until)` in which a key may be used; an absent end is unbounded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Validity {
+    /// First moment inside the window; absent counts as the oldest.
+    pub after: Option<Timestamp>,
+    /// First moment past the window.
+    pub until: Option<Timestamp>,
+}
+
+impl Validity {
+    /// Whether `now` lies in the window widened by `grace` at both ends.
+    pub fn contains(&self, now: Timestamp, grace: Duration) -> bool {
+        !self.is_future(now, grace) && !self.is_past(now, grace)
+    }
+
+    /// Whether the window begins later than `now + grace`.
+    pub fn is_future(&self, now: Timestamp, grace: Duration) -> bool {
+        let latest = now.checked_add(grace).unwrap_or(Timestamp::MAX);
+        self.after.is_some_and(|after| latest < after)
+    }
+
+    /// Whether the window ended at or before `now - grace`.
+    pub fn is_past(&self, now: Timestamp, grace: Duration) -> bool {
+        let earliest = now.checked_sub(grace).unwrap_or(Timestamp::MIN);
+        self.until.is_some_and(|until| until <= earliest)
+    }
+}

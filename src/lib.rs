@@ -1,0 +1,18 @@
+//! Alewife: a sidecar that lets an unmodified application speak application-level encryption.
+//!
+//! The rooms of the house, lowest layer first; imports only point down (see ARCHITECTURE.md):
+//!
+//! | layer | rooms |
+//! |---|---|
+//! | 0 | [`crypto`], [`metrics`], [`telemetry`] |
+//! | 1 | [`keys`] |
+//! | 2 | [`profile`] |
+//! | 3 | [`ale`] |
+//! | 4 | [`proxy`], [`sources`], [`admin`], [`net`] |
+//! | 5 | [`config`] |
+//! | 6 | [`app`], [`cli`] |
+
+pub mod crypto;
+pub mod keys;
+pub mod profile;
+pub mod proxy;

@@ -1,0 +1,3 @@
+//! The `alewife` binary: everything lives in the library.
+
+fn main() {}
