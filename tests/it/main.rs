@@ -1,0 +1,1 @@
+//! The suite from outside: it runs the real binary against real peers.
