@@ -14,5 +14,6 @@
 
 pub mod crypto;
 pub mod keys;
+pub mod metrics;
 pub mod profile;
 pub mod proxy;
