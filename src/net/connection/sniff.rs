@@ -1,0 +1,83 @@
+//! HTTP/1 or HTTP/2 with prior knowledge: told by the first bytes, within a deadline.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::{Activity, ConnectionEnd};
+
+/// RFC 9113 §3.4.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// What a stop leaves a connection that has not yet sent its first byte.
+const STOPPING: Duration = Duration::from_secs(1);
+
+/// The bytes read so far, and what they begin.
+pub(super) enum Sniffed {
+    Http1(Bytes),
+    Http2(Bytes),
+}
+
+impl Sniffed {
+    pub(super) fn into_prefix(self) -> Bytes {
+        match self {
+            Self::Http1(prefix) | Self::Http2(prefix) => prefix,
+        }
+    }
+}
+
+pub(super) async fn sniff(
+    stream: &mut TcpStream,
+    activity: &Activity,
+    stop: &CancellationToken,
+) -> Result<Sniffed, ConnectionEnd> {
+    let mut prefix = BytesMut::with_capacity(PREFACE.len());
+    let limits = *activity.limits();
+    first_byte(stream, &mut prefix, limits.first_byte, stop).await?;
+    match timeout(limits.headers, decide(stream, &mut prefix)).await {
+        Ok(Ok(true)) => Ok(Sniffed::Http2(prefix.freeze())),
+        Ok(Ok(false)) => Ok(Sniffed::Http1(prefix.freeze())),
+        Ok(Err(_gone)) => Err(ConnectionEnd::Closed),
+        Err(_elapsed) => Err(ConnectionEnd::TimedOut("head unfinished")),
+    }
+}
+
+async fn first_byte(
+    stream: &mut TcpStream,
+    prefix: &mut BytesMut,
+    limit: Duration,
+    stop: &CancellationToken,
+) -> Result<(), ConnectionEnd> {
+    let stopping = async {
+        stop.cancelled().await;
+        tokio::time::sleep(STOPPING).await;
+    };
+    tokio::select! {
+        read = stream.read_buf(prefix) => match read {
+            Ok(read) if read > 0 => Ok(()),
+            _closed => Err(ConnectionEnd::Closed),
+        },
+        () = tokio::time::sleep(limit) => Err(ConnectionEnd::TimedOut("no first byte")),
+        () = stopping => Err(ConnectionEnd::Closed),
+    }
+}
+
+/// Reads on for as long as the bytes could still be the preface of HTTP/2.
+async fn decide(stream: &mut TcpStream, prefix: &mut BytesMut) -> io::Result<bool> {
+    loop {
+        if !PREFACE.starts_with(prefix) {
+            return Ok(false);
+        }
+        if prefix.len() == PREFACE.len() {
+            return Ok(true);
+        }
+        let mut rest = stream.take((PREFACE.len() - prefix.len()) as u64);
+        if rest.read_buf(prefix).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! Sockets: listeners, connections with their deadlines, the pool of connections to the application, and the
+//! budget of held bytes.
+
+mod budget;
+mod clock;
+mod connection;
+mod listener;
+mod pool;
+
+pub use budget::{HeldBudget, NoCapacity, PeerAccount, Reservation};
+pub(crate) use clock::Clock;
+pub use connection::{Activity, ClientStream, ConnectionEnd, ConnectionLimits, serve_connection};
+pub use listener::{Accepted, BindError, Listener};
+pub use pool::{ConnectFault, Lease, Pool, PoolSettings, SendFault};

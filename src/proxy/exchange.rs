@@ -1,0 +1,164 @@
+//! One request and its reply, as the log and the metrics see them.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::{HeaderMap, Method, StatusCode, Version};
+
+use super::body::{Upload, UploadEnd};
+use super::forward;
+use super::respond::Failure;
+use crate::keys::Key;
+use crate::metrics::{Outcome, ProxyMetrics, RequestGuard};
+use crate::net::Activity;
+use crate::profile::Profile;
+
+/// Lives from the head of a request to the end of its reply; counts and logs itself when it ends.
+///
+/// An exchange that is dropped before its end was given up by the client.
+pub(crate) struct Exchange {
+    shared: Arc<Shared>,
+    activity: Arc<Activity>,
+    started: Instant,
+    method: Method,
+    path: String,
+    version: Version,
+    peer: IpAddr,
+    key: Option<Arc<Key>>,
+    upload: Option<Arc<Upload>>,
+    status: Option<StatusCode>,
+    failure: Option<String>,
+    own: Option<Outcome>,
+    ended: bool,
+    _in_flight: RequestGuard,
+}
+
+/// What all exchanges of a proxy have in common.
+pub(crate) struct Shared {
+    pub(crate) name: Arc<str>,
+    pub(crate) metrics: ProxyMetrics,
+    pub(crate) profile: Arc<Profile>,
+}
+
+impl Exchange {
+    pub(crate) fn begin(
+        shared: &Arc<Shared>,
+        activity: &Arc<Activity>,
+        head: &http::request::Parts,
+        peer: IpAddr,
+    ) -> Self {
+        activity.exchange_begins();
+        Self {
+            shared: Arc::clone(shared),
+            activity: Arc::clone(activity),
+            started: Instant::now(),
+            method: head.method.clone(),
+            // The query may carry what its sender thinks of as sealed; the log has no use for it.
+            path: head.uri.path().to_owned(),
+            version: head.version,
+            peer,
+            key: None,
+            upload: None,
+            status: None,
+            failure: None,
+            own: None,
+            ended: false,
+            _in_flight: shared.metrics.request_started(),
+        }
+    }
+
+    pub(crate) fn activity(&self) -> &Activity {
+        &self.activity
+    }
+
+    pub(crate) fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The request names this key.
+    pub(crate) fn keyed(&mut self, key: &Arc<Key>) {
+        self.key = Some(Arc::clone(key));
+    }
+
+    /// The request's body streams, and may outlast the reply.
+    pub(crate) fn streams(&mut self, upload: Arc<Upload>) {
+        self.upload = Some(upload);
+    }
+
+    pub(crate) fn answered(&mut self, status: StatusCode) {
+        self.status = Some(status);
+    }
+
+    pub(crate) fn failed(&mut self, failure: &Failure, status: StatusCode) {
+        self.status = Some(status);
+        self.failure = Some(failure.to_string());
+        self.own = Some(failure.outcome());
+        if let Failure::Ale(refusal) = failure {
+            self.shared.metrics.ale_error(refusal.code, refusal.reason);
+        }
+    }
+
+    pub(crate) fn request_bytes(&self, count: u64) {
+        self.shared.metrics.request_bytes(count);
+    }
+
+    pub(crate) fn reply_bytes(&self, count: u64) {
+        self.shared.metrics.reply_bytes(count);
+    }
+
+    pub(crate) fn metrics(&self) -> &ProxyMetrics {
+        &self.shared.metrics
+    }
+
+    pub(crate) fn strip_trailers(&self, trailers: &mut HeaderMap) {
+        forward::strip_trailers(trailers, &self.shared.profile);
+    }
+
+    /// Whether the request's body has ended, so that its connection may serve another.
+    pub(crate) fn request_is_whole(&self) -> bool {
+        self.upload.as_ref().is_none_or(|upload| upload.end() == UploadEnd::Whole)
+    }
+
+    /// A body of the sidecar's own was handed on.
+    pub(crate) fn own_reply_sent(&mut self) {
+        self.end(Outcome::Answered);
+    }
+
+    /// The client cannot tell the end of a broken reply from a whole one under HTTP/1.0.
+    pub(crate) fn reply_breaks(&self) {
+        if self.version == Version::HTTP_10 {
+            self.activity.reset();
+        }
+    }
+
+    /// Ends the exchange; only the first end counts.
+    pub(crate) fn end(&mut self, outcome: Outcome) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        let outcome = self.own.unwrap_or(outcome);
+        let elapsed = self.started.elapsed();
+        self.shared.metrics.finished(outcome, elapsed);
+        self.activity.exchange_ends();
+        tracing::info!(
+            target: "alewife::access",
+            proxy = &*self.shared.name,
+            peer = %self.peer,
+            method = self.method.as_str(),
+            path = self.path,
+            status = self.status.map(|status| status.as_u16()),
+            outcome = outcome.label(),
+            reason = self.failure.as_deref(),
+            key = self.key.as_ref().map(|key| key.fingerprint.as_str()),
+            ms = elapsed.as_secs_f64() * 1000.0,
+            "exchange"
+        );
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.end(Outcome::ClientGone);
+    }
+}

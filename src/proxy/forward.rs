@@ -1,0 +1,244 @@
+//! What a proxy changes in a head on its way through (RFC 9110 §7.6, RFC 9112 §3.2), and nothing else.
+
+use std::net::IpAddr;
+
+use http::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{Method, Uri, Version};
+
+use super::ForwardedPolicy;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// Fields that concern one connection only; those that `connection` lists come on top.
+const HOP_BY_HOP: [HeaderName; 7] = [
+    header::CONNECTION,
+    HeaderName::from_static("http2-settings"),
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// P6: fields that would speak of the sealed bytes, or give away what the plaintext hashes to.
+const NOT_OF_A_SEALED_BODY: [HeaderName; 9] = [
+    header::ACCEPT_RANGES,
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("content-md5"),
+    header::CONTENT_RANGE,
+    HeaderName::from_static("digest"),
+    header::IF_RANGE,
+    header::RANGE,
+    HeaderName::from_static("repr-digest"),
+    HeaderName::from_static("want-content-digest"),
+];
+
+/// How a message says where its body ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// `transfer-encoding: chunked`.
+    Chunked,
+    /// `content-length`, in bytes.
+    Length(u64),
+    /// Neither: no body under HTTP/1, ended by the stream under HTTP/2.
+    Unstated,
+}
+
+impl Framing {
+    /// Reads the framing of a head that [`check_framing`] let through.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        if headers.contains_key(header::TRANSFER_ENCODING) {
+            return Self::Chunked;
+        }
+        let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        length.map_or(Self::Unstated, Self::Length)
+    }
+
+    /// Writes the framing into a head, in place of what stood there.
+    pub(crate) fn write(self, headers: &mut HeaderMap) {
+        headers.remove(header::TRANSFER_ENCODING);
+        match self {
+            Self::Chunked => {
+                headers.remove(header::CONTENT_LENGTH);
+                headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            }
+            Self::Length(length) => {
+                headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+            }
+            Self::Unstated => {
+                headers.remove(header::CONTENT_LENGTH);
+            }
+        }
+    }
+}
+
+/// Why a request that hyper took is refused all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum FramingFault {
+    #[error("a CONNECT request, or a target in authority form")]
+    Authority,
+    #[error("a content-length that is no number")]
+    ContentLength,
+    #[error("no host, two hosts, or two that differ")]
+    Host,
+    #[error("a target with bytes outside 0x21 to 0x7E, or an asterisk without OPTIONS")]
+    Target,
+    #[error("a transfer-encoding other than one plain chunked")]
+    TransferEncoding,
+}
+
+/// Refuses what another parser could read differently; hyper lets these through.
+pub(crate) fn check_framing(head: &Parts) -> Result<(), FramingFault> {
+    check_target(head)?;
+    check_lengths(&head.headers)?;
+    if head.headers.get_all(header::HOST).iter().count() > 1 {
+        return Err(FramingFault::Host);
+    }
+    Ok(())
+}
+
+fn check_target(head: &Parts) -> Result<(), FramingFault> {
+    let uri = &head.uri;
+    if head.method == Method::CONNECT || (uri.authority().is_some() && uri.scheme().is_none()) {
+        return Err(FramingFault::Authority);
+    }
+    let target = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let asterisk = target == "*";
+    if !target.bytes().all(|byte| byte.is_ascii_graphic()) || (asterisk && head.method != Method::OPTIONS) {
+        return Err(FramingFault::Target);
+    }
+    Ok(())
+}
+
+fn check_lengths(headers: &HeaderMap) -> Result<(), FramingFault> {
+    let mut encodings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    if let Some(encoding) = encodings.next() {
+        let plain = encoding.as_bytes().eq_ignore_ascii_case(b"chunked");
+        if !plain || encodings.next().is_some() || headers.contains_key(header::CONTENT_LENGTH) {
+            return Err(FramingFault::TransferEncoding);
+        }
+    }
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    let Some(length) = lengths.next() else { return Ok(()) };
+    let digits = !length.is_empty() && length.as_bytes().iter().all(u8::is_ascii_digit);
+    if !digits || length.to_str().map_or(true, |text| text.parse::<u64>().is_err()) || lengths.next().is_some() {
+        return Err(FramingFault::ContentLength);
+    }
+    Ok(())
+}
+
+/// Takes the hop-by-hop fields out. Says whether the sender of the head takes trailers.
+pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) -> bool {
+    let listed: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .collect();
+    let takes_trailers = headers.get_all(header::TE).iter().any(|value| {
+        value.as_bytes().split(|&byte| byte == b',').any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+    });
+    for name in listed.iter().chain(&HOP_BY_HOP) {
+        headers.remove(name);
+    }
+    takes_trailers
+}
+
+/// Makes the head of an opened request the head that the application gets.
+pub(crate) fn to_application(
+    head: &mut Parts,
+    peer: IpAddr,
+    policy: ForwardedPolicy,
+    takes_trailers: bool,
+) -> Result<(), FramingFault> {
+    set_host(head)?;
+    set_forwarded(&mut head.headers, peer, policy);
+    strip_sealed_body_fields(&mut head.headers);
+    if head.version == Version::HTTP_2 {
+        join_cookies(&mut head.headers);
+    }
+    // The application's reply must come uncoded, since the sealed bytes are what travels (P6), and
+    // `expect: 100-continue` is answered here.
+    head.headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    head.headers.remove(header::EXPECT);
+    if takes_trailers {
+        head.headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        head.headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
+    }
+    let target = head.uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
+    head.uri = Uri::from(target);
+    head.version = Version::HTTP_11;
+    Ok(())
+}
+
+/// Takes out the fields that cannot speak of a body which is sealed here (P6).
+pub(crate) fn strip_sealed_body_fields(headers: &mut HeaderMap) {
+    for name in &NOT_OF_A_SEALED_BODY {
+        headers.remove(name);
+    }
+    headers.remove("want-repr-digest");
+}
+
+/// Leaves in trailers only what may stand there and does not speak of the envelope.
+pub(crate) fn strip_trailers(trailers: &mut HeaderMap, envelope: &[&HeaderName]) {
+    strip_hop_by_hop(trailers);
+    strip_sealed_body_fields(trailers);
+    for name in [header::CONTENT_LENGTH, header::HOST, header::TRAILER].iter().chain(envelope.iter().copied()) {
+        trailers.remove(name);
+    }
+}
+
+/// RFC 9112 §3.2.2 and RFC 9113 §8.3.1: the target's authority wins over `host`; one of them must be there.
+fn set_host(head: &mut Parts) -> Result<(), FramingFault> {
+    let Some(authority) = head.uri.authority() else {
+        let optional = head.version < Version::HTTP_11;
+        let present = head.headers.contains_key(header::HOST);
+        return if present || optional { Ok(()) } else { Err(FramingFault::Host) };
+    };
+    if authority.as_str().contains('@') {
+        return Err(FramingFault::Authority);
+    }
+    let value = HeaderValue::from_str(authority.as_str()).map_err(|_not_ascii| FramingFault::Host)?;
+    let differs = |host: &HeaderValue| !host.as_bytes().eq_ignore_ascii_case(value.as_bytes());
+    if head.version == Version::HTTP_2 && head.headers.get(header::HOST).is_some_and(differs) {
+        return Err(FramingFault::Host);
+    }
+    head.headers.insert(header::HOST, value);
+    Ok(())
+}
+
+fn set_forwarded(headers: &mut HeaderMap, peer: IpAddr, policy: ForwardedPolicy) {
+    if policy == ForwardedPolicy::Off {
+        return;
+    }
+    if policy == ForwardedPolicy::Replace {
+        for name in [X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO] {
+            headers.remove(name);
+        }
+    }
+    let address = HeaderValue::from_str(&peer.to_canonical().to_string()).expect("an address is ASCII");
+    headers.append(X_FORWARDED_FOR, address);
+    if let Entry::Vacant(proto) = headers.entry(X_FORWARDED_PROTO) {
+        proto.insert(HeaderValue::from_static("http"));
+    }
+    if let Some(host) = headers.get(header::HOST).cloned()
+        && let Entry::Vacant(forwarded) = headers.entry(X_FORWARDED_HOST)
+    {
+        forwarded.insert(host);
+    }
+}
+
+/// RFC 9113 §8.2.3: HTTP/2 may split cookies over several fields, HTTP/1 may not.
+fn join_cookies(headers: &mut HeaderMap) {
+    if headers.get_all(header::COOKIE).iter().count() < 2 {
+        return;
+    }
+    let crumbs: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if let Ok(joined) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
+        headers.insert(header::COOKIE, joined);
+    }
+}

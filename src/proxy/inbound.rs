@@ -1,0 +1,277 @@
+//! The inbound way: a sealed request in, a plain one to the application, its reply sealed on the way back.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
+use http::request::Parts;
+use http::{HeaderMap, Method, Request, Response, Version};
+use http_body::Body;
+use hyper::body::Incoming;
+use jiff::Timestamp;
+
+use super::body::{HoldLimits, ReplyBody, RequestBody, Upload, UploadEnd, hold};
+use super::exchange::{Exchange, Shared};
+use super::forward::{self, Framing};
+use super::respond::Failure;
+use super::{ProxyConfig, Timeouts};
+use crate::ale::{self, BodyOpening, Opened, Refusal, ReplySealing, SealedReply};
+use crate::keys::KeyStore;
+use crate::metrics::AleReason;
+use crate::net::{Activity, Lease, PeerAccount, Pool, PoolSettings, SendFault};
+
+/// Bytes of a refused body that are read away so that the connection can serve on.
+const DISCARD_AT_MOST: u64 = 64 * 1024;
+
+/// One proxy on one worker.
+pub(crate) struct Inbound {
+    config: Arc<ProxyConfig>,
+    keys: Arc<KeyStore>,
+    pool: Arc<Pool<RequestBody>>,
+    shared: Arc<Shared>,
+}
+
+/// What a request comes from.
+pub(crate) struct Client {
+    pub(crate) peer: IpAddr,
+    pub(crate) activity: Arc<Activity>,
+    pub(crate) account: Arc<PeerAccount>,
+}
+
+impl Inbound {
+    pub(crate) fn new(config: Arc<ProxyConfig>, keys: Arc<KeyStore>, shared: Arc<Shared>) -> Self {
+        let settings = PoolSettings {
+            host: config.upstream.host.clone(),
+            port: config.upstream.port,
+            connect: config.timeouts.connect,
+            idle: config.timeouts.pool_idle,
+        };
+        let pool = Pool::new(settings, shared.metrics.clone());
+        Self { config, keys, pool, shared }
+    }
+
+    /// Answers one request, come what may.
+    pub(crate) async fn serve(
+        self: Arc<Self>,
+        client: Arc<Client>,
+        request: Request<Incoming>,
+    ) -> Result<Response<ReplyBody>, Infallible> {
+        let (head, body) = request.into_parts();
+        let mut exchange = Exchange::begin(&self.shared, &client.activity, &head, client.peer);
+        let mut response = match self.exchange(&client, head, body, &mut exchange).await {
+            Ok(reply) => reply.finish(exchange),
+            Err(failure) => refuse(failure, exchange),
+        };
+        if client.activity.is_draining() && response.version() < Version::HTTP_2 {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(response)
+    }
+
+    async fn exchange(
+        &self,
+        client: &Client,
+        mut head: Parts,
+        body: Incoming,
+        exchange: &mut Exchange,
+    ) -> Result<Reply, Failure> {
+        forward::check_framing(&head)?;
+        let framing = Framing::of(&head.headers);
+        let takes_trailers = forward::strip_hop_by_hop(&mut head.headers);
+        let (opening, sealing) = match self.open(&mut head) {
+            Ok(opened) => opened,
+            Err(refusal) => {
+                discard(body, framing, &head, client).await;
+                return Err(refusal.into());
+            }
+        };
+        exchange.keyed(sealing.key());
+        let method = head.method.clone();
+        let (body, framing, upload) =
+            self.open_body(body, opening, framing, head.version, client, exchange).await?;
+        forward::to_application(&mut head, client.peer, self.config.forwarded, takes_trailers)?;
+        framing.write(&mut head.headers);
+        let request = Request::from_parts(head, body);
+        let (response, lease) = self.send(request, upload.as_deref()).await?;
+        Ok(Reply { response, lease, sealing, method })
+    }
+
+    /// P1, P2, and the headers that this proxy requires besides; the ring is one for the whole exchange.
+    fn open(&self, head: &mut Parts) -> Result<(BodyOpening, ReplySealing), Refusal> {
+        let present = |name| head.headers.contains_key(name);
+        if !self.config.required_headers.iter().all(present) {
+            return Err(Refusal::headers(AleReason::MissingRequiredHeader));
+        }
+        let ring = self.keys.snapshot();
+        let opened = ale::open_request(&self.config.profile, head, &ring, now())?;
+        Ok((opened.body, opened.reply))
+    }
+
+    /// The plaintext body, and how the application is told its end. Under GCM it is verified when this returns.
+    async fn open_body(
+        &self,
+        body: Incoming,
+        opening: BodyOpening,
+        framing: Framing,
+        version: Version,
+        client: &Client,
+        exchange: &mut Exchange,
+    ) -> Result<(RequestBody, Framing, Option<Arc<Upload>>), Failure> {
+        let length = body.size_hint().exact();
+        if body.is_end_stream() && !opening.must_be_held() {
+            return Ok((RequestBody::Empty, framing, None));
+        }
+        if opening.must_be_held() {
+            let limits = HoldLimits {
+                max_body: self.config.max_body,
+                progress: self.config.timeouts.body,
+                account: &client.account,
+            };
+            let mut held = hold(body, opening, length, limits).await.inspect_err(|failure| {
+                if !matches!(failure, Failure::Ale(_)) {
+                    client.activity.linger();
+                }
+            })?;
+            exchange.request_bytes(held.length);
+            if let Some(trailers) = &mut held.trailers {
+                exchange.strip_trailers(trailers);
+            }
+            if held.opened == Opened::Bodyless && held.trailers.is_none() && framing != Framing::Chunked {
+                return Ok((RequestBody::Empty, framing, None));
+            }
+            let framing = match framing {
+                // Trailers need chunks, and what came in chunks goes on in chunks.
+                _ if held.trailers.is_some() => Framing::Chunked,
+                Framing::Chunked => Framing::Chunked,
+                Framing::Length(_) | Framing::Unstated => Framing::Length(held.length),
+            };
+            return Ok((RequestBody::held(held), framing, None));
+        }
+        let framing = match framing {
+            // HTTP/2 ends its bodies without stating a length.
+            Framing::Unstated if version == Version::HTTP_2 => Framing::Chunked,
+            stated => stated,
+        };
+        let profile = Arc::clone(&self.config.profile);
+        let (body, upload) = RequestBody::streamed(
+            body,
+            opening,
+            length,
+            self.config.timeouts.body,
+            exchange.metrics().clone(),
+            profile,
+        );
+        exchange.streams(Arc::clone(&upload));
+        Ok((body, framing, Some(upload)))
+    }
+
+    async fn send(
+        &self,
+        request: Request<RequestBody>,
+        upload: Option<&Upload>,
+    ) -> Result<(Response<Incoming>, Lease<RequestBody>), Failure> {
+        let timeouts = &self.config.timeouts;
+        tokio::select! {
+            biased;
+            sent = self.pool.send(request) => sent.map_err(|fault| blame(fault, upload)),
+            () = reply_overdue(timeouts, upload) => Err(Failure::ApplicationTimedOut),
+        }
+    }
+}
+
+/// The application's reply, and the right to seal it.
+struct Reply {
+    response: Response<Incoming>,
+    lease: Lease<RequestBody>,
+    sealing: ReplySealing,
+    method: Method,
+}
+
+impl Reply {
+    /// P5, P6: the reply as the client gets it.
+    fn finish(self, mut exchange: Exchange) -> Response<ReplyBody> {
+        let (mut head, body) = self.response.into_parts();
+        exchange.answered(head.status);
+        let plain_length = plain_length(&head.headers, &body, &self.method);
+        forward::strip_hop_by_hop(&mut head.headers);
+        forward::strip_sealed_body_fields(&mut head.headers);
+        let length = plain_length.map(|length| length + self.sealing.overhead());
+        let sealed = self.sealing.seal(&self.method, head.status, &mut head.headers, &mut rand::rng());
+        length.map_or(Framing::Unstated, Framing::Length).write(&mut head.headers);
+        head.version = exchange.version();
+        let body = match sealed {
+            SealedReply::Sealed(sealer) => {
+                ReplyBody::upstream(body, Some(sealer), length, self.lease, exchange)
+            }
+            SealedReply::Bodyless => ReplyBody::upstream(body, None, Some(0), self.lease, exchange),
+            SealedReply::Plain => ReplyBody::upstream(body, None, length, self.lease, exchange),
+        };
+        Response::from_parts(head, body)
+    }
+}
+
+/// The length of the application's body, if it states one; a reply to HEAD states that of the body it leaves out.
+fn plain_length(headers: &HeaderMap, body: &Incoming, method: &Method) -> Option<u64> {
+    if method == Method::HEAD {
+        return headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    }
+    body.size_hint().exact()
+}
+
+fn refuse(failure: Failure, mut exchange: Exchange) -> Response<ReplyBody> {
+    let response = failure.respond();
+    exchange.failed(&failure, response.status());
+    let (mut head, body) = response.into_parts();
+    head.version = exchange.version();
+    if head.version == Version::HTTP_2 {
+        head.headers.remove(CONNECTION);
+    }
+    Response::from_parts(head, ReplyBody::own(body, exchange))
+}
+
+/// A client that is still sending when it is refused would be reset before it reads why. A short body is read
+/// away, so that the connection serves on; after a long one the connection closes with patience.
+async fn discard(mut body: Incoming, framing: Framing, head: &Parts, client: &Client) {
+    use http_body_util::BodyExt;
+    let short = matches!(framing, Framing::Length(length) if length <= DISCARD_AT_MOST);
+    let waits_for_leave = head.headers.contains_key(http::header::EXPECT);
+    if body.is_end_stream() || head.version == Version::HTTP_2 {
+        return;
+    }
+    client.activity.linger();
+    if short && !waits_for_leave {
+        let patience = client.activity.limits().body;
+        let _ = tokio::time::timeout(patience, async { while let Some(Ok(_)) = body.frame().await {} }).await;
+    }
+}
+
+/// A streamed upload that broke takes the application's connection along; the blame is the client's.
+fn blame(fault: SendFault, upload: Option<&Upload>) -> Failure {
+    match upload.map(Upload::end) {
+        Some(UploadEnd::ClientBroke) => Failure::ClientBroke,
+        Some(UploadEnd::ClientTimedOut) => Failure::ClientTimedOut,
+        _ => fault.into(),
+    }
+}
+
+/// Ends when the application has had its time: for the head of its reply, or for taking more of the body.
+async fn reply_overdue(timeouts: &Timeouts, upload: Option<&Upload>) {
+    let Some(upload) = upload else { return tokio::time::sleep(timeouts.reply).await };
+    loop {
+        let soon = Instant::now() + timeouts.body.min(timeouts.reply);
+        let due = upload.due(timeouts.body, timeouts.reply);
+        if due.is_some_and(|due| due <= Instant::now()) {
+            return;
+        }
+        tokio::time::sleep_until(due.unwrap_or(soon).into()).await;
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp::try_from(SystemTime::now()).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+#[allow(dead_code, reason = "removed below")]
+const _: () = { let _ = TRANSFER_ENCODING; };

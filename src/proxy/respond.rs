@@ -1,0 +1,113 @@
+//! The one place where a failure becomes what the client is told. The table stands in docs/PROTOCOL.md.
+
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
+
+use super::forward::FramingFault;
+use crate::ale::Refusal;
+use crate::metrics::Outcome;
+use crate::net::{ConnectFault, NoCapacity, SendFault};
+
+/// Why a request is not answered by the application.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// P1–P4: the envelope is refused.
+    #[error(transparent)]
+    Ale(#[from] Refusal),
+    /// The application did not take the request, or did not answer, in time.
+    #[error("the application did not answer in time")]
+    ApplicationTimedOut,
+    /// The client ended its body early.
+    #[error("the client broke off its body")]
+    ClientBroke,
+    /// The client stopped sending its body.
+    #[error("the client did not send its body in time")]
+    ClientTimedOut,
+    /// The request can be read in more than one way.
+    #[error("the request is not clear: {0}")]
+    Framing(#[from] FramingFault),
+    /// Too many bytes are held already.
+    #[error(transparent)]
+    NoCapacity(#[from] NoCapacity),
+    /// The body is longer than `max_body`.
+    #[error("the body is longer than max_body")]
+    TooLarge,
+    /// No reply came from the application.
+    #[error(transparent)]
+    Upstream(#[from] SendFault),
+}
+
+/// What the client is told of the sidecar's own faults; the vendor's codes are 1 to 3.
+struct Told {
+    status: StatusCode,
+    code: u16,
+    message: &'static str,
+}
+
+impl Failure {
+    /// Under which outcome the exchange is counted.
+    pub(crate) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Ale(_) => Outcome::AleError,
+            Self::ApplicationTimedOut
+            | Self::ClientTimedOut
+            | Self::Upstream(SendFault::Connect(ConnectFault::TimedOut)) => Outcome::TimedOut,
+            Self::ClientBroke => Outcome::ClientGone,
+            Self::Framing(_) => Outcome::Framing,
+            Self::NoCapacity(_) => Outcome::NoCapacity,
+            Self::TooLarge => Outcome::TooLarge,
+            Self::Upstream(SendFault::Connect(ConnectFault::Refused(_))) => Outcome::UpstreamRefused,
+            Self::Upstream(SendFault::Broke(_)) => Outcome::UpstreamBroke,
+        }
+    }
+
+    /// The reply, whole.
+    pub(crate) fn respond(&self) -> Response<Bytes> {
+        let (status, body) = match self {
+            Self::Ale(refusal) => (StatusCode::BAD_REQUEST, Bytes::from_static(refusal.body().as_bytes())),
+            own => own.told().into_parts(),
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        let length = HeaderValue::from(response.body().len());
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CONTENT_LENGTH, length);
+        if matches!(self, Self::NoCapacity(_)) {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if matches!(self, Self::ClientBroke | Self::ClientTimedOut | Self::Framing(_)) {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    fn told(&self) -> Told {
+        let (status, code, message) = match self {
+            Self::Ale(_) | Self::ClientBroke | Self::Framing(_) => {
+                (StatusCode::BAD_REQUEST, 100, "Malformed request")
+            }
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, 101, "Payload too large"),
+            Self::ClientTimedOut => (StatusCode::REQUEST_TIMEOUT, 102, "Request not received in time"),
+            Self::Upstream(SendFault::Connect(ConnectFault::Refused(_))) => {
+                (StatusCode::BAD_GATEWAY, 103, "Application not reachable")
+            }
+            Self::Upstream(SendFault::Broke(_)) => {
+                (StatusCode::BAD_GATEWAY, 104, "Application broke the exchange")
+            }
+            Self::NoCapacity(_) => (StatusCode::SERVICE_UNAVAILABLE, 105, "No capacity"),
+            Self::ApplicationTimedOut | Self::Upstream(SendFault::Connect(ConnectFault::TimedOut)) => {
+                (StatusCode::GATEWAY_TIMEOUT, 107, "Application not in time")
+            }
+        };
+        Told { status, code, message }
+    }
+}
+
+impl Told {
+    fn into_parts(self) -> (StatusCode, Bytes) {
+        let body = format!(r#"{{"errorCode":{},"message":"{}"}}"#, self.code, self.message);
+        (self.status, body.into())
+    }
+}
