@@ -12,8 +12,10 @@
 //! | 5 | [`config`] |
 //! | 6 | [`app`], [`cli`] |
 
+pub mod ale;
 pub mod crypto;
 pub mod keys;
 pub mod metrics;
+pub mod net;
 pub mod profile;
 pub mod proxy;

@@ -30,7 +30,8 @@ impl Listener {
         let fault = |source| BindError { address, source };
         let listener = listen(address).map_err(fault)?;
         let address = listener.local_addr().map_err(fault)?;
-        Ok(Self { socket: AsyncFd::new(listener).map_err(fault)?, address })
+        let socket = AsyncFd::register(listener).map_err(|refused| fault(refused.into()))?;
+        Ok(Self { socket, address })
     }
 
     /// Where it listens, with the real port.

@@ -8,6 +8,7 @@ use http::uri::PathAndQuery;
 use http::{Method, Uri, Version};
 
 use super::ForwardedPolicy;
+use crate::profile::Profile;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -184,10 +185,11 @@ pub(crate) fn strip_sealed_body_fields(headers: &mut HeaderMap) {
 }
 
 /// Leaves in trailers only what may stand there and does not speak of the envelope.
-pub(crate) fn strip_trailers(trailers: &mut HeaderMap, envelope: &[&HeaderName]) {
+pub(crate) fn strip_trailers(trailers: &mut HeaderMap, profile: &Profile) {
     strip_hop_by_hop(trailers);
     strip_sealed_body_fields(trailers);
-    for name in [header::CONTENT_LENGTH, header::HOST, header::TRAILER].iter().chain(envelope.iter().copied()) {
+    let envelope = [&profile.iv, &profile.fingerprint, &profile.content_encoding];
+    for name in envelope.into_iter().chain(&[header::CONTENT_LENGTH, header::HOST, header::TRAILER]) {
         trailers.remove(name);
     }
 }

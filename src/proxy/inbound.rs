@@ -5,10 +5,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, Version};
 use http_body::Body;
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use jiff::Timestamp;
 
@@ -23,7 +25,7 @@ use crate::metrics::AleReason;
 use crate::net::{Activity, Lease, PeerAccount, Pool, PoolSettings, SendFault};
 
 /// Bytes of a refused body that are read away so that the connection can serve on.
-const DISCARD_AT_MOST: u64 = 64 * 1024;
+const DISCARD_AT_MOST: usize = 1024 * 1024;
 
 /// One proxy on one worker.
 pub(crate) struct Inbound {
@@ -83,7 +85,7 @@ impl Inbound {
         let (opening, sealing) = match self.open(&mut head) {
             Ok(opened) => opened,
             Err(refusal) => {
-                discard(body, framing, &head, client).await;
+                discard(body, &head, client);
                 return Err(refusal.into());
             }
         };
@@ -231,20 +233,27 @@ fn refuse(failure: Failure, mut exchange: Exchange) -> Response<ReplyBody> {
     Response::from_parts(head, ReplyBody::own(body, exchange))
 }
 
-/// A client that is still sending when it is refused would be reset before it reads why. A short body is read
-/// away, so that the connection serves on; after a long one the connection closes with patience.
-async fn discard(mut body: Incoming, framing: Framing, head: &Parts, client: &Client) {
-    use http_body_util::BodyExt;
-    let short = matches!(framing, Framing::Length(length) if length <= DISCARD_AT_MOST);
-    let waits_for_leave = head.headers.contains_key(http::header::EXPECT);
+/// A client that is still sending when it is refused would be reset before it reads why. What it still sends is
+/// read away beside the reply, so that the connection can serve on; after too much of it the connection closes
+/// with patience. Nothing of it is kept.
+fn discard(mut body: Incoming, head: &Parts, client: &Client) {
     if body.is_end_stream() || head.version == Version::HTTP_2 {
         return;
     }
     client.activity.linger();
-    if short && !waits_for_leave {
-        let patience = client.activity.limits().body;
-        let _ = tokio::time::timeout(patience, async { while let Some(Ok(_)) = body.frame().await {} }).await;
+    if head.headers.contains_key(EXPECT) {
+        // It waits for leave to send; reading would give it.
+        return;
     }
+    let patience = client.activity.limits().body;
+    tokio::spawn(tokio::time::timeout(patience, async move {
+        let mut discarded = 0;
+        while let Some(Ok(frame)) = body.frame().await
+            && discarded <= DISCARD_AT_MOST
+        {
+            discarded += frame.data_ref().map_or(0, Bytes::len);
+        }
+    }));
 }
 
 /// A streamed upload that broke takes the application's connection along; the blame is the client's.
@@ -272,6 +281,3 @@ async fn reply_overdue(timeouts: &Timeouts, upload: Option<&Upload>) {
 fn now() -> Timestamp {
     Timestamp::try_from(SystemTime::now()).unwrap_or(Timestamp::UNIX_EPOCH)
 }
-
-#[allow(dead_code, reason = "removed below")]
-const _: () = { let _ = TRANSFER_ENCODING; };

@@ -1,5 +1,84 @@
 //! The thin shell around the protocol: requests in, opened and forwarded, replies sealed on their way back.
 
+mod body;
 mod config;
+mod exchange;
+mod forward;
+mod inbound;
+mod respond;
+
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use hyper::service::service_fn;
+use tokio_util::sync::CancellationToken;
 
 pub use config::{ForwardedPolicy, ProxyConfig, Timeouts, Upstream};
+use exchange::Shared;
+use inbound::{Client, Inbound};
+
+use crate::keys::KeyStore;
+use crate::metrics::{Metrics, ProxyMetrics};
+use crate::net::{self, Accepted, Activity, ConnectionEnd, ConnectionLimits, HeldBudget};
+
+/// One proxy as one worker runs it: it has its own connections to the application.
+pub struct Proxy {
+    config: Arc<ProxyConfig>,
+    inbound: Arc<Inbound>,
+    metrics: ProxyMetrics,
+    budget: Arc<HeldBudget>,
+    stop: CancellationToken,
+}
+
+impl Proxy {
+    /// A proxy that opens with the keys of `keys` and tells its clients to go once `stop` is cancelled.
+    pub fn new(
+        config: Arc<ProxyConfig>,
+        keys: Arc<KeyStore>,
+        metrics: &Metrics,
+        budget: Arc<HeldBudget>,
+        stop: CancellationToken,
+    ) -> Self {
+        let metrics = metrics.proxy(&config.name);
+        let shared = Arc::new(Shared {
+            name: Arc::clone(&config.name),
+            metrics: metrics.clone(),
+            profile: Arc::clone(&config.profile),
+        });
+        let inbound = Arc::new(Inbound::new(Arc::clone(&config), keys, shared));
+        Self { config, inbound, metrics, budget, stop }
+    }
+
+    /// Serves one connection to its end. The future stands on its own and may be spawned.
+    pub fn serve(&self, accepted: Accepted) -> impl Future<Output = ()> + Send + 'static {
+        let opened = self.metrics.connection_opened();
+        let client = Arc::new(Client {
+            peer: accepted.peer.ip(),
+            activity: Arc::new(Activity::new(self.limits())),
+            account: self.budget.account(accepted.peer.ip()),
+        });
+        let serving = self.serve_stream(accepted.stream, client);
+        async move {
+            if let ConnectionEnd::Failed(error) = serving.await {
+                tracing::debug!(peer = %accepted.peer, %error, "connection ended");
+            }
+            drop(opened);
+        }
+    }
+
+    fn serve_stream(
+        &self,
+        stream: TcpStream,
+        client: Arc<Client>,
+    ) -> impl Future<Output = ConnectionEnd> + Send + 'static {
+        let inbound = Arc::clone(&self.inbound);
+        let activity = Arc::clone(&client.activity);
+        let service = service_fn(move |request| Arc::clone(&inbound).serve(Arc::clone(&client), request));
+        net::serve_connection(stream, activity, service, self.stop.clone())
+    }
+
+    fn limits(&self) -> ConnectionLimits {
+        let Timeouts { first_byte, headers, body, idle, .. } = self.config.timeouts;
+        ConnectionLimits { first_byte, headers, body, idle }
+    }
+}

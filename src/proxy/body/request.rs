@@ -17,6 +17,8 @@ use super::stall::Stall;
 use crate::ale::BodyOpening;
 use crate::metrics::ProxyMetrics;
 use crate::net::Clock;
+use crate::profile::Profile;
+use crate::proxy::forward;
 
 /// A request's plaintext on its way to the application.
 pub(crate) enum RequestBody {
@@ -41,7 +43,7 @@ impl RequestBody {
         length: Option<u64>,
         progress: Duration,
         metrics: ProxyMetrics,
-        strip_trailers: fn(&mut HeaderMap),
+        profile: Arc<Profile>,
     ) -> (Self, Arc<Upload>) {
         let upload = Arc::new(Upload::start());
         let streamed = StreamedBody {
@@ -51,7 +53,7 @@ impl RequestBody {
             stall: Stall::new(progress),
             upload: Arc::clone(&upload),
             metrics,
-            strip_trailers,
+            profile,
         };
         (Self::Streamed(Box::new(streamed)), upload)
     }
@@ -115,7 +117,7 @@ pub(crate) struct StreamedBody {
     stall: Stall,
     upload: Arc<Upload>,
     metrics: ProxyMetrics,
-    strip_trailers: fn(&mut HeaderMap),
+    profile: Arc<Profile>,
 }
 
 impl StreamedBody {
@@ -142,7 +144,7 @@ impl StreamedBody {
             Ok(piece) => piece,
             Err(frame) => {
                 let mut trailers = frame.into_trailers().unwrap_or_default();
-                (self.strip_trailers)(&mut trailers);
+                forward::strip_trailers(&mut trailers, &self.profile);
                 return Ok(Frame::trailers(trailers));
             }
         };
