@@ -17,3 +17,4 @@ pub mod keys;
 pub mod metrics;
 pub mod profile;
 pub mod proxy;
+pub mod telemetry;
