@@ -12,6 +12,7 @@
 //! | 5 | [`config`] |
 //! | 6 | [`app`], [`cli`] |
 
+pub mod admin;
 pub mod crypto;
 pub mod keys;
 pub mod metrics;
