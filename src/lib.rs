@@ -13,6 +13,7 @@
 //! | 6 | [`app`], [`cli`] |
 
 pub mod admin;
+pub mod cli;
 pub mod crypto;
 pub mod keys;
 pub mod metrics;
