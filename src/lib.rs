@@ -12,10 +12,13 @@
 //! | 5 | [`config`] |
 //! | 6 | [`app`], [`cli`] |
 
+pub mod admin;
 pub mod ale;
+pub mod cli;
 pub mod crypto;
 pub mod keys;
 pub mod metrics;
 pub mod net;
 pub mod profile;
 pub mod proxy;
+pub mod telemetry;
