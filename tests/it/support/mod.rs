@@ -1,0 +1,29 @@
+//! What the suite needs to be the outside world: the real binary as a process, plain applications, raw sockets.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+mod keys;
+mod origin;
+mod sidecar;
+mod wire;
+
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+pub(crate) use keys::TestKey;
+pub(crate) use origin::{Origin, Received};
+pub(crate) use sidecar::{Sidecar, SidecarBuilder};
+pub(crate) use wire::{Connection, Reply};
+
+/// How long a condition may take to come true on a machine that is busy with other things.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits until `condition` holds; fails the test with `what` otherwise.
+pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    let (_never, pause) = mpsc::channel::<()>();
+    while !condition() {
+        assert!(Instant::now() < deadline, "still not so after {PATIENCE:?}: {what}");
+        let _ = pause.recv_timeout(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,255 @@
+//! The real binary as a process.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+
+use super::{Connection, PATIENCE, TestKey, eventually};
+
+/// A sidecar about to be started.
+pub(crate) struct SidecarBuilder {
+    top: String,
+    keys: String,
+    keys_extra: String,
+    proxy: String,
+    upstream: String,
+    log: String,
+    environment: Vec<(String, String)>,
+}
+
+impl SidecarBuilder {
+    /// Lines for the top of the configuration.
+    pub(crate) fn top(mut self, lines: &str) -> Self {
+        self.top.push_str(lines);
+        self.top.push('\n');
+        self
+    }
+
+    /// The keys of the ring.
+    pub(crate) fn keys(mut self, keys: &[&TestKey]) -> Self {
+        self.keys = keys.iter().map(|key| key.entry()).collect();
+        self
+    }
+
+    /// The key file's text.
+    pub(crate) fn key_file(mut self, text: &str) -> Self {
+        self.keys = text.to_owned();
+        self
+    }
+
+    /// Lines for `[keys]`.
+    pub(crate) fn keys_section(mut self, lines: &str) -> Self {
+        self.keys_extra.push_str(lines);
+        self.keys_extra.push('\n');
+        self
+    }
+
+    /// Lines for the `[[proxy]]`.
+    pub(crate) fn proxy(mut self, lines: &str) -> Self {
+        self.proxy.push_str(lines);
+        self.proxy.push('\n');
+        self
+    }
+
+    pub(crate) fn upstream(mut self, address: SocketAddr) -> Self {
+        self.upstream = address.to_string();
+        self
+    }
+
+    /// Lines for `[log]`.
+    pub(crate) fn log(mut self, lines: &str) -> Self {
+        self.log = lines.to_owned();
+        self
+    }
+
+    pub(crate) fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Starts the process and waits until it listens.
+    pub(crate) fn start(self) -> Sidecar {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("keys.toml"), &self.keys).unwrap();
+        let config = directory.path().join("config.toml");
+        std::fs::write(&config, self.config_text()).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_alewife"))
+            .args(["run", "--config"])
+            .arg(&config)
+            .envs(self.environment)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Mutex::new(String::new()));
+        follow(child.stderr.take().unwrap(), Arc::clone(&log));
+        let (lines, ready) = mpsc::channel();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let output = Arc::new(Mutex::new(String::new()));
+        let copy = Arc::clone(&output);
+        thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                copy.lock().unwrap().push_str(&format!("{line}\n"));
+                let _ = lines.send(line);
+            }
+        });
+        let mut sidecar = Sidecar { child, directory, log, output, address: None, admin: None };
+        while sidecar.address.is_none() || sidecar.admin.is_none() {
+            match ready.recv_timeout(PATIENCE) {
+                Ok(line) => sidecar.take_ready_line(&line),
+                Err(_) => panic!("the sidecar did not start:\n{}", sidecar.log()),
+            }
+        }
+        sidecar
+    }
+
+    fn config_text(&self) -> String {
+        format!(
+            "{}\n[keys]\nfile = \"keys.toml\"\n{}\n[admin]\nlisten = \"127.0.0.1:0\"\n[log]\n{}\n[[proxy]]\n\
+             name = \"kitchen\"\nmode = \"inbound\"\nlisten = \"127.0.0.1:0\"\nupstream = \"http://{}\"\n{}",
+            self.top, self.keys_extra, self.log, self.upstream, self.proxy
+        )
+    }
+}
+
+/// A running sidecar; it is ended when this is dropped.
+pub(crate) struct Sidecar {
+    child: Child,
+    directory: tempfile::TempDir,
+    log: Arc<Mutex<String>>,
+    output: Arc<Mutex<String>>,
+    address: Option<SocketAddr>,
+    admin: Option<SocketAddr>,
+}
+
+impl Sidecar {
+    pub(crate) fn inbound() -> SidecarBuilder {
+        SidecarBuilder {
+            top: "workers = 2".to_owned() + "\n",
+            keys: String::new(),
+            keys_extra: String::new(),
+            proxy: String::new(),
+            upstream: "127.0.0.1:9".to_owned(),
+            log: String::new(),
+            environment: Vec::new(),
+        }
+    }
+
+    /// Where the proxy listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address.unwrap()
+    }
+
+    pub(crate) fn admin(&self) -> SocketAddr {
+        self.admin.unwrap()
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address())
+    }
+
+    pub(crate) fn key_file(&self) -> PathBuf {
+        self.directory.path().join("keys.toml")
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub(crate) fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// A fresh connection to the proxy.
+    pub(crate) fn connect(&self) -> Connection {
+        Connection::to(self.address())
+    }
+
+    /// What it wrote to standard error so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// What it wrote to standard output so far.
+    pub(crate) fn output(&self) -> String {
+        self.output.lock().unwrap().clone()
+    }
+
+    /// One page of the admin listener: status and body.
+    pub(crate) fn admin_page(&self, path: &str) -> (u16, String) {
+        let mut connection = Connection::to(self.admin());
+        connection.send(format!("GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n").as_bytes());
+        let reply = connection.reply("GET");
+        (reply.status, String::from_utf8(reply.body).unwrap())
+    }
+
+    /// The value of the metric whose line begins with `series` and a space.
+    pub(crate) fn metric(&self, series: &str) -> f64 {
+        let (_, text) = self.admin_page("/metrics");
+        let line = text.lines().find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')));
+        let line = line.unwrap_or_else(|| panic!("no series {series} in\n{text}"));
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    }
+
+    /// Sends a signal by name, as `kill` knows it.
+    pub(crate) fn signal(&self, name: &str) {
+        let status =
+            Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().expect("kill");
+        assert!(status.success());
+    }
+
+    /// Asks it to stop and waits for its end.
+    pub(crate) fn stop(&mut self) -> ExitStatus {
+        self.signal("TERM");
+        self.wait()
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let mut status = None;
+        eventually("the process ends", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap()
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    fn take_ready_line(&mut self, line: &str) {
+        let address = line.split("http://").nth(1).map(|rest| rest.split([',', ' ', '/']).next().unwrap());
+        let address = address.and_then(|text| text.parse().ok());
+        if line.starts_with("proxy ") {
+            self.address = address;
+        } else if line.starts_with("admin") {
+            self.admin = address;
+        }
+    }
+}
+
+impl Drop for Sidecar {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            eprintln!("--- log of the sidecar ---\n{}", self.log());
+        }
+    }
+}
+
+fn follow(mut pipe: impl Read + Send + 'static, into: Arc<Mutex<String>>) {
+    thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(read) = pipe.read(&mut buffer)
+            && read > 0
+        {
+            into.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..read]));
+        }
+    });
+}
