@@ -16,3 +16,4 @@ pub mod crypto;
 pub mod keys;
 pub mod profile;
 pub mod proxy;
+pub mod sources;
