@@ -14,6 +14,7 @@
 
 pub mod crypto;
 pub mod keys;
+pub mod metrics;
 pub mod profile;
 pub mod proxy;
 pub mod sources;
