@@ -1,3 +1,8 @@
-//! Where keys come from: a file under watch, and its reload while requests run.
+//! Where keys come from: the key file, read, watched, and reloaded while requests run.
 
+mod config;
+pub mod key_file;
+pub mod reload;
 pub mod watch;
+
+pub use config::KeysConfig;
