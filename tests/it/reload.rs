@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::ways::{Site, Way};
+use crate::ways::{Site, Way, rename_over};
 
 /// So rare a poll is none: the events do it.
 const NEVER: Duration = Duration::from_secs(3600);
@@ -197,11 +197,11 @@ async fn file_that_is_wrong_leaves_the_ring_and_is_counted_once() {
     let (_directory, path) = simple();
     let following = Following::start(&path, quick());
     let before = following.store.snapshot();
-    fs::write(&path, "[[key]]\nfingerprint = 7\n").unwrap();
+    rename_over(&path, "[[key]]\nfingerprint = 7\n");
     until("the refusal", || following.failures() == 1).await;
     assert!(Arc::ptr_eq(&before, &following.store.snapshot()));
 
-    fs::write(&path, key_file("second")).unwrap();
+    rename_over(&path, &key_file("second"));
     following.seals_with("second").await;
     assert_eq!((following.reloads(), following.failures()), (1, 1));
 }
@@ -251,9 +251,9 @@ async fn same_content_written_again_is_no_reload() {
     let (_directory, path) = simple();
     let following = Following::start(&path, quick());
     for _ in 0..10 {
-        fs::write(&path, key_file("first")).unwrap();
+        rename_over(&path, &key_file("first"));
     }
-    fs::write(&path, key_file("second")).unwrap();
+    rename_over(&path, &key_file("second"));
     following.seals_with("second").await;
     assert_eq!((following.reloads(), following.failures()), (1, 0));
 }
