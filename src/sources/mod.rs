@@ -1,0 +1,6 @@
+//! Where keys come from.
+
+mod config;
+pub mod key_file;
+
+pub use config::KeysConfig;
