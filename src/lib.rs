@@ -4,7 +4,7 @@
 //!
 //! | layer | rooms |
 //! |---|---|
-//! | 0 | [`crypto`], [`metrics`], [`telemetry`] |
+//! | 0 | [`crypto`], [`document`], [`metrics`], [`telemetry`] |
 //! | 1 | [`keys`] |
 //! | 2 | [`profile`] |
 //! | 3 | [`ale`] |
@@ -14,11 +14,15 @@
 
 pub mod admin;
 pub mod ale;
+pub mod app;
 pub mod cli;
+pub mod config;
 pub mod crypto;
+pub mod document;
 pub mod keys;
 pub mod metrics;
 pub mod net;
 pub mod profile;
 pub mod proxy;
+pub mod sources;
 pub mod telemetry;

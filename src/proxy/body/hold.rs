@@ -19,11 +19,11 @@ use crate::ale::{BodyOpening, Opened};
 use crate::net::{PeerAccount, Reservation};
 use crate::proxy::respond::Failure;
 
-/// The opener may hand out what it held back, so a segment needs that much room beyond a piece.
-const HELD_BACK: usize = 16;
+/// The opener keeps the last bytes back, since they may be the tag.
+const HELD_BACK: u64 = 16;
 /// One segment at most; a body of this size or less lies in one piece.
-const LARGEST_SEGMENT: usize = 64 * 1024;
-const SMALLEST_SEGMENT: usize = 4 * 1024;
+const LARGEST_SEGMENT: u64 = 64 * 1024;
+const SMALLEST_SEGMENT: u64 = 4 * 1024;
 
 /// Bounds on one held body.
 pub(crate) struct HoldLimits<'a> {
@@ -54,14 +54,13 @@ pub(crate) async fn hold(
     if sealed_length.is_some_and(|length| length > longest) {
         return Err(Failure::TooLarge);
     }
-    let mut segments = Segments::new(sealed_length);
-    let mut received = 0_u64;
+    let expected = sealed_length.map(|length| length.saturating_sub(opening.overhead()));
+    let mut segments = Segments::new(expected, limits.max_body);
     let mut trailers = None;
     while let Some(frame) = next_frame(&mut body, limits.progress).await? {
         match frame.into_data() {
             Ok(piece) => {
-                received += piece.len() as u64;
-                if received > longest {
+                if segments.received + piece.len() as u64 > longest {
                     return Err(Failure::TooLarge);
                 }
                 segments.open(&piece, &mut opening, limits.account)?;
@@ -90,14 +89,27 @@ async fn next_frame(
 struct Segments {
     full: VecDeque<Segment>,
     current: Option<Segment>,
-    /// How much is still to come, if known.
+    /// How long the plaintext will be, if known.
     expected: Option<u64>,
+    /// How much more may be reserved.
+    allowance: u64,
+    reserved: u64,
+    /// Sealed bytes that went in.
+    received: u64,
     length: u64,
 }
 
 impl Segments {
-    fn new(sealed_length: Option<u64>) -> Self {
-        Self { full: VecDeque::new(), current: None, expected: sealed_length, length: 0 }
+    fn new(expected: Option<u64>, max_body: u64) -> Self {
+        Self {
+            full: VecDeque::new(),
+            current: None,
+            expected,
+            allowance: max_body,
+            reserved: 0,
+            received: 0,
+            length: 0,
+        }
     }
 
     fn open(
@@ -107,36 +119,47 @@ impl Segments {
         account: &Arc<PeerAccount>,
     ) -> Result<(), Failure> {
         while !piece.is_empty() {
-            let segment = self.with_room(piece.len(), account)?;
+            let kept_back = HELD_BACK - self.received.min(HELD_BACK);
+            let segment = self.with_room(kept_back, piece.len(), account)?;
             let before = segment.bytes.len();
-            let (now, later) = piece.split_at(piece.len().min(segment.room()));
+            let room = segment.room() + kept_back as usize;
+            let (now, later) = piece.split_at(piece.len().min(room));
             opening.update(now, &mut segment.bytes)?;
-            let opened = segment.bytes.len() - before;
-            self.length += opened as u64;
-            self.expected = self.expected.map(|expected| expected.saturating_sub(now.len() as u64));
+            self.length += (segment.bytes.len() - before) as u64;
+            self.received += now.len() as u64;
             piece = later;
         }
         Ok(())
     }
 
     /// The segment to write to, a new one if there is none or it is full.
-    fn with_room(&mut self, piece: usize, account: &Arc<PeerAccount>) -> Result<&mut Segment, Failure> {
-        if let Some(full) = self.current.take_if(|segment| segment.room() == 0) {
+    fn with_room(
+        &mut self,
+        kept_back: u64,
+        piece: usize,
+        account: &Arc<PeerAccount>,
+    ) -> Result<&mut Segment, Failure> {
+        if let Some(full) = self.current.take_if(|segment| segment.room() == 0 && kept_back == 0) {
             self.full.push_back(full);
         }
         if self.current.is_none() {
-            self.current = Some(Segment::reserve(self.next_size(piece), account)?);
+            let size = self.next_size(piece);
+            self.current = Some(Segment::reserve(size, account)?);
+            self.reserved += size as u64;
+            self.allowance = self.allowance.saturating_sub(size as u64);
         }
         Ok(self.current.as_mut().expect("it was just put there"))
     }
 
-    /// What is expected to come; where that is unknown, as much again as has come so far.
+    /// What is expected to come; where that is unknown, as much again as has come so far. All segments together
+    /// never pass `max_body`, so that a body of just that size fits a budget of just that size.
     fn next_size(&self, piece: usize) -> usize {
         let wanted = match self.expected {
-            Some(expected) => usize::try_from(expected).unwrap_or(usize::MAX),
-            None => usize::try_from(self.length).unwrap_or(usize::MAX).max(piece).max(SMALLEST_SEGMENT),
+            Some(expected) => expected.saturating_sub(self.reserved),
+            None => self.length.max(piece as u64).max(SMALLEST_SEGMENT),
         };
-        wanted.min(LARGEST_SEGMENT) + HELD_BACK
+        // At least one byte, so that there is always progress.
+        wanted.min(LARGEST_SEGMENT).min(self.allowance).max(1) as usize
     }
 
     /// The plaintext, now that it is verified. Each piece stays in the budget until it is written.
@@ -169,9 +192,8 @@ impl Segment {
         Ok(Self { bytes: BytesMut::with_capacity(size), size, _reserved: reserved })
     }
 
-    /// How long a piece may be so that opening it stays within the segment.
     fn room(&self) -> usize {
-        (self.size - self.bytes.len()).saturating_sub(HELD_BACK)
+        self.size - self.bytes.len()
     }
 }
 

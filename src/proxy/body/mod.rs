@@ -5,6 +5,6 @@ mod reply;
 mod request;
 mod stall;
 
-pub(crate) use hold::{Held, HoldLimits, hold};
-pub(crate) use reply::{BrokenReply, ReplyBody};
-pub(crate) use request::{BrokenUpload, RequestBody, Upload, UploadEnd};
+pub(crate) use hold::{HoldLimits, hold};
+pub(crate) use reply::ReplyBody;
+pub(crate) use request::{RequestBody, Upload, UploadEnd};

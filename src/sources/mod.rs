@@ -1,0 +1,10 @@
+//! Where keys come from: the key file, read, watched, and reloaded while requests run.
+
+mod config;
+pub mod key_file;
+mod reload;
+pub mod watch;
+
+pub use config::KeysConfig;
+pub use reload::{KeyReloader, LoadedKeys, Refresh, load_now};
+pub use watch::WatchSettings;
