@@ -12,11 +12,14 @@
 //! | 5 | [`config`] |
 //! | 6 | [`app`], [`cli`] |
 
+pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod crypto;
 pub mod document;
 pub mod keys;
+pub mod metrics;
 pub mod profile;
 pub mod proxy;
 pub mod sources;
+pub mod telemetry;

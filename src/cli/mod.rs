@@ -2,6 +2,7 @@
 
 mod check;
 mod exit;
+mod healthcheck;
 mod keygen;
 
 use std::ffi::OsStr;
@@ -34,6 +35,8 @@ pub struct Cli {
 enum Command {
     /// Examines a configuration and its key file, and tells everything that is wrong
     Check(check::Args),
+    /// Asks a running sidecar whether it is ready
+    Healthcheck(healthcheck::HealthcheckArgs),
     /// Prints a fresh key as an entry of a key file
     Keygen(keygen::Args),
 }
@@ -42,6 +45,7 @@ impl Command {
     fn run(self) -> ExitCode {
         match self {
             Self::Check(args) => check::run(&args),
+            Self::Healthcheck(args) => healthcheck::run(args),
             Self::Keygen(args) => keygen::run(&args),
         }
     }
