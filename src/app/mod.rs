@@ -51,8 +51,8 @@ impl App {
         let stop = CancellationToken::new();
         let readiness = Arc::new(Readiness::of_keys(Arc::clone(&keys.store)));
         metrics.key_ring_loaded(keys.store.snapshot().len(), Timestamp::now());
-        let admin = match &config.admin {
-            Some(admin) => Some(AdminServer::bind(admin).await?),
+        let admin = match config.admin {
+            Some(listen) => Some(AdminServer::bind(&AdminConfig { listen }).await?),
             None => None,
         };
         let settings = WatchSettings { poll_interval: config.keys.poll_interval, ..WatchSettings::default() };

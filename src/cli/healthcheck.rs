@@ -8,6 +8,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
+use clap::Args;
 use http::{StatusCode, Uri};
 use jiff::SignedDuration;
 
@@ -15,9 +16,9 @@ use jiff::SignedDuration;
 const LARGEST_REPLY: u64 = 64 * 1024;
 
 /// Asks a running sidecar whether it is ready: exit status 0 if it is, 1 otherwise.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Debug, Args)]
 #[command(after_help = "Example, in a Dockerfile:\n  HEALTHCHECK CMD [\"alewife\", \"healthcheck\"]")]
-pub(super) struct Args {
+pub(super) struct HealthcheckArgs {
     /// The page that answers with 200 where all is well; http only.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9180/readyz")]
     url: Target,
@@ -27,8 +28,8 @@ pub(super) struct Args {
 }
 
 /// Runs the probe; says on standard error why it failed.
-pub(super) fn run(args: Args) -> ExitCode {
-    let Args { url, timeout } = args;
+pub(super) fn run(args: HealthcheckArgs) -> ExitCode {
+    let HealthcheckArgs { url, timeout } = args;
     let text = url.uri.to_string();
     match probe(url, timeout) {
         Ok(()) => ExitCode::SUCCESS,
@@ -268,7 +269,7 @@ mod tests {
         #[derive(clap::Parser)]
         struct Probe {
             #[command(flatten)]
-            args: Args,
+            args: HealthcheckArgs,
         }
         let args = <Probe as clap::Parser>::try_parse_from(["probe"]).unwrap().args;
         let admin = crate::admin::AdminConfig::default().listen;

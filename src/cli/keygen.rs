@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::exit::Exit;
 use super::{complain, print};
 use crate::crypto::Algorithm;
+use crate::crypto::encoding::{base64_encode, hex_encode};
 use crate::keys::Fingerprint;
 
 #[derive(Debug, clap::Args)]
@@ -50,7 +51,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
 
 /// The entry, ready to stand alone or behind others.
 fn entry(fingerprint: &str, algorithm: Algorithm, secret: &[u8], start: Timestamp) -> Zeroizing<String> {
-    let secret = Zeroizing::new(base64_simd::STANDARD.encode_to_string(secret));
+    let secret = Zeroizing::new(base64_encode(secret));
     // A fingerprint may bear quotes and backslashes.
     let fingerprint = toml::Value::from(fingerprint);
     Zeroizing::new(format!(
@@ -62,7 +63,7 @@ fn entry(fingerprint: &str, algorithm: Algorithm, secret: &[u8], start: Timestam
 fn random_fingerprint() -> String {
     let mut bytes = [0; 16];
     rand::rng().fill_bytes(&mut bytes);
-    const_hex::encode(bytes)
+    hex_encode(&bytes)
 }
 
 fn random_secret(algorithm: Algorithm) -> Zeroizing<Vec<u8>> {

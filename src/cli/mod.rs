@@ -37,7 +37,7 @@ enum Command {
     /// Examines a configuration and its key file, and tells everything that is wrong
     Check(check::Args),
     /// Asks a running sidecar whether it is ready
-    Healthcheck(healthcheck::Args),
+    Healthcheck(healthcheck::HealthcheckArgs),
     /// Prints a fresh key as an entry of a key file
     Keygen(keygen::Args),
     /// Runs the sidecar

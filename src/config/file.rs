@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
-use tracing::level_filters::LevelFilter;
 
-use super::log::{LogConfig, LogFormat};
 use super::values::{AdminListen, ByteSize, Deadline, Workers};
 use super::{Config, Examined, memory, proxy};
 use crate::document::{Disclosure, Document, Field, Section};
 use crate::sources::KeysConfig;
+use crate::telemetry::{Level, LogConfig, LogFormat};
 
 const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9180);
 
@@ -126,7 +125,7 @@ fn read_admin<'t>(document: &mut Document<'t>, section: Section<'t>) -> Option<L
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawLog {
-    level: Field<LevelFilter>,
+    level: Field<Level>,
     format: Field<LogFormat>,
     access: Field<bool>,
 }

@@ -3,7 +3,6 @@
 //! Each component owns its own settings type; this module fills it. Holding a [`Config`] means that it is right.
 
 mod file;
-mod log;
 mod memory;
 mod proxy;
 mod values;
@@ -13,10 +12,10 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
-pub use self::log::{LogConfig, LogFormat};
 use crate::document::{Fault, Faults};
 use crate::proxy::ProxyConfig;
 use crate::sources::KeysConfig;
+use crate::telemetry::LogConfig;
 
 /// Everything that one process runs with.
 #[derive(Clone, Debug)]

@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use http::uri::{Scheme, Uri};
 use http::{HeaderName, Method};
-use tracing::level_filters::LevelFilter;
 
-use super::log::LogFormat;
 use crate::document::{Refusal, Value};
 use crate::proxy::{ForwardedPolicy, Upstream};
+use crate::telemetry::{Level, LogFormat};
 
 /// Past it, a deadline is a slip of the pen, and adding it to a clock could overflow.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -284,17 +283,17 @@ impl Value for LogFormat {
     }
 }
 
-impl Value for LevelFilter {
+impl Value for Level {
     const EXPECTED: &'static str = "a level in quotes";
 
     fn from_text(text: &str) -> Result<Self, Refusal> {
         let levels = [
-            ("off", Self::OFF),
-            ("error", Self::ERROR),
-            ("warn", Self::WARN),
-            ("info", Self::INFO),
-            ("debug", Self::DEBUG),
-            ("trace", Self::TRACE),
+            ("off", Self::Off),
+            ("error", Self::Error),
+            ("warn", Self::Warn),
+            ("info", Self::Info),
+            ("debug", Self::Debug),
+            ("trace", Self::Trace),
         ];
         choice(text, "level", &levels)
     }

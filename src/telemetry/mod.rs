@@ -8,6 +8,7 @@
 //! A blocked standard error must not stall the proxy. Lines wait in a buffer of [`CAPACITY`] bytes that a thread of its
 //! own writes out; when it is full, lines are given up and counted, and a line says how many once writing goes on.
 
+mod json;
 mod lines;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 
+use json::Json;
 use lines::{Lines, Queue};
 
 /// The target of the one line per exchange.
@@ -173,7 +175,7 @@ fn dispatch(config: &LogConfig, look: Look, queue: &Arc<Queue>) -> Dispatch {
         .with_writer(Lines::new(Arc::clone(queue)))
         .log_internal_errors(false);
     let layer = match look {
-        Look::Json => layer.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
+        Look::Json => layer.with_ansi(false).event_format(Json).boxed(),
         Look::Text { colour } => layer.with_ansi(colour).boxed(),
     };
     Dispatch::new(tracing_subscriber::registry().with(layer).with(targets(config)))

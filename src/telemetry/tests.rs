@@ -65,6 +65,44 @@ fn a_json_line_is_flat_with_the_time_in_utc() {
 }
 
 #[test]
+fn every_kind_of_value_and_every_character_comes_back_from_json() {
+    let every_ascii: String = (0..=0x7f).map(char::from).collect();
+    let text = format!("{every_ascii}äß\u{2028}🦀");
+    let error = std::io::Error::other("it\n\"broke\"");
+    let line = written(&LogConfig::default(), Look::Json, || {
+        tracing::info!(
+            target: "alewife",
+            text,
+            shown = %text,
+            debug = ?"a\"b\\",
+            error = &error as &(dyn std::error::Error + 'static),
+            yes = true,
+            least = i64::MIN,
+            most = u64::MAX,
+            half = 0.5,
+            one = 1.0,
+            none = f64::NAN,
+            "say \"{}\"",
+            "hm",
+        );
+    });
+    assert_eq!(line.lines().count(), 1);
+    assert!(line.trim_end().bytes().all(|byte| byte >= 0x20 && byte != 0x7f), "{line:?}");
+    let found: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(found["text"], text.as_str());
+    assert_eq!(found["shown"], text.as_str());
+    assert_eq!(found["debug"], r#""a\"b\\""#);
+    assert_eq!(found["error"], "it\n\"broke\"");
+    assert_eq!(found["yes"], true);
+    assert_eq!(found["least"], i64::MIN);
+    assert_eq!(found["most"], u64::MAX);
+    assert_eq!(found["half"], 0.5);
+    assert_eq!(found["one"], 1.0);
+    assert_eq!(found["none"], Value::Null);
+    assert_eq!(found["message"], "say \"hm\"");
+}
+
+#[test]
 fn text_has_colour_only_where_it_was_chosen() {
     let log = || tracing::warn!(target: "alewife::keys", keys = 2, "reloaded");
     let plain = written(&LogConfig::default(), Look::Text { colour: false }, log);

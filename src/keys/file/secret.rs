@@ -2,6 +2,7 @@
 
 use zeroize::Zeroizing;
 
+use crate::crypto::encoding::{base64_decode, hex_decode};
 use crate::crypto::{Algorithm, SecretKey};
 use crate::document::{Refusal, Value};
 
@@ -67,12 +68,18 @@ impl Encoding {
         }
     }
 
+    fn description(self) -> &'static str {
+        match self {
+            Self::Base64 => "standard base64 with its padding",
+            Self::Hex => "pairs of hexadecimal digits",
+            Self::Utf8 => "ASCII",
+        }
+    }
+
     fn decode(self, text: &str) -> Option<Zeroizing<Vec<u8>>> {
         match self {
-            Self::Base64 => base64_simd::STANDARD.decode_to_vec(text).ok(),
-            // const-hex would take a leading 0x for no part of the text.
-            Self::Hex if !text.bytes().all(|byte| byte.is_ascii_hexdigit()) => None,
-            Self::Hex => const_hex::decode(text).ok(),
+            Self::Base64 => base64_decode(text.as_bytes()),
+            Self::Hex => hex_decode(text.as_bytes()),
             Self::Utf8 => text.is_ascii().then(|| text.as_bytes().to_vec()),
         }
         .map(Zeroizing::new)
@@ -99,16 +106,6 @@ impl SecretFault {
             Self::NotDecodable { .. } => {
                 "copy the secret anew, whole and without spaces, or correct the encoding"
             }
-        }
-    }
-}
-
-impl Encoding {
-    fn description(self) -> &'static str {
-        match self {
-            Self::Base64 => "standard base64 with its padding",
-            Self::Hex => "pairs of hexadecimal digits",
-            Self::Utf8 => "ASCII",
         }
     }
 }
