@@ -2,7 +2,7 @@
 
 mod config;
 pub mod key_file;
-mod reload;
+pub mod reload;
 pub mod watch;
 
 pub use config::KeysConfig;

@@ -4,3 +4,6 @@
 mod reload;
 #[cfg(unix)]
 mod ways;
+
+mod exchange;
+mod support;

@@ -226,7 +226,8 @@ impl Reply {
 
     /// The first value of `name`.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.header_all(name).next()
+        let mut all = self.headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
+        all.next().map(|(_, value)| value.as_str())
     }
 
     pub(crate) fn header_all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
