@@ -1,1 +1,4 @@
 //! The suite from outside: it runs the real binary against real peers.
+
+mod openssl_speed;
+mod vectors;
