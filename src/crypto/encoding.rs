@@ -65,3 +65,154 @@ impl IvText {
         std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD as ORACLE;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn base64_that_is_not_canonical_is_refused() {
+        assert_eq!(base64_decode(b"Zg=="), Some(b"f".to_vec()));
+        assert_eq!(base64_decode(b"Zm8="), Some(b"fo".to_vec()));
+        assert_eq!(base64_decode(b""), Some(Vec::new()));
+        let refused: [&[u8]; 19] = [
+            b"Zh==",
+            b"Zm9=", // bits beyond the last byte
+            b"Zg",
+            b"Zg=",
+            b"Zm8",
+            b"Zg===",
+            b"Zm9v=",
+            b"Zm9v====",
+            b"=",
+            b"====",
+            b"Z===",
+            b"Zg==Zg==", // padding
+            b"Zg==\n",
+            b" Zg==",
+            b"Zm\n8=",
+            b"Zm9v\r\n", // white space
+            b"-_-_",
+            b"Zm9\xff",
+            b"Zm9\0", // alphabet
+        ];
+        for text in refused {
+            assert_eq!(base64_decode(text), None, "{}", text.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn every_byte_outside_the_alphabet_is_refused_at_every_place() {
+        for place in 0..64 {
+            for byte in 0..=255 {
+                let mut text = [b'A'; 64];
+                text[place] = byte;
+                assert_eq!(base64_decode(&text), ORACLE.decode(text).ok(), "{byte} at {place}");
+            }
+        }
+    }
+
+    #[test]
+    fn all_endings_are_judged_as_by_the_oracle() {
+        let alphabet: Vec<u8> =
+            (b'A'..=b'Z').chain(b'a'..=b'z').chain(b'0'..=b'9').chain(*b"+/=-_ ").collect();
+        for first in &alphabet {
+            for second in &alphabet {
+                for ending in
+                    [[b'A', *first, *second, b'='], [b'A', *first, b'=', b'='], [b'A', b'A', *first, *second]]
+                {
+                    for text in [ending.to_vec(), [&[b'A'; 32][..], &ending].concat()] {
+                        assert_eq!(
+                            base64_decode(&text),
+                            ORACLE.decode(&text).ok(),
+                            "{}",
+                            text.escape_ascii()
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn hex_takes_either_case_and_neither_prefix_nor_odd_digits() {
+        assert_eq!(hex_encode(&[0x0a, 0xFF]), "0aff");
+        assert_eq!(hex_decode(b"0aFf"), Some(vec![0x0a, 0xff]));
+        assert_eq!(hex_decode(b""), Some(Vec::new()));
+        for text in [&b"0x0a"[..], b"0X0a", b"0a0", b"0", b"0g", b" 0a", b"0a\n", b"0a:0b", b"\xff\xff"] {
+            assert_eq!(hex_decode(text), None, "{}", text.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn iv_text_of_any_other_length_than_16_or_24_characters_is_refused() {
+        for len in 0..40 {
+            let text = base64_encode(&vec![7; len]);
+            assert_eq!(iv_from_base64(text.as_bytes()).is_some(), len == 12 || len == 16, "{len} bytes");
+        }
+    }
+
+    #[test]
+    fn iv_text_in_a_second_spelling_is_refused() {
+        assert!(iv_from_base64(b"AAAAAAAAAAAAAAAAAAAAAg==").is_some());
+        for text in [
+            &b"AAAAAAAAAAAAAAAAAAAAAh=="[..],
+            b"AAAAAAAAAAAAAAAAAAAAAg",
+            b"________________",
+            b"AAAAAAAAAAAAAAA=",
+        ] {
+            assert!(iv_from_base64(text).is_none(), "{}", text.escape_ascii());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn base64_is_that_of_the_base64_crate(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let text = base64_encode(&bytes);
+            prop_assert_eq!(&text, &ORACLE.encode(&bytes));
+            prop_assert_eq!(base64_decode(text.as_bytes()), Some(bytes));
+        }
+
+        #[test]
+        fn altered_base64_is_judged_as_by_the_base64_crate(
+            bytes in proptest::collection::vec(any::<u8>(), 0..100),
+            changes in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..4),
+            cut in 0usize..4,
+        ) {
+            let mut text = base64_encode(&bytes).into_bytes();
+            for (place, byte) in changes {
+                if !text.is_empty() {
+                    let place = place.index(text.len());
+                    text[place] = byte;
+                }
+            }
+            text.truncate(text.len().saturating_sub(cut));
+            prop_assert_eq!(base64_decode(&text), ORACLE.decode(&text).ok());
+        }
+
+        #[test]
+        fn text_of_the_alphabet_is_judged_as_by_the_base64_crate(text in "[A-Za-z0-9+/]{0,40}={0,3}") {
+            prop_assert_eq!(base64_decode(text.as_bytes()), ORACLE.decode(&text).ok());
+        }
+
+        #[test]
+        fn hex_is_read_back(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let text = hex_encode(&bytes);
+            prop_assert_eq!(hex_decode(text.to_uppercase().as_bytes()), Some(bytes.clone()));
+            prop_assert_eq!(hex_decode(text.as_bytes()), Some(bytes));
+        }
+
+        #[test]
+        fn iv_is_read_back_from_its_text(bytes in any::<[u8; 16]>(), len in prop_oneof![Just(12usize), Just(16)]) {
+            let iv = Iv::from_slice(&bytes[..len]).unwrap();
+            let text = iv_to_base64(&iv);
+            prop_assert_eq!(text.as_str(), &ORACLE.encode(&bytes[..len]));
+            prop_assert_eq!(text.as_bytes(), text.as_str().as_bytes());
+            prop_assert!(iv_from_base64(text.as_bytes()) == Some(iv));
+        }
+    }
+}

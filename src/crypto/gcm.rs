@@ -225,3 +225,59 @@ fn incremented(mut block: Block) -> Block {
     block[12..].copy_from_slice(&counter.to_be_bytes());
     block
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::KeySize;
+
+    /// A message of which `len` bytes are already through.
+    fn begun(len: u64) -> Gcm {
+        let schedule = KeySchedule::new(KeySize::Aes256, &[1; 32]).unwrap();
+        let mut gcm = GcmKey::new(schedule).start(&[2; 16], b"").unwrap();
+        gcm.message_len = len;
+        gcm
+    }
+
+    #[test]
+    fn message_ends_at_2_to_the_36_less_32_bytes() {
+        let mut out = BytesMut::new();
+        let mut gcm = begun(68_719_476_704 - 20);
+        assert_eq!(gcm.encrypt(&[0; 21], &mut out), Err(MessageTooLong));
+        assert!(out.is_empty());
+        assert_eq!(gcm.encrypt(&[0; 20], &mut out), Ok(()));
+        assert_eq!(out.len(), 20);
+        assert_eq!(gcm.encrypt(&[], &mut out), Ok(()));
+        assert_eq!(gcm.encrypt(&[0], &mut out), Err(MessageTooLong));
+        assert_eq!(out.len(), 20);
+    }
+
+    #[test]
+    fn longest_message_may_be_opened_with_its_tag_and_not_a_byte_more() {
+        let mut out = BytesMut::new();
+        let mut opener = GcmOpener::new(begun(MAX_PLAINTEXT - 20));
+        assert_eq!(opener.update(&[0; 36], &mut out), Ok(()));
+        assert_eq!(opener.update(&[0], &mut out), Err(MessageTooLong));
+        assert_eq!(out.len(), 20);
+    }
+
+    #[test]
+    fn message_of_which_a_piece_was_refused_is_not_authentic_whatever_its_tag() {
+        let mut opener = GcmOpener::new(begun(MAX_PLAINTEXT));
+        opener.update(&begun(MAX_PLAINTEXT).tag(), &mut BytesMut::new()).unwrap();
+        assert_eq!(opener.finish(), Ok(()));
+
+        let mut opener = GcmOpener::new(begun(MAX_PLAINTEXT));
+        opener.update(&begun(MAX_PLAINTEXT).tag(), &mut BytesMut::new()).unwrap();
+        assert_eq!(opener.update(&[0], &mut BytesMut::new()), Err(MessageTooLong));
+        assert_eq!(opener.finish(), Err(NotAuthentic));
+    }
+
+    #[test]
+    fn keystream_reaches_to_the_end_of_the_longest_message() {
+        use ctr::cipher::StreamCipherSeek;
+        let mut gcm = begun(MAX_PLAINTEXT - 16);
+        gcm.keystream.try_seek(MAX_PLAINTEXT - 16).unwrap();
+        assert_eq!(gcm.encrypt(&[0; 16], &mut BytesMut::new()), Ok(()));
+    }
+}

@@ -70,3 +70,62 @@ impl IvLength {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    use super::*;
+
+    #[test]
+    fn iv_has_12_or_16_bytes_and_no_other_number() {
+        for len in 0..40 {
+            let iv = Iv::from_slice(&[7; 40][..len]);
+            assert_eq!(iv.is_some(), len == 12 || len == 16, "{len} bytes");
+            if let Some(iv) = iv {
+                assert_eq!(iv.as_bytes(), &[7; 40][..len]);
+                assert_eq!(iv.len().bytes(), len);
+            }
+        }
+    }
+
+    #[test]
+    fn ivs_are_equal_when_length_and_bytes_are() {
+        let iv = |bytes: &[u8]| Iv::from_slice(bytes).unwrap();
+        assert!(iv(&[7; 16]) == iv(&[7; 16]));
+        assert!(iv(&[0; 16]) != iv(&[0; 12]));
+        for place in 0..16 {
+            let mut other = [7; 16];
+            other[place] = 8;
+            assert!(iv(&[7; 16]) != iv(&other));
+        }
+    }
+
+    #[test]
+    fn iv_with_one_bit_set_anywhere_is_not_all_zero() {
+        for len in [12, 16] {
+            assert!(Iv::from_slice(&[0; 16][..len]).unwrap().is_all_zero());
+            for bit in 0..len * 8 {
+                let mut bytes = [0; 16];
+                bytes[bit / 8] = 1 << (bit % 8);
+                assert!(!Iv::from_slice(&bytes[..len]).unwrap().is_all_zero(), "bit {bit} of {len} bytes");
+            }
+        }
+    }
+
+    #[test]
+    fn random_iv_takes_all_of_its_bytes_from_the_generator() {
+        for len in [IvLength::Twelve, IvLength::Sixteen] {
+            let mut rng = StdRng::seed_from_u64(1);
+            let ivs: Vec<Iv> = (0..64).map(|_| Iv::random(len, &mut rng)).collect();
+            assert!(ivs.iter().all(|iv| iv.len() == len));
+            for place in 0..len.bytes() {
+                assert!(
+                    ivs.iter().any(|iv| iv.as_bytes()[place] != ivs[0].as_bytes()[place]),
+                    "byte {place}"
+                );
+            }
+        }
+    }
+}

@@ -88,3 +88,24 @@ pub(super) enum Opening {
     Ctr(ctr::Ctr128BE<KeySchedule>),
     Gcm(GcmOpener),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::{Algorithm, seal};
+
+    #[test]
+    fn plaintext_is_wiped_when_the_tag_turns_out_wrong() {
+        for algorithm in Algorithm::ALL.into_iter().filter(|known| known.is_authenticated()) {
+            let key = SecretKey::new(algorithm, &[1; 32][..algorithm.key_size.bytes()]).unwrap();
+            for len in [1, 16, 100, 20_000] {
+                let mut sealed = seal(&key, &[2; 16], b"", &vec![b'x'; len]).unwrap();
+                *sealed.last_mut().unwrap() ^= 1;
+                let mut out = BytesMut::from("before");
+                let refused = open_into(&key, &[2; 16], b"", &sealed, &mut out);
+                assert_eq!(refused, Err(NotAuthentic.into()));
+                assert_eq!(out, [&b"before"[..], &vec![0; len]].concat());
+            }
+        }
+    }
+}

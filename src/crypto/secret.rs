@@ -14,27 +14,8 @@ use super::{Algorithm, Mode, Opener, Sealer, WrongIvLength};
 
 /// A key with the one algorithm that it may be used under, expanded once for all messages.
 ///
-/// Wiped on drop, when the last message under way has ended as well. Has neither `Debug` nor `Clone` nor any
-/// way into text:
-///
-/// ```compile_fail,E0277
-/// fn show(key: &alewife::crypto::SecretKey) -> String {
-///     format!("{key:?}")
-/// }
-/// ```
-/// ```compile_fail,E0277
-/// fn show(key: &alewife::crypto::SecretKey) -> String {
-///     key.to_string()
-/// }
-/// ```
-/// ```compile_fail,E0277
-/// fn needs_clone<T: Clone>() {}
-/// needs_clone::<alewife::crypto::SecretKey>();
-/// ```
-/// ```compile_fail,E0277
-/// fn needs_serialize<T: serde::Serialize>() {}
-/// needs_serialize::<alewife::crypto::SecretKey>();
-/// ```
+/// Wiped on drop, or when the last message under way has ended. Has neither `Debug` nor `Clone` nor any way
+/// into text.
 pub struct SecretKey {
     algorithm: Algorithm,
     bytes: Zeroizing<Vec<u8>>,

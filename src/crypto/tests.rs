@@ -269,3 +269,41 @@ proptest! {
         prop_assert!(sealed == oracle(algorithm, &iv, &aad, &plaintext));
     }
 }
+
+#[test]
+fn counter_of_ctr_wraps_at_all_of_its_128_bits() {
+    use aes::cipher::BlockCipherEncrypt;
+    let cipher = Aes256::new(&KEY.into());
+    let expected = [u128::MAX - 1, u128::MAX, 0, 1].map(|counter| {
+        let mut block = counter.to_be_bytes().into();
+        cipher.encrypt_block(&mut block);
+        <[u8; 16]>::from(block)
+    });
+    let iv = (u128::MAX - 1).to_be_bytes();
+    let key = key("AES-256-CTR".parse().unwrap());
+    assert_eq!(seal(&key, &iv, b"", &[0; 64]).unwrap(), expected.concat());
+    assert_eq!(seal_in_pieces(&key, &iv, b"", &[0; 64], &[5, 30]), expected.concat());
+}
+
+/// Fails to compile when the type has one of the traits: the item would be ambiguous.
+macro_rules! assert_lacks {
+    ($type:ty: $($bound:path),+) => {$({
+        trait AmbiguousIfPresent<A> {
+            fn item() {}
+        }
+        struct Present;
+        impl<T: ?Sized> AmbiguousIfPresent<()> for T {}
+        impl<T: ?Sized + $bound> AmbiguousIfPresent<Present> for T {}
+        <$type as AmbiguousIfPresent<_>>::item();
+    })+};
+}
+
+#[test]
+fn secrets_have_no_way_into_text_and_keys_no_copies() {
+    use std::fmt::{Debug, Display};
+    assert_lacks!(SecretKey: Debug, Display, Clone, serde::Serialize);
+    assert_lacks!(Sealer: Debug, Display, Clone, serde::Serialize);
+    assert_lacks!(Opener: Debug, Display, Clone, serde::Serialize);
+    assert_lacks!(Iv: Debug, Display, serde::Serialize);
+    assert_lacks!(encoding::IvText: Debug, Display, serde::Serialize);
+}
