@@ -56,7 +56,7 @@ impl<'t> Document<'t> {
             None => Section::absent(path),
             Some((span, DeValue::Table(entries))) => Section::at(path, &span, entries),
             Some((span, other)) => {
-                self.wrong_shape(&path, &span, &other, &format!("[{path}]"));
+                self.wrong_shape(&path, &span, &other, Shape::Table);
                 Section::absent(path)
             }
         }
@@ -71,10 +71,10 @@ impl<'t> Document<'t> {
             Some((_, DeValue::Array(list))) => list
                 .into_iter()
                 .enumerate()
-                .filter_map(|(index, item)| self.element(format!("{path}[{index}]"), &path, item))
+                .filter_map(|(index, item)| self.element(format!("{path}[{index}]"), item))
                 .collect(),
             Some((span, other)) => {
-                self.wrong_shape(&path, &span, &other, &format!("[[{path}]]"));
+                self.wrong_shape(&path, &span, &other, Shape::Tables);
                 Vec::new()
             }
         }
@@ -165,21 +165,26 @@ impl<'t> Document<'t> {
         value.ok_or_else(|| Faults::from(incomplete))
     }
 
-    fn element(&mut self, path: String, list: &str, item: Spanned<DeValue<'t>>) -> Option<Section<'t>> {
+    fn element(&mut self, path: String, item: Spanned<DeValue<'t>>) -> Option<Section<'t>> {
         let span = item.span();
         match item.into_inner() {
             DeValue::Table(entries) => Some(Section::at(path, &span, entries)),
             other => {
-                self.wrong_shape(&path, &span, &other, &format!("[[{list}]]"));
+                self.wrong_shape(&path, &span, &other, Shape::Tables);
                 None
             }
         }
     }
 
-    fn wrong_shape(&mut self, path: &str, span: &Range<usize>, found: &DeValue<'_>, header: &str) {
-        let problem = format!("expected a table, found a value of type {}", found.type_str());
-        let refusal = Refusal::new(problem, format!("write it under a line {header}"));
-        let fault = self.fault(Some(span.start), path.to_owned(), refusal);
+    fn wrong_shape(&mut self, path: &str, span: &Range<usize>, found: &DeValue<'_>, shape: Shape) {
+        let (expected, remedy) = match shape {
+            Shape::Table => ("a table", "write its keys under a line with its name in brackets: [name]"),
+            Shape::Tables => {
+                ("a list of tables", "write each under a line with the name in two brackets: [[name]]")
+            }
+        };
+        let problem = format!("expected {expected}, found a value of type {}", found.type_str());
+        let fault = self.fault(Some(span.start), path.to_owned(), Refusal::new(problem, remedy));
         self.faults.push(fault);
     }
 
@@ -208,6 +213,15 @@ pub enum Disclosure {
     Secret,
     /// Its keys may be quoted.
     Quotable,
+}
+
+/// What is expected where tables stand.
+#[derive(Clone, Copy)]
+enum Shape {
+    /// `[name]`.
+    Table,
+    /// `[[name]]`.
+    Tables,
 }
 
 /// A table of the document that is not read yet.
