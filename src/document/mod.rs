@@ -242,11 +242,6 @@ impl Section<'_> {
     pub fn rename(&mut self, path: String) {
         self.heading.path = path;
     }
-
-    /// Whether the section is in the document at all.
-    pub fn is_present(&self) -> bool {
-        self.heading.at.is_some()
-    }
 }
 
 impl<'t> Section<'t> {
@@ -267,11 +262,6 @@ pub struct Heading {
 }
 
 impl Heading {
-    /// Where the section begins; absent where it is the whole document or not in it.
-    pub fn at(&self) -> Option<usize> {
-        self.at
-    }
-
     /// The full name of the key `name` in this section.
     pub fn key_path(&self, name: &str) -> String {
         match (self.path.as_str(), name) {

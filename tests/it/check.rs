@@ -1,5 +1,7 @@
 //! `alewife check` and `alewife keygen`, run as a user would.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers included")]
+
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
