@@ -92,9 +92,13 @@ impl<'t> Document<'t> {
             self.unknown_key(&heading, &key, known);
         }
         let whole = Spanned::new(0..self.text.len(), DeValue::Table(entries));
-        // Unknown keys are gone and fields never fail, so the only way to fail is closed; the default stands
-        // for a struct that is not made of fields.
-        let read = T::deserialize(ValueDeserializer::from(whole)).unwrap_or_default();
+        let read = T::deserialize(ValueDeserializer::from(whole)).unwrap_or_else(|_| {
+            // Unknown keys are gone and fields never fail, so this is a struct with something else in it. A
+            // fault all the same, since defaults in place of what is written must not pass.
+            let refusal = Refusal::new("cannot be read", "compare it with the documentation");
+            self.refuse(&heading, "", heading.at, refusal);
+            T::default()
+        });
         (read, heading)
     }
 
