@@ -4,7 +4,7 @@
 //!
 //! | layer | rooms |
 //! |---|---|
-//! | 0 | [`crypto`], [`metrics`], [`telemetry`] |
+//! | 0 | [`crypto`], [`document`], [`metrics`], [`telemetry`] |
 //! | 1 | [`keys`] |
 //! | 2 | [`profile`] |
 //! | 3 | [`ale`] |
@@ -12,8 +12,14 @@
 //! | 5 | [`config`] |
 //! | 6 | [`app`], [`cli`] |
 
+pub mod admin;
+pub mod cli;
+pub mod config;
 pub mod crypto;
+pub mod document;
 pub mod keys;
+pub mod metrics;
 pub mod profile;
 pub mod proxy;
 pub mod sources;
+pub mod telemetry;

@@ -1,3 +1,7 @@
 //! The `alewife` binary: everything lives in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    alewife::cli::main()
+}

@@ -3,7 +3,23 @@
 //! No I/O and no clock; randomness is passed in.
 
 mod algorithm;
+mod cfb;
+pub mod encoding;
+mod error;
+mod gcm;
+mod iv;
+mod open;
+mod schedule;
+mod seal;
 mod secret;
+mod strides;
 
 pub use algorithm::{Algorithm, KeySize, Mode, UnknownAlgorithm};
+pub use error::{MessageTooLong, NotAuthentic, OpenError, SealError, WrongIvLength};
+pub use iv::{Iv, IvLength};
+pub use open::{Opener, open};
+pub use seal::{Sealer, seal};
 pub use secret::{SecretKey, WrongKeyLength};
+
+#[cfg(test)]
+mod tests;

@@ -27,6 +27,11 @@ pub struct Validity {
 }
 
 impl Validity {
+    /// Whether no moment lies in the window.
+    pub fn is_empty(&self) -> bool {
+        matches!((self.after, self.until), (Some(after), Some(until)) if until <= after)
+    }
+
     /// Whether `now` lies in the window widened by `grace` at both ends.
     pub fn contains(&self, now: Timestamp, grace: Duration) -> bool {
         !self.is_future(now, grace) && !self.is_past(now, grace)

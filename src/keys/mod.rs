@@ -2,12 +2,14 @@
 //!
 //! Pure: the time is passed in, and key files arrive here as text.
 
+mod file;
 mod fingerprint;
 mod key;
 mod ring;
 mod store;
 
+pub use file::{ParsedRing, parse_key_file};
 pub use fingerprint::{Fingerprint, NotAFingerprint};
 pub use key::{Key, Validity};
-pub use ring::{KeyRing, KeyUnavailable};
+pub use ring::{KeyRing, KeyUnavailable, RingFault, RingPolicy, RingWarning};
 pub use store::KeyStore;

@@ -1,5 +1,6 @@
 //! What one proxy needs to know; filled by `config/`.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +37,17 @@ pub struct Upstream {
     pub host: String,
     /// The port, 80 unless written.
     pub port: u16,
+}
+
+impl fmt::Display for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        if host.contains(':') {
+            write!(f, "http://[{host}]:{port}")
+        } else {
+            write!(f, "http://{host}:{port}")
+        }
+    }
 }
 
 /// What happens to `x-forwarded-for`, `-proto` and `-host`.

@@ -1,3 +1,7 @@
-//! Where keys come from: a file under watch, and its reload while requests run.
+//! Where keys come from.
 
+mod config;
+pub mod key_file;
 pub mod watch;
+
+pub use config::KeysConfig;

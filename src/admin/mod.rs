@@ -1,0 +1,159 @@
+//! The admin listener: is it alive, is it ready, what has it counted.
+//!
+//! It answers while the process drains, so the token that ends it is cancelled last. Every wait has an end: a head must
+//! arrive within [`HEAD_LIMIT`], which also ends idle keep-alive, and a connection is closed after [`LIFETIME`], so
+//! clients that are silent or never read cannot keep a probe out for long.
+
+mod pages;
+mod readiness;
+#[cfg(test)]
+mod tests;
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics::Metrics;
+
+pub use readiness::{NotReady, Readiness};
+
+/// Connections that are served at once; more wait in the listener's queue.
+pub const MAX_CONNECTIONS: u32 = 64;
+
+/// From the first byte that could come to the end of a request's head.
+const HEAD_LIMIT: Duration = Duration::from_secs(5);
+
+/// After this a connection is told to close.
+const LIFETIME: Duration = Duration::from_secs(30);
+
+/// How long a connection that was told to close may take for the reply under way.
+const CLOSE_LIMIT: Duration = Duration::from_secs(1);
+
+/// The pause after an accept that failed: what it lacked, such as file descriptors, is not there at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
+
+/// The smallest buffer that hyper takes; a probe's head fits with room to spare.
+const BUFFER: usize = 8 * 1024;
+
+/// The `[admin]` table, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminConfig {
+    /// Where it listens.
+    pub listen: SocketAddr,
+}
+
+impl Default for AdminConfig {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9180)) }
+    }
+}
+
+/// What the pages tell of.
+#[derive(Debug)]
+pub struct AdminState {
+    /// What `/readyz` asks.
+    pub readiness: Arc<Readiness>,
+    /// What `/metrics` shows.
+    pub metrics: Arc<Metrics>,
+}
+
+/// The bound admin listener.
+#[derive(Debug)]
+pub struct AdminServer {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl AdminServer {
+    /// Binds the listener; nothing is answered before [`AdminServer::serve`].
+    pub async fn bind(config: &AdminConfig) -> Result<Self, AdminError> {
+        let failed = |source| AdminError::Bind { listen: config.listen, source };
+        let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Self { listener, address })
+    }
+
+    /// Where it really listens: the port that the system chose, if the configured one was 0.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers until `stop`, then ends the replies under way.
+    pub async fn serve(self, state: AdminState, stop: CancellationToken) {
+        let state = Arc::new(state);
+        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS as usize));
+        let accepting = async {
+            // The semaphore is never closed, so there is a place sooner or later.
+            while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+                let serving = serve_connection(self.accept().await, Arc::clone(&state), stop.clone());
+                tokio::spawn(async move {
+                    serving.await;
+                    drop(place);
+                });
+            }
+        };
+        stop.run_until_cancelled(accepting).await;
+        drop(self.listener);
+        // Whoever has every place is alone: the last connection has ended.
+        let _ = places.acquire_many(MAX_CONNECTIONS).await;
+    }
+
+    async fn accept(&self) -> TcpStream {
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, _)) => return stream,
+                Err(error) => {
+                    tracing::warn!(%error, "the admin listener could not accept a connection");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+/// Why there is no admin listener.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// The address could not be bound.
+    #[error("the admin listener cannot bind {listen}: {source}")]
+    Bind {
+        /// The configured address.
+        listen: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+async fn serve_connection(stream: TcpStream, state: Arc<AdminState>, stop: CancellationToken) {
+    let answer = service_fn(move |request| {
+        let reply = pages::answer(&request, &state);
+        async move { Ok::<_, Infallible>(reply) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_LIMIT)
+        .max_buf_size(BUFFER)
+        .serve_connection(TokioIo::new(stream), answer);
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        // What went wrong is the client's affair: it was too slow, went away, or does not speak HTTP.
+        _ = connection.as_mut() => true,
+        () = stop.cancelled() => false,
+        () = sleep(LIFETIME) => false,
+    };
+    if !ended {
+        connection.as_mut().graceful_shutdown();
+        let _ = timeout(CLOSE_LIMIT, connection).await;
+    }
+}

@@ -1,0 +1,30 @@
+//! What the process says with its exit status; the numbers are those of sysexits.
+
+use std::process::ExitCode;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// As it should.
+    Success,
+    /// In a way that has no number of its own.
+    Failure,
+    /// The command line of `send` is wrong: curl's number.
+    SendUsage,
+    /// The command line is wrong.
+    Usage,
+    /// The configuration is wrong; starting again would not help.
+    WrongConfiguration,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Success => 0,
+            Exit::Failure => 1,
+            Exit::SendUsage => 2,
+            Exit::Usage => 64,
+            Exit::WrongConfiguration => 78,
+        })
+    }
+}

@@ -1,0 +1,119 @@
+//! `alewife keygen`: a fresh key as an entry of a key file.
+
+use std::process::ExitCode;
+use std::str::FromStr;
+
+use jiff::{SignedDuration, Timestamp, Unit};
+use rand::Rng;
+use zeroize::Zeroizing;
+
+use super::exit::Exit;
+use super::{complain, print};
+use crate::crypto::Algorithm;
+use crate::crypto::encoding::{base64_encode, hex_encode};
+use crate::keys::Fingerprint;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  alewife keygen > keys.toml                        a key file with one key
+  alewife keygen --algorithm AES-128-CTR            another algorithm
+
+A rotation without a gap: make a key that seals from ten minutes from now on,
+and append the same entry to the key files of both sides before that:
+  alewife keygen --valid-after +10m > next.toml
+  cat next.toml >> keys.toml                        on each side
+Each side opens with both keys and seals with the newer one once it is valid.")]
+pub(super) struct Args {
+    /// AES-{128,192,256}-{GCM,CFB,CFB8,CTR}
+    #[arg(long, value_name = "NAME", default_value = "AES-256-GCM")]
+    algorithm: Algorithm,
+    /// The name by which messages call the key; random unless given
+    #[arg(long, value_name = "ID")]
+    fingerprint: Option<Fingerprint>,
+    /// When the key begins to hold: 2026-01-31T12:00:00Z, or +10m from now; now unless given
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    valid_after: Option<Start>,
+}
+
+pub(super) fn run(args: &Args) -> ExitCode {
+    let now = Timestamp::now();
+    let start = match args.valid_after.unwrap_or(Start::In(SignedDuration::ZERO)).after(now) {
+        Ok(start) => start,
+        Err(error) => {
+            complain(&format!("alewife keygen: {error}"));
+            return Exit::Usage.into();
+        }
+    };
+    let fingerprint = args.fingerprint.clone().map_or_else(random_fingerprint, |given| given.to_string());
+    print(&entry(&fingerprint, args.algorithm, &random_secret(args.algorithm), start)).into()
+}
+
+/// The entry, ready to stand alone or behind others.
+fn entry(fingerprint: &str, algorithm: Algorithm, secret: &[u8], start: Timestamp) -> Zeroizing<String> {
+    let secret = Zeroizing::new(base64_encode(secret));
+    // A fingerprint may bear quotes and backslashes.
+    let fingerprint = toml::Value::from(fingerprint);
+    Zeroizing::new(format!(
+        "[[key]]\nfingerprint = {fingerprint}\nalgorithm = \"{algorithm}\"\nsecret = \"base64:{}\"\nvalid_after = {start}\n",
+        *secret
+    ))
+}
+
+fn random_fingerprint() -> String {
+    let mut bytes = [0; 16];
+    rand::rng().fill_bytes(&mut bytes);
+    hex_encode(&bytes)
+}
+
+fn random_secret(algorithm: Algorithm) -> Zeroizing<Vec<u8>> {
+    let mut bytes = Zeroizing::new(vec![0; algorithm.key_size.bytes()]);
+    rand::rng().fill_bytes(&mut bytes);
+    bytes
+}
+
+/// When a key begins to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    /// At a time.
+    At(Timestamp),
+    /// So much later than now, or earlier.
+    In(SignedDuration),
+}
+
+impl Start {
+    /// The moment in whole seconds, so that it reads well.
+    fn after(self, now: Timestamp) -> Result<Timestamp, StartFault> {
+        let (moment, rounding) = match self {
+            Self::At(moment) => (moment, jiff::RoundMode::Trunc),
+            // A start that is rounded down is never in the future by a piece of a second.
+            Self::In(wait) => {
+                (now.checked_add(wait).map_err(|_| StartFault::OutOfRange)?, jiff::RoundMode::Floor)
+            }
+        };
+        let second = jiff::TimestampRound::new().smallest(Unit::Second).mode(rounding);
+        moment.round(second).map_err(|_| StartFault::OutOfRange)
+    }
+}
+
+impl FromStr for Start {
+    type Err = StartFault;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.starts_with(['+', '-']) {
+            return text.parse().map(Self::In).map_err(|_| StartFault::NotATime);
+        }
+        text.parse().map(Self::At).map_err(|_| StartFault::NotATime)
+    }
+}
+
+/// Why a text is no start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum StartFault {
+    /// Neither a time nor a wait.
+    #[error("expected a time with an offset such as 2026-01-31T12:00:00Z, or a wait such as +10m")]
+    NotATime,
+    /// Too far away for a calendar.
+    #[error("the time is out of range")]
+    OutOfRange,
+}

@@ -1,0 +1,130 @@
+//! The command line: one file per command.
+
+mod check;
+mod exit;
+mod healthcheck;
+mod keygen;
+
+use std::ffi::OsStr;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
+use self::exit::Exit;
+
+/// What the words of the command line ask for.
+#[derive(Debug, Parser)]
+#[command(
+    name = "alewife",
+    version,
+    about = "Gives an unmodified application application-level encryption",
+    after_help = "Example:\n  alewife keygen > keys.toml\n  alewife check --config config.toml",
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Examines a configuration and its key file, and tells everything that is wrong
+    Check(check::Args),
+    /// Asks a running sidecar whether it is ready
+    Healthcheck(healthcheck::HealthcheckArgs),
+    /// Prints a fresh key as an entry of a key file
+    Keygen(keygen::Args),
+}
+
+impl Command {
+    fn run(self) -> ExitCode {
+        match self {
+            Self::Check(args) => check::run(&args),
+            Self::Healthcheck(args) => healthcheck::run(args),
+            Self::Keygen(args) => keygen::run(&args),
+        }
+    }
+}
+
+/// The `--config` of every command that reads a configuration.
+#[derive(Debug, clap::Args)]
+struct ConfigArg {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", env = "ALEWIFE_CONFIG", hide_env_values = true)]
+    config: PathBuf,
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    if let Err(error) = turn_core_dumps_off() {
+        complain(&format!("alewife: core dumps cannot be turned off: {error}"));
+    }
+    match Cli::try_parse() {
+        Ok(cli) => cli.command.run(),
+        Err(error) => refuse_command_line(&error),
+    }
+}
+
+fn refuse_command_line(error: &clap::Error) -> ExitCode {
+    // Nobody is left to be told if the stream is closed.
+    let _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+        _ if std::env::args_os().nth(1).as_deref() == Some(OsStr::new("send")) => Exit::SendUsage.into(),
+        _ => Exit::Usage.into(),
+    }
+}
+
+/// Writes `text` to standard output.
+fn print(text: &str) -> Exit {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => Exit::Success,
+        Err(error) => {
+            complain(&format!("alewife: standard output: {error}"));
+            Exit::Failure
+        }
+    }
+}
+
+/// Writes a line to standard error. If that is closed, nobody is left to be told.
+fn complain(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// A core dump would bear every key.
+#[cfg(target_os = "linux")]
+fn turn_core_dumps_off() -> io::Result<()> {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+    Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn turn_core_dumps_off() -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_help_has_an_example() {
+        for command in Cli::command().get_subcommands() {
+            let help = command.clone().render_long_help().to_string();
+            assert!(help.contains("\n  alewife "), "no example in the help of {}", command.get_name());
+        }
+    }
+}

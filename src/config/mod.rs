@@ -1,0 +1,85 @@
+//! The only reader of configuration files: raw TOML in, checked settings out, every fault gathered.
+//!
+//! Each component owns its own settings type; this module fills it. Holding a [`Config`] means that it is right.
+
+mod file;
+mod memory;
+mod proxy;
+mod values;
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::document::{Fault, Faults};
+use crate::proxy::ProxyConfig;
+use crate::sources::KeysConfig;
+use crate::telemetry::LogConfig;
+
+/// Everything that one process runs with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Worker threads, each with a runtime of its own.
+    pub workers: NonZeroUsize,
+    /// How long exchanges under way may take once a stop was asked for.
+    pub shutdown_grace: Duration,
+    /// Most bytes of bodies that are held at one time, all proxies together.
+    pub max_held: u64,
+    /// Where keys come from.
+    pub keys: KeysConfig,
+    /// Where the admin listener stands, if there is one.
+    pub admin: Option<SocketAddr>,
+    /// What is logged and how.
+    pub log: LogConfig,
+    /// The proxies, at least one, each with a name and an address of its own.
+    pub proxies: Vec<ProxyConfig>,
+}
+
+impl Config {
+    /// Reads the configuration file at `path`. The key file that it names is not opened.
+    pub fn load(path: &Path) -> Result<Self, Faults> {
+        examine(path).config
+    }
+}
+
+/// A configuration, or what is wrong with it; and where its keys are, which may be known all the same.
+pub struct Examined {
+    /// The whole.
+    pub config: Result<Config, Faults>,
+    /// `[keys]`, if that section is right.
+    pub keys: Option<KeysConfig>,
+}
+
+/// Reads the configuration file at `path` as far as it can be read.
+pub fn examine(path: &Path) -> Examined {
+    let name = path.display().to_string();
+    let directory = path.parent().unwrap_or(Path::new(""));
+    match read(path) {
+        Ok(text) => file::parse(&text, &name, directory),
+        Err(error) => Examined { config: Err(error.into_fault(&name).into()), keys: None },
+    }
+}
+
+fn read(path: &Path) -> Result<String, Unreadable> {
+    let bytes = std::fs::read(path).map_err(Unreadable::Io)?;
+    String::from_utf8(bytes).map_err(|_| Unreadable::NotUtf8)
+}
+
+/// Why the configuration file has no text.
+#[derive(Debug, thiserror::Error)]
+enum Unreadable {
+    /// The system refused.
+    #[error("it cannot be read: {0}")]
+    Io(#[source] std::io::Error),
+    /// The content is no text.
+    #[error("it is not UTF-8")]
+    NotUtf8,
+}
+
+impl Unreadable {
+    fn into_fault(self, name: &str) -> Fault {
+        let remedy = "name a readable file of UTF-8 text with --config or ALEWIFE_CONFIG".to_owned();
+        Fault { file: name.into(), place: None, key_path: String::new(), problem: self.to_string(), remedy }
+    }
+}

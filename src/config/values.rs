@@ -1,0 +1,339 @@
+//! The kinds of values that a configuration bears: durations, sizes, addresses, names.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::uri::{Scheme, Uri};
+use http::{HeaderName, Method};
+
+use crate::document::{Refusal, Value};
+use crate::proxy::{ForwardedPolicy, Upstream};
+use crate::telemetry::{Level, LogFormat};
+
+/// Past it, a deadline is a slip of the pen, and adding it to a clock could overflow.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+impl Value for Duration {
+    const EXPECTED: &'static str = "a duration such as \"30s\"";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        let remedy = "write a whole number and its unit: ms, s, m or h, for example \"500ms\" or \"10s\"";
+        let refusal = || Refusal::new(format!("{text:?} is not a duration"), remedy);
+        let digits = text.find(|character: char| !character.is_ascii_digit()).ok_or_else(refusal)?;
+        let (number, unit) = text.split_at(digits);
+        let milliseconds = match unit {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            _ => return Err(refusal()),
+        };
+        let number: u64 = number.parse().map_err(|_| refusal())?;
+        number
+            .checked_mul(milliseconds)
+            .map(Duration::from_millis)
+            .filter(|duration| *duration <= LONGEST)
+            .ok_or_else(|| Refusal::new(format!("{text:?} is too long"), "write at most \"8760h\", a year"))
+    }
+
+    fn from_integer(number: i64) -> Result<Self, Refusal> {
+        let remedy = format!("write it with its unit, for example \"{number}s\"");
+        Err(Refusal::new(format!("{number} has no unit"), remedy))
+    }
+}
+
+/// A duration that is not nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Deadline(pub(super) Duration);
+
+impl Value for Deadline {
+    const EXPECTED: &'static str = Duration::EXPECTED;
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        let duration = Duration::from_text(text)?;
+        if duration.is_zero() {
+            return Err(Refusal::new(
+                "no time at all",
+                "write more than nothing; a limit cannot be switched off",
+            ));
+        }
+        Ok(Self(duration))
+    }
+
+    fn from_integer(number: i64) -> Result<Self, Refusal> {
+        Duration::from_integer(number).map(Self)
+    }
+}
+
+/// A number of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ByteSize(pub(super) u64);
+
+impl Value for ByteSize {
+    const EXPECTED: &'static str = "a size such as \"16MiB\"";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        let remedy =
+            "write a whole number and its unit: KiB, MiB or GiB, for example \"16MiB\", or bytes as a number";
+        let refusal = || Refusal::new(format!("{text:?} is not a size"), remedy);
+        let digits = text.find(|character: char| !character.is_ascii_digit()).ok_or_else(refusal)?;
+        let (number, unit) = text.split_at(digits);
+        let shift = match unit {
+            "B" => 0,
+            "KiB" => 10,
+            "MiB" => 20,
+            "GiB" => 30,
+            _ => return Err(refusal()),
+        };
+        let number: u64 = number.parse().map_err(|_| refusal())?;
+        let bytes = number.checked_mul(1 << shift).filter(|bytes| *bytes <= i64::MAX as u64);
+        bytes.map(Self).ok_or_else(|| Refusal::new(format!("{text:?} is too large"), remedy))
+    }
+
+    fn from_integer(number: i64) -> Result<Self, Refusal> {
+        u64::try_from(number)
+            .map(Self)
+            .map_err(|_| Refusal::new(format!("{number} is less than nothing"), "write a number of bytes"))
+    }
+}
+
+/// How many threads work.
+pub(super) struct Workers(pub(super) NonZeroUsize);
+
+impl Value for Workers {
+    const EXPECTED: &'static str = "a number of threads";
+
+    fn from_integer(number: i64) -> Result<Self, Refusal> {
+        usize::try_from(number)
+            .ok()
+            .filter(|number| *number <= 1024)
+            .and_then(NonZeroUsize::new)
+            .map(Self)
+            .ok_or_else(|| Refusal::new(format!("{number} is not a number of threads"), "write 1 to 1024"))
+    }
+}
+
+/// Where a listener stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Listen(pub(super) SocketAddr);
+
+impl Listen {
+    const REMEDY: &'static str = "write \"IP:PORT\", or a port alone for loopback";
+}
+
+impl Value for Listen {
+    const EXPECTED: &'static str = "an address such as \"127.0.0.1:8080\"";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        let refusal = || Refusal::new(format!("{text:?} is not an address"), Self::REMEDY);
+        if let Ok(address) = text.parse() {
+            return Ok(Self(address));
+        }
+        // `parse` would take a sign before the number.
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return text.parse().map(loopback).map_err(|_| refusal());
+        }
+        Err(refusal())
+    }
+
+    fn from_integer(number: i64) -> Result<Self, Refusal> {
+        u16::try_from(number)
+            .map(loopback)
+            .map_err(|_| Refusal::new(format!("{number} is not a port"), "write a port of 0 to 65535"))
+    }
+}
+
+fn loopback(port: u16) -> Listen {
+    Listen(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port))
+}
+
+/// Where the admin listener stands, or that there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct AdminListen(pub(super) Option<SocketAddr>);
+
+impl Value for AdminListen {
+    const EXPECTED: &'static str = "an address such as \"127.0.0.1:9180\", or \"off\"";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        if text == "off" {
+            return Ok(Self(None));
+        }
+        Listen::from_text(text).map(|Listen(address)| Self(Some(address))).map_err(|refusal| {
+            Refusal::new(refusal.problem, format!("{}, or \"off\" for no admin listener", Listen::REMEDY))
+        })
+    }
+
+    fn from_integer(number: i64) -> Result<Self, Refusal> {
+        Listen::from_integer(number).map(|Listen(address)| Self(Some(address)))
+    }
+}
+
+impl Value for Upstream {
+    const EXPECTED: &'static str = "a URL such as \"http://127.0.0.1:3000\"";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        upstream(text).map_err(|fault| Refusal::new(format!("{text:?} {fault}"), fault.remedy()))
+    }
+}
+
+fn upstream(text: &str) -> Result<Upstream, UpstreamFault> {
+    // `Uri` drops a fragment without a word.
+    if text.contains('#') {
+        return Err(UpstreamFault::MoreThanHost);
+    }
+    let uri: Uri = text.parse().map_err(|_| UpstreamFault::NotAUrl)?;
+    let scheme = uri.scheme().ok_or(UpstreamFault::NotAUrl)?;
+    if *scheme == Scheme::HTTPS {
+        return Err(UpstreamFault::Https);
+    }
+    if *scheme != Scheme::HTTP {
+        return Err(UpstreamFault::NotAUrl);
+    }
+    let authority = uri.authority().ok_or(UpstreamFault::NotAUrl)?;
+    let more = uri.path() != "/" || uri.query().is_some() || authority.as_str().contains('@');
+    if more {
+        return Err(UpstreamFault::MoreThanHost);
+    }
+    let host = authority.host();
+    let written_port = authority.as_str().strip_prefix(host).ok_or(UpstreamFault::NotAUrl)?;
+    let port = match written_port.strip_prefix(':') {
+        None => 80,
+        Some(port) => port.parse().ok().filter(|port| *port != 0).ok_or(UpstreamFault::Port)?,
+    };
+    let host = host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(host);
+    if host.is_empty() {
+        return Err(UpstreamFault::NotAUrl);
+    }
+    Ok(Upstream { host: host.to_owned(), port })
+}
+
+/// Why a text names no upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum UpstreamFault {
+    /// TLS towards the application.
+    #[error("asks for https, which is not supported yet")]
+    Https,
+    /// A path, a query, a fragment or credentials.
+    #[error("has more than a host and a port")]
+    MoreThanHost,
+    /// Anything else.
+    #[error("is not an http URL")]
+    NotAUrl,
+    /// A port that none is.
+    #[error("has no port of 1 to 65535")]
+    Port,
+}
+
+impl UpstreamFault {
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::Https => "write http:// and keep the application on the same host as the sidecar",
+            Self::MoreThanHost => "remove user, path, query and fragment; requests keep their own",
+            Self::NotAUrl | Self::Port => "write \"http://HOST:PORT\"",
+        }
+    }
+}
+
+/// What a proxy is called.
+pub(super) struct ProxyName(pub(super) String);
+
+impl Value for ProxyName {
+    const EXPECTED: &'static str = "a name in quotes";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        if (1..=63).contains(&text.len()) && text.bytes().all(allowed) {
+            return Ok(Self(text.to_owned()));
+        }
+        let remedy = "write 1 to 63 letters, digits, hyphens and underscores";
+        Err(Refusal::new(format!("{text:?} is not a name"), remedy))
+    }
+}
+
+/// Which way a proxy works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Sealed requests in, plain requests out.
+    Inbound,
+}
+
+impl Value for Mode {
+    const EXPECTED: &'static str = "a mode in quotes";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        choice(text, "mode", &[("inbound", Self::Inbound)])
+    }
+}
+
+impl Value for ForwardedPolicy {
+    const EXPECTED: &'static str = "a policy in quotes";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        choice(text, "policy", &[("append", Self::Append), ("replace", Self::Replace), ("off", Self::Off)])
+    }
+}
+
+impl Value for LogFormat {
+    const EXPECTED: &'static str = "a format in quotes";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        choice(text, "format", &[("auto", Self::Auto), ("text", Self::Text), ("json", Self::Json)])
+    }
+}
+
+impl Value for Level {
+    const EXPECTED: &'static str = "a level in quotes";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        let levels = [
+            ("off", Self::Off),
+            ("error", Self::Error),
+            ("warn", Self::Warn),
+            ("info", Self::Info),
+            ("debug", Self::Debug),
+            ("trace", Self::Trace),
+        ];
+        choice(text, "level", &levels)
+    }
+}
+
+fn choice<T: Copy>(text: &str, kind: &str, known: &[(&str, T)]) -> Result<T, Refusal> {
+    known.iter().find(|(name, _)| *name == text).map(|(_, value)| *value).ok_or_else(|| {
+        let names: Vec<_> = known.iter().map(|(name, _)| format!("{name:?}")).collect();
+        Refusal::new(format!("{text:?} is not a known {kind}"), format!("write {}", names.join(" or ")))
+    })
+}
+
+impl Value for Method {
+    const EXPECTED: &'static str = "a method in quotes";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        let remedy = "write methods in capitals, for example \"GET\"";
+        let refusal = || Refusal::new(format!("{text:?} is not a method"), remedy);
+        // Methods are case-sensitive: `get` would match nothing that a client sends.
+        let method = Self::from_bytes(text.as_bytes()).map_err(|_| refusal())?;
+        if text.bytes().any(|byte| byte.is_ascii_lowercase()) { Err(refusal()) } else { Ok(method) }
+    }
+}
+
+impl Value for HeaderName {
+    const EXPECTED: &'static str = "the name of a header in quotes";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        let remedy = "write the name alone, for example \"authorization\"";
+        text.parse().map_err(|_| Refusal::new(format!("{text:?} is not the name of a header"), remedy))
+    }
+}
+
+impl Value for PathBuf {
+    const EXPECTED: &'static str = "a path in quotes";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        if text.is_empty() || text.contains('\0') {
+            return Err(Refusal::new("not a path", "write the path of a file"));
+        }
+        Ok(Self::from(text))
+    }
+}

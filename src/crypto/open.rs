@@ -1,0 +1,90 @@
+//! Opening, piece by piece or whole.
+
+use bytes::BytesMut;
+use cfb8::cipher::array::Array;
+use cfb8::cipher::{BlockModeDecrypt, StreamCipher};
+use zeroize::Zeroize;
+
+use super::cfb::Cfb;
+use super::gcm::GcmOpener;
+use super::schedule::KeySchedule;
+use super::{MessageTooLong, NotAuthentic, OpenError, SecretKey, strides};
+
+/// Opens `sealed` whole: the ciphertext, under GCM followed by the tag (P3).
+///
+/// Under GCM nothing comes out unless the tag is right; the buffer is wiped otherwise.
+pub fn open(key: &SecretKey, iv: &[u8], aad: &[u8], sealed: &[u8]) -> Result<BytesMut, OpenError> {
+    // Room from the start: a buffer that grew would leave plaintext behind in freed memory.
+    let mut plaintext = BytesMut::with_capacity(sealed.len());
+    open_into(key, iv, aad, sealed, &mut plaintext)?;
+    Ok(plaintext)
+}
+
+/// Appends the plaintext to `out`, zeros in its place on failure.
+fn open_into(
+    key: &SecretKey,
+    iv: &[u8],
+    aad: &[u8],
+    sealed: &[u8],
+    out: &mut BytesMut,
+) -> Result<(), OpenError> {
+    let start = out.len();
+    let mut opener = key.opener(iv, aad)?;
+    let opened = opener.update(sealed, out).map_err(OpenError::from);
+    opened.and_then(|()| Ok(opener.finish()?)).inspect_err(|_| out[start..].zeroize())
+}
+
+/// One message being opened.
+///
+/// **What [`Opener::update`] appends is unverified until [`Opener::finish`] says `Ok`.** Under GCM it must
+/// reach nobody before, and is to be wiped (`zeroize`) when `finish` fails: whoever acts on it earlier can be
+/// fed forged text (P10). Under CFB, CFB8 and CTR nothing is ever verified, and `finish` is always `Ok`.
+///
+/// Any split of the ciphertext into pieces gives the same plaintext.
+#[must_use = "under GCM nothing is verified before `finish`"]
+pub struct Opener(pub(super) Opening);
+
+impl Opener {
+    /// Appends the **unverified** plaintext of the next piece to `out`; under GCM the last 16 bytes so far are
+    /// held back, since they may be the tag.
+    ///
+    /// A refused piece changes nothing, and the message fails for good (P8).
+    pub fn update(&mut self, ciphertext: &[u8], out: &mut BytesMut) -> Result<(), MessageTooLong> {
+        match &mut self.0 {
+            Opening::Cfb(cfb) => strides::append(ciphertext, out, |_, stride| {
+                cfb.decrypt(stride);
+                Ok(())
+            }),
+            Opening::Cfb8(cfb8) => strides::append(ciphertext, out, |_, stride| {
+                cfb8.decrypt_blocks(Array::slice_as_chunks_mut(stride).0);
+                Ok(())
+            }),
+            Opening::Ctr(ctr) => strides::append(ciphertext, out, |_, stride| {
+                ctr.try_apply_keystream(stride).map_err(|_| MessageTooLong)
+            }),
+            Opening::Gcm(gcm) => gcm.update(ciphertext, out),
+        }
+    }
+
+    /// Ends the message: under GCM whether all of it is authentic, otherwise always `Ok`.
+    ///
+    /// A message too short for a tag and one with a wrong tag fail alike, in the same time (P3).
+    pub fn finish(self) -> Result<(), NotAuthentic> {
+        match self.0 {
+            Opening::Gcm(gcm) => gcm.finish(),
+            Opening::Cfb(_) | Opening::Cfb8(_) | Opening::Ctr(_) => Ok(()),
+        }
+    }
+}
+
+/// The state of a message, by mode.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "GCM is what is mostly used; a box would cost each message an allocation"
+)]
+pub(super) enum Opening {
+    Cfb(Cfb),
+    Cfb8(cfb8::Decryptor<KeySchedule>),
+    Ctr(ctr::Ctr128BE<KeySchedule>),
+    Gcm(GcmOpener),
+}

@@ -1,0 +1,269 @@
+//! TOML documents whose every fault is told at once, each with its place and remedy.
+//!
+//! A [`Document`] gathers the faults; its [`Section`]s are read into structs of [`Field`]s, which bear what is
+//! wrong with a value instead of failing. Pure: text in, values and faults out.
+
+mod fault;
+mod fields;
+mod value;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
+
+pub use fault::{Fault, Faults, Place, Refusal};
+pub use fields::fields;
+pub use value::{Field, Value};
+
+/// A text under examination, with the faults found so far.
+pub struct Document<'t> {
+    file: Arc<str>,
+    text: &'t str,
+    /// Where each line begins.
+    lines: Vec<usize>,
+    disclosure: Disclosure,
+    faults: Vec<Fault>,
+}
+
+impl<'t> Document<'t> {
+    /// Reads `text` as TOML. A text that is none is one fault.
+    pub fn parse(file: &str, text: &'t str, disclosure: Disclosure) -> Result<(Self, Section<'t>), Faults> {
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(index, _)| index + 1)).collect();
+        let document = Self { file: file.into(), text, lines, disclosure, faults: Vec::new() };
+        match DeTable::parse(text) {
+            Ok(root) => {
+                let heading = Heading { path: String::new(), at: None };
+                Ok((document, Section { heading, entries: root.into_inner(), nested: Vec::new() }))
+            }
+            Err(error) => {
+                let at = error.span().map(|span| span.start);
+                // Only the bare message: the error's display would quote the line.
+                let problem = format!("not TOML: {}", error.message());
+                let remedy = Refusal::new(problem, "mend the line; https://toml.io tells the syntax");
+                Err(Faults::from(document.fault(at, String::new(), remedy)))
+            }
+        }
+    }
+
+    /// Takes the table `name` out of `section`; an absent one reads as empty.
+    pub fn table(&mut self, section: &mut Section<'t>, name: &'static str) -> Section<'t> {
+        section.nested.push(name);
+        let path = section.heading.key_path(name);
+        match section.entries.remove(name).map(|value| (value.span(), value.into_inner())) {
+            None => Section::absent(path),
+            Some((span, DeValue::Table(entries))) => Section::at(path, &span, entries),
+            Some((span, other)) => {
+                self.wrong_shape(&path, &span, &other, &format!("[{path}]"));
+                Section::absent(path)
+            }
+        }
+    }
+
+    /// Takes the tables `[[name]]` out of `section`.
+    pub fn tables(&mut self, section: &mut Section<'t>, name: &'static str) -> Vec<Section<'t>> {
+        section.nested.push(name);
+        let path = section.heading.key_path(name);
+        match section.entries.remove(name).map(|value| (value.span(), value.into_inner())) {
+            None => Vec::new(),
+            Some((_, DeValue::Array(list))) => list
+                .into_iter()
+                .enumerate()
+                .filter_map(|(index, item)| self.element(format!("{path}[{index}]"), &path, item))
+                .collect(),
+            Some((span, other)) => {
+                self.wrong_shape(&path, &span, &other, &format!("[[{path}]]"));
+                Vec::new()
+            }
+        }
+    }
+
+    /// Reads the rest of `section` as a `T` of [`Field`]s; keys that `T` does not have are faults.
+    pub fn read<T: Deserialize<'t> + Default>(&mut self, section: Section<'t>) -> (T, Heading) {
+        let Section { heading, mut entries, nested } = section;
+        let known = fields::<T>();
+        let unknown: Vec<_> =
+            entries.keys().filter(|key| !known.contains(&key.get_ref().as_ref())).cloned().collect();
+        for key in unknown {
+            entries.remove(&**key.get_ref());
+            let known = known.iter().chain(&nested).copied();
+            self.unknown_key(&heading, &key, known);
+        }
+        let whole = Spanned::new(0..self.text.len(), DeValue::Table(entries));
+        // Unknown keys are gone and fields never fail, so the only way to fail is closed; the default stands
+        // for a struct that is not made of fields.
+        let read = T::deserialize(ValueDeserializer::from(whole)).unwrap_or_default();
+        (read, heading)
+    }
+
+    /// The value of a field that must be there.
+    pub fn require<T>(&mut self, heading: &Heading, name: &str, field: Field<T>, remedy: &str) -> Option<T> {
+        if let Field::Absent = field {
+            self.refuse(heading, name, heading.at, Refusal::new("missing", remedy));
+        }
+        self.optional(heading, name, field)
+    }
+
+    /// The value of a field, or `default` where it is absent.
+    pub fn or<T>(&mut self, heading: &Heading, name: &str, field: Field<T>, default: T) -> T {
+        self.optional(heading, name, field).unwrap_or(default)
+    }
+
+    /// The value of a field that may be absent. A faulty one is noted and then counts as absent.
+    pub fn optional<T>(&mut self, heading: &Heading, name: &str, field: Field<T>) -> Option<T> {
+        match field {
+            Field::Absent => None,
+            Field::Faulty(refusal, span) => {
+                self.refuse(heading, name, Some(span.start), refusal);
+                None
+            }
+            Field::Read(value, _) => Some(value),
+        }
+    }
+
+    /// Notes that the key `name` under `heading` is wrong.
+    pub fn refuse(&mut self, heading: &Heading, name: &str, at: Option<usize>, refusal: Refusal) {
+        let fault = self.fault(at, heading.key_path(name), refusal);
+        self.faults.push(fault);
+    }
+
+    /// Notes a fault that was made elsewhere.
+    pub fn note(&mut self, fault: Fault) {
+        self.faults.push(fault);
+    }
+
+    /// A fault of this document that is not noted: a warning, say.
+    pub fn fault(&self, at: Option<usize>, key_path: String, Refusal { problem, remedy }: Refusal) -> Fault {
+        Fault { file: self.file.clone(), place: at.map(|at| self.place(at)), key_path, problem, remedy }
+    }
+
+    /// The line and column of a byte of the text.
+    pub fn place(&self, at: usize) -> Place {
+        let line = self.lines.partition_point(|start| *start <= at);
+        let start = self.lines[line - 1];
+        let column = self.text.get(start..at).map_or(at - start, |before| before.chars().count()) + 1;
+        Place { line, column }
+    }
+
+    /// Whether anything was found wrong so far.
+    pub fn is_sound(&self) -> bool {
+        self.faults.is_empty()
+    }
+
+    /// Everything found wrong, in order.
+    pub fn finish(self) -> Result<(), Faults> {
+        Faults::check(self.faults)
+    }
+
+    /// `value` if nothing is wrong, else everything that is. A value that is lacking for no reason is a fault.
+    pub fn conclude<T>(self, value: Option<T>) -> Result<T, Faults> {
+        let incomplete = Refusal::new("incomplete", "compare it with config.example.toml");
+        let incomplete = self.fault(None, String::new(), incomplete);
+        self.finish()?;
+        value.ok_or_else(|| Faults::from(incomplete))
+    }
+
+    fn element(&mut self, path: String, list: &str, item: Spanned<DeValue<'t>>) -> Option<Section<'t>> {
+        let span = item.span();
+        match item.into_inner() {
+            DeValue::Table(entries) => Some(Section::at(path, &span, entries)),
+            other => {
+                self.wrong_shape(&path, &span, &other, &format!("[[{list}]]"));
+                None
+            }
+        }
+    }
+
+    fn wrong_shape(&mut self, path: &str, span: &Range<usize>, found: &DeValue<'_>, header: &str) {
+        let problem = format!("expected a table, found a value of type {}", found.type_str());
+        let refusal = Refusal::new(problem, format!("write it under a line {header}"));
+        let fault = self.fault(Some(span.start), path.to_owned(), refusal);
+        self.faults.push(fault);
+    }
+
+    fn unknown_key<'k>(
+        &mut self,
+        heading: &Heading,
+        key: &Spanned<std::borrow::Cow<'_, str>>,
+        known: impl Iterator<Item = &'k str> + Clone,
+    ) {
+        let remedy = match fields::nearest(key.get_ref(), known.clone()) {
+            Some(meant) => format!("write `{meant}` if that is what is meant"),
+            None => format!("remove it; the keys here are {}", known.collect::<Vec<_>>().join(", ")),
+        };
+        let name = match self.disclosure {
+            Disclosure::Secret => "",
+            Disclosure::Quotable => key.get_ref(),
+        };
+        self.refuse(heading, name, Some(key.span().start), Refusal::new("unknown key", remedy));
+    }
+}
+
+/// Whether faults may quote the document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disclosure {
+    /// Nothing of the document is quoted, because any piece of it may be a secret.
+    Secret,
+    /// Its keys may be quoted.
+    Quotable,
+}
+
+/// A table of the document that is not read yet.
+pub struct Section<'t> {
+    heading: Heading,
+    entries: DeTable<'t>,
+    /// Names of the tables that were taken out.
+    nested: Vec<&'static str>,
+}
+
+impl Section<'_> {
+    /// The text at `key`, if there is one. For naming the section before it is read.
+    pub fn peek(&self, key: &str) -> Option<&str> {
+        self.entries.get(key)?.get_ref().as_str()
+    }
+
+    /// Names the section anew, for example by the name that it bears.
+    pub fn rename(&mut self, path: String) {
+        self.heading.path = path;
+    }
+
+    /// Whether the section is in the document at all.
+    pub fn is_present(&self) -> bool {
+        self.heading.at.is_some()
+    }
+}
+
+impl<'t> Section<'t> {
+    fn absent(path: String) -> Self {
+        Self { heading: Heading { path, at: None }, entries: DeTable::new(), nested: Vec::new() }
+    }
+
+    fn at(path: String, span: &Range<usize>, entries: DeTable<'t>) -> Self {
+        Self { heading: Heading { path, at: Some(span.start) }, entries, nested: Vec::new() }
+    }
+}
+
+/// What is left of a section once it is read: its name and place.
+#[derive(Clone, Debug, Default)]
+pub struct Heading {
+    path: String,
+    at: Option<usize>,
+}
+
+impl Heading {
+    /// Where the section begins; absent where it is the whole document or not in it.
+    pub fn at(&self) -> Option<usize> {
+        self.at
+    }
+
+    /// The full name of the key `name` in this section.
+    pub fn key_path(&self, name: &str) -> String {
+        match (self.path.as_str(), name) {
+            ("", name) => name.to_owned(),
+            (path, "") => path.to_owned(),
+            (path, name) => format!("{path}.{name}"),
+        }
+    }
+}

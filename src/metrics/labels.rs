@@ -1,0 +1,172 @@
+//! The closed sets of label values. Nothing that a peer sends becomes a label.
+
+use std::sync::Arc;
+
+use prometheus_client::encoding::EncodeLabelSet;
+
+/// How an exchange ended; each is counted under exactly one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The upstream's reply was delivered whole.
+    Answered,
+    /// The envelope was refused with an errorCode of the protocol.
+    AleError,
+    /// The request's framing, host or target was refused.
+    Framing,
+    /// The body went past `max_body`.
+    TooLarge,
+    /// The upstream could not be reached.
+    UpstreamRefused,
+    /// The upstream's connection broke before the head of its reply was there.
+    UpstreamBroke,
+    /// No room among the bytes that may be held.
+    NoCapacity,
+    /// No key that may be used.
+    NoKey,
+    /// A deadline passed.
+    TimedOut,
+    /// The client went away before its reply was delivered.
+    ClientGone,
+    /// The upstream died in the middle of its reply.
+    ReplyBroken,
+}
+
+impl Outcome {
+    /// Every outcome, in the order of the declaration.
+    pub const ALL: [Self; 11] = [
+        Self::Answered,
+        Self::AleError,
+        Self::Framing,
+        Self::TooLarge,
+        Self::UpstreamRefused,
+        Self::UpstreamBroke,
+        Self::NoCapacity,
+        Self::NoKey,
+        Self::TimedOut,
+        Self::ClientGone,
+        Self::ReplyBroken,
+    ];
+
+    /// The label's value; also fit for a log field.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::AleError => "ale_error",
+            Self::Framing => "framing",
+            Self::TooLarge => "too_large",
+            Self::UpstreamRefused => "upstream_refused",
+            Self::UpstreamBroke => "upstream_broke",
+            Self::NoCapacity => "no_capacity",
+            Self::NoKey => "no_key",
+            Self::TimedOut => "timed_out",
+            Self::ClientGone => "client_gone",
+            Self::ReplyBroken => "reply_broken",
+        }
+    }
+}
+
+/// The errorCode that a peer was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AleCode {
+    /// 1: incorrect security headers.
+    IncorrectHeaders,
+    /// 2: unable to decrypt the payload.
+    UnableToDecrypt,
+    /// 3: security credential mismatch, of the vendor's newer version.
+    CredentialMismatch,
+}
+
+impl AleCode {
+    /// Every code, in the order of the declaration.
+    pub const ALL: [Self; 3] = [Self::IncorrectHeaders, Self::UnableToDecrypt, Self::CredentialMismatch];
+
+    /// The label's value: the number itself.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::IncorrectHeaders => "1",
+            Self::UnableToDecrypt => "2",
+            Self::CredentialMismatch => "3",
+        }
+    }
+}
+
+/// Why an envelope was refused: what the peer is not told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AleReason {
+    /// No IV header (P1).
+    MissingIv,
+    /// An IV header that is repeated, not canonical, or of another length (P1).
+    BadIv,
+    /// No fingerprint header (P2).
+    MissingFingerprint,
+    /// A fingerprint header that is repeated or not one to 255 visible characters (P2).
+    BadFingerprint,
+    /// One of the proxy's `required_headers` is absent.
+    MissingRequiredHeader,
+    /// No key has this fingerprint (P2).
+    UnknownFingerprint,
+    /// The key's window is over (P2).
+    Expired,
+    /// The key's window has not begun (P2).
+    NotYetValid,
+    /// The body is too short or its tag is wrong (P3).
+    NotAuthentic,
+    /// A sealed body that also claims an encoding in clear (P6).
+    ConflictingEncoding,
+}
+
+impl AleReason {
+    /// Every reason, in the order of the declaration.
+    pub const ALL: [Self; 10] = [
+        Self::MissingIv,
+        Self::BadIv,
+        Self::MissingFingerprint,
+        Self::BadFingerprint,
+        Self::MissingRequiredHeader,
+        Self::UnknownFingerprint,
+        Self::Expired,
+        Self::NotYetValid,
+        Self::NotAuthentic,
+        Self::ConflictingEncoding,
+    ];
+
+    /// The label's value; also fit for a log field.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::MissingIv => "missing_iv",
+            Self::BadIv => "bad_iv",
+            Self::MissingFingerprint => "missing_fingerprint",
+            Self::BadFingerprint => "bad_fingerprint",
+            Self::MissingRequiredHeader => "missing_required_header",
+            Self::UnknownFingerprint => "unknown_fingerprint",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not_yet_valid",
+            Self::NotAuthentic => "not_authentic",
+            Self::ConflictingEncoding => "conflicting_encoding",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ProxyLabel {
+    pub(super) proxy: Arc<str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OutcomeLabels {
+    pub(super) proxy: Arc<str>,
+    pub(super) outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct AleErrorLabels {
+    pub(super) proxy: Arc<str>,
+    pub(super) code: &'static str,
+    pub(super) reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct DirectionLabels {
+    pub(super) proxy: Arc<str>,
+    pub(super) direction: &'static str,
+}

@@ -1,0 +1,213 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{AleCode, AleReason, Metrics, Outcome};
+
+fn epoch_second(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn scrape(metrics: &Metrics) -> String {
+    metrics.encode(epoch_second(0))
+}
+
+/// The samples by name with labels; fails where the text is not what a scraper takes.
+fn samples(text: &str) -> BTreeMap<String, String> {
+    let body = text.strip_suffix("# EOF\n").expect("the text ends with the mark of its end");
+    let mut helped = BTreeSet::new();
+    let mut typed = BTreeMap::new();
+    let mut found = BTreeMap::new();
+    for line in body.lines() {
+        let words: Vec<&str> = line.splitn(4, ' ').collect();
+        match words.as_slice() {
+            ["#", "HELP", name, _] => assert!(helped.insert(name.to_string()), "second HELP: {line}"),
+            ["#", "TYPE", name, kind] => {
+                assert!(typed.insert(name.to_string(), kind.to_string()).is_none(), "second TYPE: {line}");
+            }
+            ["#", "UNIT", name, unit] => assert!(name.ends_with(unit), "the name lacks its unit: {line}"),
+            _ => {
+                let (series, value) = line.rsplit_once(' ').expect("a sample has a value");
+                let name = series.split('{').next().unwrap();
+                let family = typed.keys().find(|family| belongs(name, family, &typed[*family]));
+                let family = family.unwrap_or_else(|| panic!("no TYPE for {line}"));
+                assert!(helped.contains(family), "no HELP for {line}");
+                assert!(value.parse::<f64>().is_ok(), "not a number: {line}");
+                assert!(found.insert(series.to_owned(), value.to_owned()).is_none(), "twice: {line}");
+            }
+        }
+    }
+    found
+}
+
+fn belongs(sample: &str, family: &str, kind: &str) -> bool {
+    let suffixes: &[&str] = match kind {
+        "counter" => &["_total"],
+        "gauge" => &[""],
+        "histogram" => &["_bucket", "_sum", "_count"],
+        "info" => &["_info"],
+        other => panic!("a type that this project does not use: {other}"),
+    };
+    sample.strip_prefix(family).is_some_and(|suffix| suffixes.contains(&suffix))
+}
+
+fn label_names(series: &str) -> Vec<&str> {
+    let labels = series.split_once('{').map_or("", |(_, rest)| rest.trim_end_matches('}'));
+    labels
+        .split(',')
+        .filter(|label| !label.is_empty())
+        .map(|label| label.split('=').next().unwrap())
+        .collect()
+}
+
+#[test]
+fn each_enum_lists_all_its_values_in_the_order_that_indexes_the_counters() {
+    let outcomes = Outcome::ALL.map(|outcome| outcome as usize);
+    let codes = AleCode::ALL.map(|code| code as usize);
+    let reasons = AleReason::ALL.map(|reason| reason as usize);
+    assert_eq!(outcomes, std::array::from_fn(|index| index));
+    assert_eq!(codes, std::array::from_fn(|index| index));
+    assert_eq!(reasons, std::array::from_fn(|index| index));
+}
+
+#[test]
+fn a_process_without_proxies_shows_exactly_its_own_metrics_at_zero() {
+    let found = samples(&scrape(&Metrics::new()));
+    let version = format!("alewife_build_info{{version=\"{}\"}}", env!("CARGO_PKG_VERSION"));
+    let expected = [
+        (version.as_str(), "1"),
+        ("alewife_held_bytes", "0"),
+        ("alewife_key_reload_failures_total", "0"),
+        ("alewife_key_reloads_total", "0"),
+        ("alewife_key_ring_age_seconds", "0.0"),
+        ("alewife_keys", "0"),
+        ("alewife_log_lines_dropped_total", "0"),
+    ];
+    let expected = expected.map(|(series, value)| (series.to_owned(), value.to_owned()));
+    assert_eq!(found, BTreeMap::from(expected));
+}
+
+#[test]
+fn a_new_proxy_shows_every_combination_of_labels_at_zero() {
+    let metrics = Metrics::new();
+    let _proxy = metrics.proxy("kitchen");
+    let found = samples(&scrape(&metrics));
+    for outcome in Outcome::ALL {
+        let series = format!("alewife_requests_total{{proxy=\"kitchen\",outcome=\"{}\"}}", outcome.label());
+        assert_eq!(found[&series], "0");
+    }
+    for (code, reason) in AleCode::ALL.iter().flat_map(|code| AleReason::ALL.map(|reason| (code, reason))) {
+        let labels = format!("proxy=\"kitchen\",code=\"{}\",reason=\"{}\"", code.label(), reason.label());
+        assert_eq!(found[&format!("alewife_ale_errors_total{{{labels}}}")], "0");
+    }
+    for name in [
+        "alewife_connections_accepted_total{proxy=\"kitchen\"}",
+        "alewife_connections{proxy=\"kitchen\"}",
+        "alewife_requests_in_flight{proxy=\"kitchen\"}",
+        "alewife_upstream_connections_opened_total{proxy=\"kitchen\"}",
+        "alewife_upstream_retries_total{proxy=\"kitchen\"}",
+        "alewife_body_bytes_total{proxy=\"kitchen\",direction=\"request\"}",
+        "alewife_body_bytes_total{proxy=\"kitchen\",direction=\"reply\"}",
+        "alewife_request_duration_seconds_count{proxy=\"kitchen\"}",
+        "alewife_request_duration_seconds_bucket{le=\"0.0005\",proxy=\"kitchen\"}",
+        "alewife_request_duration_seconds_bucket{le=\"60.0\",proxy=\"kitchen\"}",
+        "alewife_request_duration_seconds_bucket{le=\"+Inf\",proxy=\"kitchen\"}",
+    ] {
+        assert_eq!(found.get(name).map(String::as_str), Some("0"), "{name}");
+    }
+}
+
+#[test]
+fn labels_are_the_closed_set_of_names_and_each_proxy_adds_the_same_number_of_series() {
+    let metrics = Metrics::new();
+    let _proxies = ["kitchen", "bar"].map(|name| metrics.proxy(name));
+    let two = samples(&scrape(&metrics));
+    let names: BTreeSet<&str> = two.keys().flat_map(|series| label_names(series)).collect();
+    assert_eq!(names, BTreeSet::from(["code", "direction", "le", "outcome", "proxy", "reason", "version"]));
+    let of_proxy = |name: &str| two.keys().filter(|series| series.contains(&format!("\"{name}\""))).count();
+    // Outcomes, code × reason, both directions, five single ones, and the histogram's 17 buckets, sum and count.
+    assert_eq!((of_proxy("kitchen"), of_proxy("bar")), (11 + 30 + 2 + 5 + 19, 67));
+}
+
+#[test]
+fn what_is_counted_stands_in_the_text() {
+    let metrics = Metrics::new();
+    let proxy = metrics.proxy("kitchen");
+    proxy.finished(Outcome::Answered, Duration::from_millis(3));
+    proxy.finished(Outcome::AleError, Duration::from_secs(100));
+    proxy.ale_error(AleCode::UnableToDecrypt, AleReason::Expired);
+    proxy.request_bytes(1333);
+    proxy.reply_bytes(7);
+    proxy.upstream_connection_opened();
+    proxy.upstream_retried();
+    metrics.held_bytes.set(4096);
+    let text = scrape(&metrics);
+    for line in [
+        "# TYPE alewife_requests counter",
+        "# HELP alewife_requests Exchanges by how they ended.",
+        "alewife_requests_total{proxy=\"kitchen\",outcome=\"answered\"} 1",
+        "alewife_requests_total{proxy=\"kitchen\",outcome=\"ale_error\"} 1",
+        "alewife_ale_errors_total{proxy=\"kitchen\",code=\"2\",reason=\"expired\"} 1",
+        "alewife_body_bytes_total{proxy=\"kitchen\",direction=\"request\"} 1333",
+        "alewife_body_bytes_total{proxy=\"kitchen\",direction=\"reply\"} 7",
+        "# UNIT alewife_request_duration_seconds seconds",
+        "alewife_request_duration_seconds_sum{proxy=\"kitchen\"} 100.003",
+        "alewife_request_duration_seconds_bucket{le=\"0.0025\",proxy=\"kitchen\"} 0",
+        "alewife_request_duration_seconds_bucket{le=\"0.005\",proxy=\"kitchen\"} 1",
+        "alewife_request_duration_seconds_bucket{le=\"+Inf\",proxy=\"kitchen\"} 2",
+        "alewife_upstream_connections_opened_total{proxy=\"kitchen\"} 1",
+        "alewife_upstream_retries_total{proxy=\"kitchen\"} 1",
+        "alewife_held_bytes 4096",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\nis not in\n{text}");
+    }
+}
+
+#[test]
+fn guards_count_up_when_made_and_down_when_dropped() {
+    let metrics = Metrics::new();
+    let proxy = metrics.proxy("kitchen");
+    let value =
+        |series: &str| samples(&scrape(&metrics))[&format!("alewife_{series}{{proxy=\"kitchen\"}}")].clone();
+    let (connection, second, request) =
+        (proxy.connection_opened(), proxy.connection_opened(), proxy.request_started());
+    assert_eq!((value("connections").as_str(), value("requests_in_flight").as_str()), ("2", "1"));
+    drop((connection, request));
+    assert_eq!((value("connections").as_str(), value("requests_in_flight").as_str()), ("1", "0"));
+    drop(second);
+    assert_eq!((value("connections").as_str(), value("connections_accepted_total").as_str()), ("0", "2"));
+}
+
+#[test]
+fn the_same_name_gives_the_same_counters() {
+    let metrics = Metrics::new();
+    metrics.proxy("kitchen").request_bytes(1);
+    metrics.proxy("kitchen").request_bytes(2);
+    let found = samples(&scrape(&metrics));
+    assert_eq!(found["alewife_body_bytes_total{proxy=\"kitchen\",direction=\"request\"}"], "3");
+}
+
+#[test]
+fn the_ring_ages_from_its_last_load_and_a_failed_reload_does_not_make_it_young() {
+    let metrics = Metrics::new();
+    let at = |second| {
+        let found = samples(&metrics.encode(epoch_second(second)));
+        ["key_ring_age_seconds", "keys", "key_reloads_total", "key_reload_failures_total"]
+            .map(|name| found[&format!("alewife_{name}")].clone())
+    };
+    metrics.key_ring_loaded(2, epoch_second(1000));
+    assert_eq!(at(1000), ["0.0", "2", "0", "0"]);
+    metrics.key_reload_failed();
+    assert_eq!(at(1030), ["30.0", "2", "0", "1"]);
+    metrics.key_ring_reloaded(3, epoch_second(1031));
+    assert_eq!(at(1031), ["0.0", "3", "1", "1"]);
+    assert_eq!(at(900), ["0.0", "3", "1", "1"], "a clock that was set back gives no negative age");
+}
+
+#[test]
+fn a_name_with_quotes_does_not_break_out_of_its_label() {
+    let metrics = Metrics::new();
+    let _proxy = metrics.proxy("a\"} 1\nb\\");
+    assert!(scrape(&metrics).contains("alewife_connections{proxy=\"a\\\"} 1\\nb\\\\\"} 0\n"));
+}

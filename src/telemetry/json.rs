@@ -1,0 +1,136 @@
+//! One flat JSON object per event.
+//!
+//! Of our own, since the library's takes about twice the time, and every exchange pays for its line.
+
+use std::error::Error;
+use std::fmt::{self, Debug, Write};
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
+/// Writes `timestamp`, `level`, `target`, then `message` and the event's fields beside them. Spans are left out.
+pub(super) struct Json;
+
+impl<S, N> FormatEvent<S, N> for Json
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    N: for<'writer> FormatFields<'writer> + 'static,
+{
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let metadata = event.metadata();
+        writer.write_str("{\"timestamp\":\"")?;
+        SystemTime.format_time(&mut writer)?;
+        write!(writer, "\",\"level\":\"{}\",\"target\":\"", metadata.level())?;
+        Escaped(&mut writer).write_str(metadata.target())?;
+        writer.write_char('"')?;
+        let mut members = Members { writer, result: Ok(()) };
+        event.record(&mut members);
+        members.result?;
+        members.writer.write_str("}\n")
+    }
+}
+
+/// Appends each field as a member; remembers the first failure, for which a visitor has no return.
+struct Members<'writer> {
+    writer: Writer<'writer>,
+    result: fmt::Result,
+}
+
+impl Members<'_> {
+    fn member(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
+        if self.result.is_ok() {
+            self.result = self.name(field).and_then(|()| value(&mut self.writer));
+        }
+    }
+
+    fn name(&mut self, field: &Field) -> fmt::Result {
+        self.writer.write_str(",\"")?;
+        Escaped(&mut self.writer).write_str(field.name())?;
+        self.writer.write_str("\":")
+    }
+
+    fn text(&mut self, field: &Field, text: fmt::Arguments<'_>) {
+        self.member(field, |writer| {
+            writer.write_char('"')?;
+            Escaped(writer).write_fmt(text)?;
+            writer.write_char('"')
+        });
+    }
+}
+
+impl Visit for Members<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.text(field, format_args!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.text(field, format_args!("{value}"));
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        self.text(field, format_args!("{value}"));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.member(field, |writer| write!(writer, "{value}"));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.member(field, |writer| write!(writer, "{value}"));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.member(field, |writer| write!(writer, "{value}"));
+    }
+
+    /// JSON knows neither infinities nor NaN.
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.member(field, |writer| match value.is_finite() {
+            true => write!(writer, "{value:?}"),
+            false => writer.write_str("null"),
+        });
+    }
+}
+
+/// The inside of a JSON string.
+struct Escaped<'a, W>(&'a mut W);
+
+impl<W: Write> Write for Escaped<'_, W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text;
+        while let Some(at) = rest.bytes().position(must_be_escaped) {
+            let (clean, from) = rest.split_at(at);
+            // What must be escaped is ASCII, so one byte is one character.
+            let (special, after) = from.split_at(1);
+            self.0.write_str(clean)?;
+            self.escape(special.as_bytes()[0])?;
+            rest = after;
+        }
+        self.0.write_str(rest)
+    }
+}
+
+impl<W: Write> Escaped<'_, W> {
+    fn escape(&mut self, byte: u8) -> fmt::Result {
+        match byte {
+            b'"' => self.0.write_str("\\\""),
+            b'\\' => self.0.write_str("\\\\"),
+            b'\n' => self.0.write_str("\\n"),
+            other => write!(self.0, "\\u{other:04x}"),
+        }
+    }
+}
+
+/// DEL is legal in JSON, but not welcome on a terminal.
+fn must_be_escaped(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\' || byte == 0x7f
+}
