@@ -214,7 +214,7 @@ impl Signal {
         }
     }
 
-    fn concerns(&self, event: &notify::Event) -> bool {
+    pub(super) fn concerns(&self, event: &notify::Event) -> bool {
         match event.kind {
             EventKind::Access(AccessKind::Close(AccessMode::Write)) => {}
             // Reading is no change; our own reads would raise hints for ever.
