@@ -186,7 +186,8 @@ fn write_in_pieces(path: &Path, text: &str) {
     file.write_all(second).unwrap();
 }
 
-fn rename_over(path: &Path, text: &str) {
+/// Writes `text` beside `path` and renames it over it, so that no reader sees half of it.
+pub(crate) fn rename_over(path: &Path, text: &str) {
     let next = path.with_extension("next");
     fs::write(&next, text).unwrap();
     fs::rename(next, path).unwrap();
