@@ -1,5 +1,7 @@
 //! The suite from outside: it runs the real binary against real peers.
 
+#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
+
 mod check;
 mod exchange;
 mod openssl_speed;
