@@ -4,7 +4,11 @@ mod check;
 mod exit;
 mod healthcheck;
 mod keygen;
+mod keys;
+mod message;
+mod open;
 mod run;
+mod seal;
 
 use std::ffi::OsStr;
 use std::io::{self, Write};
@@ -40,8 +44,12 @@ enum Command {
     Healthcheck(healthcheck::HealthcheckArgs),
     /// Prints a fresh key as an entry of a key file
     Keygen(keygen::Args),
+    /// Opens a sealed message: a pipe, the inverse of seal
+    Open(open::Args),
     /// Runs the sidecar
     Run(run::Args),
+    /// Seals a message: a pipe, the inverse of open
+    Seal(seal::Args),
 }
 
 impl Command {
@@ -50,7 +58,9 @@ impl Command {
             Self::Check(args) => check::run(&args),
             Self::Healthcheck(args) => healthcheck::run(args),
             Self::Keygen(args) => keygen::run(&args),
+            Self::Open(args) => open::run(&args),
             Self::Run(args) => run::run(&args),
+            Self::Seal(args) => seal::run(&args),
         }
     }
 }
