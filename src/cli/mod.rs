@@ -3,12 +3,14 @@
 mod check;
 mod exit;
 mod healthcheck;
+mod hexdump;
 mod keygen;
 mod keys;
 mod message;
 mod open;
 mod run;
 mod seal;
+mod send;
 
 use std::ffi::OsStr;
 use std::io::{self, Write};
@@ -50,6 +52,8 @@ enum Command {
     Run(run::Args),
     /// Seals a message: a pipe, the inverse of open
     Seal(seal::Args),
+    /// Sends a sealed request and shows the opened reply: a curl for sealed exchanges
+    Send(send::Args),
 }
 
 impl Command {
@@ -61,6 +65,7 @@ impl Command {
             Self::Open(args) => open::run(&args),
             Self::Run(args) => run::run(&args),
             Self::Seal(args) => seal::run(&args),
+            Self::Send(args) => send::run(&args),
         }
     }
 }
