@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod check;
+mod demo;
 mod exit;
 mod healthcheck;
 mod hexdump;
@@ -42,6 +43,8 @@ pub struct Cli {
 enum Command {
     /// Examines a configuration and its key file, and tells everything that is wrong
     Check(check::Args),
+    /// Shows a sealed order on its way to an application and back
+    Demo(demo::Args),
     /// Asks a running sidecar whether it is ready
     Healthcheck(healthcheck::HealthcheckArgs),
     /// Prints a fresh key as an entry of a key file
@@ -60,6 +63,7 @@ impl Command {
     fn run(self) -> ExitCode {
         match self {
             Self::Check(args) => check::run(&args),
+            Self::Demo(args) => demo::run(&args),
             Self::Healthcheck(args) => healthcheck::run(args),
             Self::Keygen(args) => keygen::run(&args),
             Self::Open(args) => open::run(&args),
