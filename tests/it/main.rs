@@ -8,3 +8,4 @@ mod support;
 mod vectors;
 #[cfg(unix)]
 mod ways;
+mod wire;
