@@ -69,11 +69,10 @@ fn reply_headers_keep_case_and_bytes_and_what_is_not_the_clients_ends_here() {
 #[test]
 fn obs_text_in_a_reply_passes_byte_for_byte() {
     let (origin, key) = (StrictOrigin::fixed(b"HTTP/1.1 200 OK\r\nX-Obs: \x80\xe9\xff\r\ncontent-length: 0\r\n\r\n"), gcm());
-    let mut connection = start(&origin, &key).connect();
+    let sidecar = start(&origin, &key);
+    let mut connection = sidecar.connect();
     connection.send(&key.bodyless("GET", "/", ""));
-    let head = connection.read_head();
-    // The process is gone with its handle by now or not: only the head counts.
-    let head = head.unwrap();
+    let head = connection.read_head().unwrap();
     assert!(head.windows(12).any(|window| window == b"X-Obs: \x80\xe9\xff\r\n"), "{head:?}");
 }
 
@@ -117,7 +116,7 @@ fn replies_without_a_body_bear_no_envelope_and_the_length_that_a_body_would_have
         ("HEAD", b"HTTP/1.1 200 OK\r\netag: \"e\"\r\n\r\n", None),
         ("HEAD", b"HTTP/1.1 404 Not Found\r\ntransfer-encoding: chunked\r\netag: \"e\"\r\n\r\n", None),
         ("HEAD", b"HTTP/1.1 200 OK\r\ncontent-length: 18446744073709551613\r\netag: \"e\"\r\n\r\n", None),
-        ("GET", b"HTTP/1.1 304 Not Modified\r\ncontent-length: 1000\r\netag: \"e\"\r\n\r\n", Some("1016")),
+        ("GET", b"HTTP/1.1 304 Not Modified\r\ncontent-length: 1000\r\netag: \"e\"\r\n\r\n", None),
         ("GET", b"HTTP/1.1 304 Not Modified\r\netag: \"e\"\r\n\r\n", None),
         ("GET", b"HTTP/1.1 204 No Content\r\netag: \"e\"\r\n\r\n", None),
     ];

@@ -40,7 +40,7 @@ fn method_and_target_pass_byte_for_byte() {
     let long = format!("/{}?{}", "p".repeat(20_000), "q=%20&".repeat(5_000));
     let targets = [
         "/", "/?", "/a?", "/a?b=c?d=e", "//", "//other.test/a", "/a//b/../c/./d/..", "/..", "/%2e%2E/%2F%00%ff", "/a;b=1;c",
-        "/a%zz%", "/?a=b&a=b+c%20d", "/~!$&'()*+,;=:@-._", "/\"{}|^`\\[]<>", "/a:80/b@c", "/http://x/", &long,
+        "/a%zz%", "/?a=b&a=b+c%20d", "/~!$&'()*+,;=:@-._", "/\"{}|^\\[]", "/?`", "/a:80/b@c", "/http://x/", &long,
     ];
     for target in targets {
         let reply = connection.exchange(&key.request("POST", target, "", b"x"));
@@ -200,7 +200,8 @@ fn expect_100_continue_is_answered_here() {
         let mut connection = sidecar.connect();
         connection.send(&raw);
         assert_eq!(connection.read_head().unwrap(), b"HTTP/1.1 100 Continue\r\n\r\n");
-        assert_eq!(connection.exchange(&[&body[..], b" "].concat()[..body.len()]).open(&key).unwrap(), b"order");
+        connection.send(&body);
+        assert_eq!(connection.reply("POST").open(&key).unwrap(), b"order");
         assert_eq!(origin.only().header("expect"), None);
     }
 }
