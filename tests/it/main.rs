@@ -13,3 +13,4 @@ mod support;
 mod vectors;
 #[cfg(unix)]
 mod ways;
+mod wire;
