@@ -1,8 +1,10 @@
 //! The inbound way: a sealed request in, a plain one to the application, its reply sealed on the way back.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
@@ -22,7 +24,7 @@ use super::{ProxyConfig, Timeouts};
 use crate::ale::{self, BodyOpening, Opened, Refusal, ReplySealing, SealedReply};
 use crate::keys::KeyStore;
 use crate::metrics::AleReason;
-use crate::net::{Activity, Lease, PeerAccount, Pool, PoolSettings, SendFault};
+use crate::net::{Activity, LazyTimer, Lease, PeerAccount, Pool, PoolSettings, SendFault, SpareTimer};
 
 /// Bytes of a refused body that are read away so that the connection can serve on.
 const DISCARD_AT_MOST: usize = 1024 * 1024;
@@ -40,8 +42,11 @@ pub(crate) struct Inbound {
 /// What a request comes from.
 pub(crate) struct Client {
     pub(crate) peer: IpAddr,
+    /// The same, as `x-forwarded-for` has it.
+    pub(crate) forwarded_for: HeaderValue,
     pub(crate) activity: Arc<Activity>,
     pub(crate) account: Arc<PeerAccount>,
+    pub(crate) timer: SpareTimer,
 }
 
 impl Inbound {
@@ -86,8 +91,7 @@ impl Inbound {
         body: Incoming,
         exchange: &mut Exchange,
     ) -> Result<Reply, Failure> {
-        forward::check_framing(&head)?;
-        let framing = Framing::of(&head.headers);
+        let framing = forward::check_framing(&head)?;
         let takes_trailers = forward::strip_hop_by_hop(&mut head.headers);
         let (opening, sealing) = match self.open(&mut head) {
             Ok(opened) => opened,
@@ -101,10 +105,10 @@ impl Inbound {
         let (body, framing, upload) =
             self.open_body(body, opening, framing, head.version, client, exchange).await?;
         let forwarded = self.config.forwarded;
-        forward::to_application(&mut head, client.peer, forwarded, takes_trailers, &self.upstream)?;
+        forward::to_application(&mut head, &client.forwarded_for, forwarded, takes_trailers, &self.upstream)?;
         framing.write(&mut head.headers);
         let request = Request::from_parts(head, body);
-        let (response, lease) = self.send(request, upload.as_deref()).await?;
+        let (response, lease) = self.send(request, upload.as_deref(), &client.timer).await?;
         forward::check_reply(response.status(), response.headers())?;
         Ok(Reply { response, lease, sealing, method })
     }
@@ -182,12 +186,13 @@ impl Inbound {
         &self,
         request: Request<RequestBody>,
         upload: Option<&Upload>,
+        timer: &SpareTimer,
     ) -> Result<(Response<Incoming>, Lease<RequestBody>), Failure> {
         let timeouts = &self.config.timeouts;
         tokio::select! {
             biased;
             sent = self.pool.send(request) => sent.map_err(|fault| blame(fault, upload)),
-            () = reply_overdue(timeouts, upload) => Err(Failure::ApplicationTimedOut),
+            () = reply_overdue(timeouts, upload, timer) => Err(Failure::ApplicationTimedOut),
         }
     }
 }
@@ -238,7 +243,8 @@ fn plain_length(head: &http::response::Parts, body: &Incoming, method: &Method) 
 /// hyper keeps the connection of an HTTP/1.0 client that asked for it only if the reply claims to be HTTP/1.1,
 /// which it then writes as 1.0. A reply without a length ends with its connection.
 fn offer_keep_alive(response: &mut Response<ReplyBody>) {
-    let may_stay = !response.headers().contains_key(CONNECTION) && response.body().size_hint().exact().is_some();
+    let may_stay =
+        !response.headers().contains_key(CONNECTION) && response.body().size_hint().exact().is_some();
     if response.version() == Version::HTTP_10 && may_stay {
         *response.version_mut() = Version::HTTP_11;
     }
@@ -288,15 +294,29 @@ fn blame(fault: SendFault, upload: Option<&Upload>) -> Failure {
 }
 
 /// Ends when the application has had its time: for the head of its reply, or for taking more of the body.
-async fn reply_overdue(timeouts: &Timeouts, upload: Option<&Upload>) {
-    let Some(upload) = upload else { return tokio::time::sleep(timeouts.reply).await };
-    loop {
-        let soon = Instant::now() + timeouts.body.min(timeouts.reply);
-        let due = upload.due(timeouts.body, timeouts.reply);
-        if due.is_some_and(|due| due <= Instant::now()) {
-            return;
+async fn reply_overdue(timeouts: &Timeouts, upload: Option<&Upload>, spare: &SpareTimer) {
+    let sent = Instant::now();
+    let due = || match upload {
+        None => sent + timeouts.reply,
+        Some(upload) => upload
+            .due(timeouts.body, timeouts.reply)
+            .unwrap_or_else(|| Instant::now() + timeouts.body.min(timeouts.reply)),
+    };
+    let mut timer = Lent { timer: Some(spare.take(due())), spare };
+    poll_fn(|cx| timer.timer.as_mut().map_or(Poll::Pending, |timer| timer.poll_due(due(), cx))).await;
+}
+
+/// Goes back whichever way the wait ends.
+struct Lent<'a> {
+    timer: Option<LazyTimer>,
+    spare: &'a SpareTimer,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        if let Some(timer) = self.timer.take() {
+            self.spare.give_back(timer);
         }
-        tokio::time::sleep_until(due.unwrap_or(soon).into()).await;
     }
 }
 

@@ -10,13 +10,17 @@ use super::strict::StrictOrigin;
 use crate::support::{Sidecar, TestKey};
 
 const COUNTED: &str = "POST /orders HTTP/1.1\r\nhost: a\r\n{E}content-length: {L}\r\n\r\n{B}";
-const CHUNKED: &str = "POST /orders HTTP/1.1\r\nhost: a\r\n{E}transfer-encoding: chunked\r\n\r\n{X}\r\n{B}\r\n0\r\n\r\n";
+const CHUNKED: &str =
+    "POST /orders HTTP/1.1\r\nhost: a\r\n{E}transfer-encoding: chunked\r\n\r\n{X}\r\n{B}\r\n0\r\n\r\n";
 
 /// A request in chunks of these sizes, in turn, until the body is used up.
 fn chunked(key: &TestKey, plain: &[u8], sizes: &[usize]) -> Vec<u8> {
     let iv = key.fresh_iv();
-    let mut raw =
-        format!("POST /orders HTTP/1.1\r\nhost: a\r\n{}transfer-encoding: chunked\r\n\r\n", key.envelope(&iv)).into_bytes();
+    let mut raw = format!(
+        "POST /orders HTTP/1.1\r\nhost: a\r\n{}transfer-encoding: chunked\r\n\r\n",
+        key.envelope(&iv)
+    )
+    .into_bytes();
     let sealed = key.seal_with(&iv, plain);
     let (mut rest, mut sizes) = (&sealed[..], sizes.iter().cycle());
     while !rest.is_empty() {
@@ -78,14 +82,22 @@ struct Bench {
 
 impl Bench {
     fn start() -> Self {
-        let keys: Vec<TestKey> = Algorithm::ALL.iter().map(|algorithm| TestKey::new(&algorithm.to_string())).collect();
+        let keys: Vec<TestKey> =
+            Algorithm::ALL.iter().map(|algorithm| TestKey::new(&algorithm.to_string())).collect();
         let origin = StrictOrigin::echo();
-        let sidecar = Sidecar::inbound().keys(&keys.iter().collect::<Vec<_>>()).upstream(origin.address()).start();
+        let sidecar =
+            Sidecar::inbound().keys(&keys.iter().collect::<Vec<_>>()).upstream(origin.address()).start();
         Self { origin, sidecar, keys }
     }
 
     /// Without `sizes` of chunks the length is stated; `cuts` are the lengths of the writes.
-    fn round_trip(&self, key: usize, plain: &[u8], sizes: &[usize], cuts: &[usize]) -> Result<(), TestCaseError> {
+    fn round_trip(
+        &self,
+        key: usize,
+        plain: &[u8],
+        sizes: &[usize],
+        cuts: &[usize],
+    ) -> Result<(), TestCaseError> {
         let key = &self.keys[key];
         let raw = if sizes.is_empty() { fill(COUNTED, key, plain) } else { chunked(key, plain, sizes) };
         let mut connection = self.sidecar.connect();
