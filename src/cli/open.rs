@@ -142,7 +142,8 @@ fn open_streaming(
         }
         actual += read as u64;
         opening.update(&piece[..read], &mut plain)?;
-        output.write_all(&plain.split()).map_err(OpenFault::Output)?;
+        // Whoever reads the other end sees each piece now.
+        output.write_all(&plain.split()).and_then(|()| output.flush()).map_err(OpenFault::Output)?;
     }
     opening.finish()?;
     output.flush().map_err(OpenFault::Output)?;

@@ -108,7 +108,8 @@ fn seal(input: &mut impl BufRead, output: &mut impl Write, key: &Arc<Key>) -> Re
             }
             actual += read as u64;
             sealer.update(&piece[..read], &mut sealed)?;
-            output.write_all(&sealed.split()).map_err(SealFault::Output)?;
+            // Whoever reads the other end sees each piece now.
+            output.write_all(&sealed.split()).and_then(|()| output.flush()).map_err(SealFault::Output)?;
         }
         sealer.finish(&mut sealed);
         output.write_all(&sealed).map_err(SealFault::Output)?;

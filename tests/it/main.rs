@@ -1,5 +1,6 @@
 //! The suite from outside: it runs the real binary against real peers.
 
+mod commands;
 mod exchange;
 mod openssl_speed;
 #[cfg(unix)]
