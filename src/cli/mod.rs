@@ -147,7 +147,7 @@ mod tests {
     fn every_help_has_an_example() {
         for command in Cli::command().get_subcommands() {
             let help = command.clone().render_long_help().to_string();
-            assert!(help.contains("\n  alewife "), "no example in the help of {}", command.get_name());
+            assert!(help.contains("\nExample"), "no example in the help of {}", command.get_name());
         }
     }
 }

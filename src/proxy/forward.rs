@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use http::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{Method, Uri, Version};
+use http::{Method, StatusCode, Uri, Version};
 
 use super::ForwardedPolicy;
 use crate::profile::Profile;
@@ -26,7 +26,7 @@ const HOP_BY_HOP: [HeaderName; 7] = [
 ];
 
 /// P6: fields that would speak of the sealed bytes, or give away what the plaintext hashes to.
-const NOT_OF_A_SEALED_BODY: [HeaderName; 9] = [
+const NOT_OF_A_SEALED_BODY: [HeaderName; 11] = [
     header::ACCEPT_RANGES,
     HeaderName::from_static("content-digest"),
     HeaderName::from_static("content-md5"),
@@ -36,6 +36,8 @@ const NOT_OF_A_SEALED_BODY: [HeaderName; 9] = [
     header::RANGE,
     HeaderName::from_static("repr-digest"),
     HeaderName::from_static("want-content-digest"),
+    HeaderName::from_static("want-digest"),
+    HeaderName::from_static("want-repr-digest"),
 ];
 
 /// How a message says where its body ends.
@@ -84,7 +86,7 @@ pub(crate) enum FramingFault {
     Authority,
     #[error("a content-length that is no number")]
     ContentLength,
-    #[error("no host, two hosts, or two that differ")]
+    #[error("no host, two hosts, two that differ, or one that is no host")]
     Host,
     #[error("a target with bytes outside 0x21 to 0x7E, or an asterisk without OPTIONS")]
     Target,
@@ -96,10 +98,61 @@ pub(crate) enum FramingFault {
 pub(crate) fn check_framing(head: &Parts) -> Result<(), FramingFault> {
     check_target(head)?;
     check_lengths(&head.headers)?;
-    if head.headers.get_all(header::HOST).iter().count() > 1 {
-        return Err(FramingFault::Host);
+    check_host(head)
+}
+
+/// RFC 9112 §3.2: one `host` in HTTP/1.1, beside a target in absolute form as well; its value a host.
+fn check_host(head: &Parts) -> Result<(), FramingFault> {
+    let authority = head.uri.authority();
+    if authority.is_some_and(|authority| authority.as_str().contains('@')) {
+        return Err(FramingFault::Authority);
     }
-    Ok(())
+    let needed = match head.version {
+        Version::HTTP_2 => authority.is_none(),
+        version => version >= Version::HTTP_11,
+    };
+    let mut hosts = head.headers.get_all(header::HOST).iter();
+    let clear = match (hosts.next(), hosts.next()) {
+        (None, _) => !needed,
+        (Some(host), None) => is_host(host.as_bytes()),
+        (Some(_), Some(_)) => false,
+    };
+    let clear = clear && authority.is_none_or(|authority| is_host(authority.as_str().as_bytes()));
+    if clear { Ok(()) } else { Err(FramingFault::Host) }
+}
+
+/// RFC 3986 §3.2: a name or an address, perhaps empty, and perhaps a port. A comma would be allowed in a name,
+/// but stands for two hosts that someone merged.
+fn is_host(value: &[u8]) -> bool {
+    let (name, port) = match value.iter().rposition(|&byte| byte == b':' || byte == b']') {
+        Some(colon) if value[colon] == b':' => (&value[..colon], &value[colon + 1..]),
+        _ => (value, &[][..]),
+    };
+    let address = name.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]"));
+    let named = match address {
+        Some(inner) => inner.iter().all(|&byte| byte.is_ascii_hexdigit() || b":.".contains(&byte)),
+        None => name.iter().all(|&byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(&byte)),
+    };
+    named && port.iter().all(u8::is_ascii_digit)
+}
+
+/// Refuses a reply whose body the client could not be given as it was meant.
+pub(crate) fn check_reply(status: StatusCode, headers: &HeaderMap) -> Result<(), ReplyFault> {
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(ReplyFault::Switched);
+    }
+    let mut encodings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let plain = encodings.next().is_none_or(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    if plain && encodings.next().is_none() { Ok(()) } else { Err(ReplyFault::TransferEncoding) }
+}
+
+/// Why a reply of the application is not passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ReplyFault {
+    #[error("it switches to a protocol that nobody asked for")]
+    Switched,
+    #[error("a transfer-encoding other than one plain chunked")]
+    TransferEncoding,
 }
 
 fn check_target(head: &Parts) -> Result<(), FramingFault> {
@@ -126,7 +179,10 @@ fn check_lengths(headers: &HeaderMap) -> Result<(), FramingFault> {
     let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
     let Some(length) = lengths.next() else { return Ok(()) };
     let digits = !length.is_empty() && length.as_bytes().iter().all(u8::is_ascii_digit);
-    if !digits || length.to_str().map_or(true, |text| text.parse::<u64>().is_err()) || lengths.next().is_some() {
+    if !digits
+        || length.to_str().map_or(true, |text| text.parse::<u64>().is_err())
+        || lengths.next().is_some()
+    {
         return Err(FramingFault::ContentLength);
     }
     Ok(())
@@ -141,7 +197,10 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) -> bool {
         .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
         .collect();
     let takes_trailers = headers.get_all(header::TE).iter().any(|value| {
-        value.as_bytes().split(|&byte| byte == b',').any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+        value
+            .as_bytes()
+            .split(|&byte| byte == b',')
+            .any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
     });
     for name in listed.iter().chain(&HOP_BY_HOP) {
         headers.remove(name);
@@ -149,15 +208,20 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) -> bool {
     takes_trailers
 }
 
-/// Makes the head of an opened request the head that the application gets.
+/// Makes the head of an opened request the head that the application gets. `upstream` is the host of a request
+/// of HTTP/1.0 that names none.
 pub(crate) fn to_application(
     head: &mut Parts,
     peer: IpAddr,
     policy: ForwardedPolicy,
     takes_trailers: bool,
+    upstream: &HeaderValue,
 ) -> Result<(), FramingFault> {
     set_host(head)?;
     set_forwarded(&mut head.headers, peer, policy);
+    if let Entry::Vacant(host) = head.headers.entry(header::HOST) {
+        host.insert(upstream.clone());
+    }
     strip_sealed_body_fields(&mut head.headers);
     if head.version == Version::HTTP_2 {
         join_cookies(&mut head.headers);
@@ -181,7 +245,6 @@ pub(crate) fn strip_sealed_body_fields(headers: &mut HeaderMap) {
     for name in &NOT_OF_A_SEALED_BODY {
         headers.remove(name);
     }
-    headers.remove("want-repr-digest");
 }
 
 /// Leaves in trailers only what may stand there and does not speak of the envelope.
@@ -194,16 +257,14 @@ pub(crate) fn strip_trailers(trailers: &mut HeaderMap, profile: &Profile) {
     }
 }
 
-/// RFC 9112 §3.2.2 and RFC 9113 §8.3.1: the target's authority wins over `host`; one of them must be there.
+/// RFC 9112 §3.2.2 and RFC 9113 §8.3.1: the target's authority wins over `host`. One of them must be there still
+/// (`connection: host` takes it out).
 fn set_host(head: &mut Parts) -> Result<(), FramingFault> {
     let Some(authority) = head.uri.authority() else {
         let optional = head.version < Version::HTTP_11;
         let present = head.headers.contains_key(header::HOST);
         return if present || optional { Ok(()) } else { Err(FramingFault::Host) };
     };
-    if authority.as_str().contains('@') {
-        return Err(FramingFault::Authority);
-    }
     let value = HeaderValue::from_str(authority.as_str()).map_err(|_not_ascii| FramingFault::Host)?;
     let differs = |host: &HeaderValue| !host.as_bytes().eq_ignore_ascii_case(value.as_bytes());
     if head.version == Version::HTTP_2 && head.headers.get(header::HOST).is_some_and(differs) {

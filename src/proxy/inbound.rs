@@ -8,7 +8,7 @@ use std::time::{Instant, SystemTime};
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HeaderValue};
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response, Version};
+use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -33,6 +33,8 @@ pub(crate) struct Inbound {
     keys: Arc<KeyStore>,
     pool: Arc<Pool<RequestBody>>,
     shared: Arc<Shared>,
+    /// The host of requests that name none.
+    upstream: HeaderValue,
 }
 
 /// What a request comes from.
@@ -51,7 +53,11 @@ impl Inbound {
             idle: config.timeouts.pool_idle,
         };
         let pool = Pool::new(settings, shared.metrics.clone());
-        Self { config, keys, pool, shared }
+        let url = config.upstream.to_string();
+        let authority = url.strip_prefix("http://").unwrap_or_default();
+        // RFC 9112 §3.2 asks for an empty value where there is no authority to name.
+        let upstream = HeaderValue::from_str(authority).unwrap_or(HeaderValue::from_static(""));
+        Self { config, keys, pool, shared, upstream }
     }
 
     /// Answers one request, come what may.
@@ -69,6 +75,7 @@ impl Inbound {
         if client.activity.is_draining() && response.version() < Version::HTTP_2 {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        offer_keep_alive(&mut response);
         Ok(response)
     }
 
@@ -93,10 +100,12 @@ impl Inbound {
         let method = head.method.clone();
         let (body, framing, upload) =
             self.open_body(body, opening, framing, head.version, client, exchange).await?;
-        forward::to_application(&mut head, client.peer, self.config.forwarded, takes_trailers)?;
+        let forwarded = self.config.forwarded;
+        forward::to_application(&mut head, client.peer, forwarded, takes_trailers, &self.upstream)?;
         framing.write(&mut head.headers);
         let request = Request::from_parts(head, body);
         let (response, lease) = self.send(request, upload.as_deref()).await?;
+        forward::check_reply(response.status(), response.headers())?;
         Ok(Reply { response, lease, sealing, method })
     }
 
@@ -196,10 +205,10 @@ impl Reply {
     fn finish(self, mut exchange: Exchange) -> Response<ReplyBody> {
         let (mut head, body) = self.response.into_parts();
         exchange.answered(head.status);
-        let plain_length = plain_length(&head.headers, &body, &self.method);
+        let plain_length = plain_length(&head, &body, &self.method);
         forward::strip_hop_by_hop(&mut head.headers);
         forward::strip_sealed_body_fields(&mut head.headers);
-        let length = plain_length.map(|length| length + self.sealing.overhead());
+        let length = plain_length.and_then(|length| length.checked_add(self.sealing.overhead()));
         let sealed = self.sealing.seal(&self.method, head.status, &mut head.headers, &mut rand::rng());
         length.map_or(Framing::Unstated, Framing::Length).write(&mut head.headers);
         head.version = exchange.version();
@@ -214,12 +223,25 @@ impl Reply {
     }
 }
 
-/// The length of the application's body, if it states one; a reply to HEAD states that of the body it leaves out.
-fn plain_length(headers: &HeaderMap, body: &Incoming, method: &Method) -> Option<u64> {
-    if method == Method::HEAD {
-        return headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+/// The length of the application's body, if it states one; a reply to HEAD states that of the body it leaves out,
+/// 204 and 304 state none.
+fn plain_length(head: &http::response::Parts, body: &Incoming, method: &Method) -> Option<u64> {
+    if matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        return None;
+    }
+    if *method == Method::HEAD {
+        return head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     }
     body.size_hint().exact()
+}
+
+/// hyper keeps the connection of an HTTP/1.0 client that asked for it only if the reply claims to be HTTP/1.1,
+/// which it then writes as 1.0. A reply without a length ends with its connection.
+fn offer_keep_alive(response: &mut Response<ReplyBody>) {
+    let may_stay = !response.headers().contains_key(CONNECTION) && response.body().size_hint().exact().is_some();
+    if response.version() == Version::HTTP_10 && may_stay {
+        *response.version_mut() = Version::HTTP_11;
+    }
 }
 
 fn refuse(failure: Failure, mut exchange: Exchange) -> Response<ReplyBody> {

@@ -1,6 +1,11 @@
 //! The suite from outside: it runs the real binary against real peers.
 
+#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
+
+mod check;
+mod clients;
 mod commands;
+mod dockerfile;
 mod exchange;
 mod openssl_speed;
 #[cfg(unix)]
@@ -9,3 +14,4 @@ mod support;
 mod vectors;
 #[cfg(unix)]
 mod ways;
+mod wire;
