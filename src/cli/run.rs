@@ -17,11 +17,11 @@ use crate::telemetry::{self, LogError};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-One line per listener goes to standard output once all of them are ready; the log goes to standard error.
-SIGHUP reads the key file again. SIGTERM or SIGINT stops: exchanges under way are finished within
+One line per listener goes to standard output once all of them are ready; the log goes to standard error. \
+SIGHUP reads the key file again. SIGTERM or SIGINT stops: exchanges under way are finished within \
 shutdown_grace; a second one ends at once.
 
-Exit status: 0 after a clean stop, 64 for a wrong command line, 78 for a wrong configuration or key file,
+Exit status: 0 after a clean stop, 64 for a wrong command line, 78 for a wrong configuration or key file, \
 1 otherwise.
 
 Example:

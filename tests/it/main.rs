@@ -4,6 +4,7 @@
 
 mod check;
 mod clients;
+mod commands;
 mod dockerfile;
 mod exchange;
 mod openssl_speed;
