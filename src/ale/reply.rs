@@ -60,6 +60,7 @@ impl ReplySealing {
         if !self.profile.seal_replies {
             return SealedReply::Plain;
         }
+        self.rename_content_encoding(headers);
         if is_bodyless(method, status) {
             return SealedReply::Bodyless;
         }
@@ -85,6 +86,10 @@ impl ReplySealing {
             .expect("a fingerprint is visible ASCII by its type");
         headers.insert(self.profile.iv.clone(), iv);
         headers.insert(self.profile.fingerprint.clone(), fingerprint);
+    }
+
+    /// P6; in replies without a body as well, so that HEAD names what GET names.
+    fn rename_content_encoding(&self, headers: &mut HeaderMap) {
         let encodings: Vec<_> = headers.get_all(CONTENT_ENCODING).iter().cloned().collect();
         headers.remove(CONTENT_ENCODING);
         for encoding in encodings {
