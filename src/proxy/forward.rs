@@ -179,7 +179,10 @@ fn check_lengths(headers: &HeaderMap) -> Result<(), FramingFault> {
     let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
     let Some(length) = lengths.next() else { return Ok(()) };
     let digits = !length.is_empty() && length.as_bytes().iter().all(u8::is_ascii_digit);
-    if !digits || length.to_str().map_or(true, |text| text.parse::<u64>().is_err()) || lengths.next().is_some() {
+    if !digits
+        || length.to_str().map_or(true, |text| text.parse::<u64>().is_err())
+        || lengths.next().is_some()
+    {
         return Err(FramingFault::ContentLength);
     }
     Ok(())
@@ -194,7 +197,10 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) -> bool {
         .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
         .collect();
     let takes_trailers = headers.get_all(header::TE).iter().any(|value| {
-        value.as_bytes().split(|&byte| byte == b',').any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+        value
+            .as_bytes()
+            .split(|&byte| byte == b',')
+            .any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
     });
     for name in listed.iter().chain(&HOP_BY_HOP) {
         headers.remove(name);

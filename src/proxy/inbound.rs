@@ -131,7 +131,8 @@ impl Inbound {
         exchange: &mut Exchange,
     ) -> Result<(RequestBody, Framing, Option<Arc<Upload>>), Failure> {
         let length = body.size_hint().exact();
-        if body.is_end_stream() && !opening.must_be_held() {
+        // HTTP/2 may state a length of 0 and end the body later; the application's side asks for none of it.
+        if (body.is_end_stream() || length == Some(0)) && !opening.must_be_held() {
             return Ok((RequestBody::Empty, framing, None));
         }
         if opening.must_be_held() {
@@ -238,7 +239,8 @@ fn plain_length(head: &http::response::Parts, body: &Incoming, method: &Method) 
 /// hyper keeps the connection of an HTTP/1.0 client that asked for it only if the reply claims to be HTTP/1.1,
 /// which it then writes as 1.0. A reply without a length ends with its connection.
 fn offer_keep_alive(response: &mut Response<ReplyBody>) {
-    let may_stay = !response.headers().contains_key(CONNECTION) && response.body().size_hint().exact().is_some();
+    let may_stay =
+        !response.headers().contains_key(CONNECTION) && response.body().size_hint().exact().is_some();
     if response.version() == Version::HTTP_10 && may_stay {
         *response.version_mut() = Version::HTTP_11;
     }
