@@ -7,16 +7,20 @@ use proptest::test_runner::TestRunner;
 
 use super::fill;
 use super::strict::StrictOrigin;
-use crate::support::{Sidecar, TestKey};
+use crate::support::{Sidecar, TestKey, eventually};
 
 const COUNTED: &str = "POST /orders HTTP/1.1\r\nhost: a\r\n{E}content-length: {L}\r\n\r\n{B}";
-const CHUNKED: &str = "POST /orders HTTP/1.1\r\nhost: a\r\n{E}transfer-encoding: chunked\r\n\r\n{X}\r\n{B}\r\n0\r\n\r\n";
+const CHUNKED: &str =
+    "POST /orders HTTP/1.1\r\nhost: a\r\n{E}transfer-encoding: chunked\r\n\r\n{X}\r\n{B}\r\n0\r\n\r\n";
 
 /// A request in chunks of these sizes, in turn, until the body is used up.
 fn chunked(key: &TestKey, plain: &[u8], sizes: &[usize]) -> Vec<u8> {
     let iv = key.fresh_iv();
-    let mut raw =
-        format!("POST /orders HTTP/1.1\r\nhost: a\r\n{}transfer-encoding: chunked\r\n\r\n", key.envelope(&iv)).into_bytes();
+    let mut raw = format!(
+        "POST /orders HTTP/1.1\r\nhost: a\r\n{}transfer-encoding: chunked\r\n\r\n",
+        key.envelope(&iv)
+    )
+    .into_bytes();
     let sealed = key.seal_with(&iv, plain);
     let (mut rest, mut sizes) = (&sealed[..], sizes.iter().cycle());
     while !rest.is_empty() {
@@ -69,6 +73,33 @@ fn a_request_split_anywhere_is_the_same_request() {
     }
 }
 
+#[test]
+fn a_request_that_breaks_off_is_never_whole_for_the_application() {
+    for algorithm in ["AES-256-GCM", "AES-256-CTR"] {
+        let (origin, key) = (StrictOrigin::echo(), TestKey::new(algorithm));
+        let sidecar = Sidecar::inbound().keys(&[&key]).upstream(origin.address()).start();
+        let ends = [COUNTED, CHUNKED].map(|pattern| fill(pattern, &key, b"order"));
+        let mut count = 0.0;
+        for raw in ends {
+            let head = raw.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+            for length in head..raw.len() {
+                let mut connection = sidecar.connect();
+                connection.send(&raw[..length]);
+                connection.close_write();
+                // Whatever it is told: it is not a reply of the application.
+                if let Ok(reply) = connection.try_reply("POST") {
+                    assert_eq!(reply.status, 400, "{length}");
+                }
+                count += 1.0;
+            }
+        }
+        eventually("every exchange has ended", || {
+            sidecar.metric("alewife_requests_total{proxy=\"kitchen\",outcome=\"client_gone\"}") == count
+        });
+        assert!(origin.requests().is_empty());
+    }
+}
+
 /// One process for all cases.
 struct Bench {
     origin: StrictOrigin,
@@ -78,14 +109,22 @@ struct Bench {
 
 impl Bench {
     fn start() -> Self {
-        let keys: Vec<TestKey> = Algorithm::ALL.iter().map(|algorithm| TestKey::new(&algorithm.to_string())).collect();
+        let keys: Vec<TestKey> =
+            Algorithm::ALL.iter().map(|algorithm| TestKey::new(&algorithm.to_string())).collect();
         let origin = StrictOrigin::echo();
-        let sidecar = Sidecar::inbound().keys(&keys.iter().collect::<Vec<_>>()).upstream(origin.address()).start();
+        let sidecar =
+            Sidecar::inbound().keys(&keys.iter().collect::<Vec<_>>()).upstream(origin.address()).start();
         Self { origin, sidecar, keys }
     }
 
     /// Without `sizes` of chunks the length is stated; `cuts` are the lengths of the writes.
-    fn round_trip(&self, key: usize, plain: &[u8], sizes: &[usize], cuts: &[usize]) -> Result<(), TestCaseError> {
+    fn round_trip(
+        &self,
+        key: usize,
+        plain: &[u8],
+        sizes: &[usize],
+        cuts: &[usize],
+    ) -> Result<(), TestCaseError> {
         let key = &self.keys[key];
         let raw = if sizes.is_empty() { fill(COUNTED, key, plain) } else { chunked(key, plain, sizes) };
         let mut connection = self.sidecar.connect();

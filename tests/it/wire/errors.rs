@@ -107,8 +107,11 @@ fn a_fingerprint_of_255_visible_characters_is_taken_and_compared_exactly() {
 #[test]
 fn fingerprints_that_open_nothing_now_are_error_code_2() {
     let (origin, key) = (StrictOrigin::echo(), gcm());
-    let (spent, coming, unknown) =
-        (TestKey::numbered("AES-256-GCM", 1), TestKey::numbered("AES-256-CTR", 2), TestKey::new("AES-128-GCM"));
+    let (spent, coming, unknown) = (
+        TestKey::numbered("AES-256-GCM", 1),
+        TestKey::numbered("AES-256-CTR", 2),
+        TestKey::new("AES-128-GCM"),
+    );
     let file = format!("{}{}{SPENT}{}{COMING}", key.entry(), spent.entry(), coming.entry());
     let sidecar = Sidecar::inbound().key_file(&file).upstream(origin.address()).start();
     for key_gone in [&spent, &coming, &unknown] {
@@ -165,7 +168,10 @@ fn an_iv_of_12_bytes_is_taken_under_gcm_and_answered_with_12() {
         raw.extend(sealed);
         if is_gcm {
             let reply = sidecar.connect().exchange(&raw);
-            assert_eq!(encoding::base64_decode(reply.header("sec-iv").unwrap().as_bytes()).unwrap().len(), 12);
+            assert_eq!(
+                encoding::base64_decode(reply.header("sec-iv").unwrap().as_bytes()).unwrap().len(),
+                12
+            );
             assert_ne!(reply.header("sec-iv").unwrap(), encoding::base64_encode(&iv));
             assert_eq!(reply.open(key).unwrap(), b"order");
         } else {
@@ -196,13 +202,18 @@ fn a_gcm_body_truncated_anywhere_or_with_any_bit_flipped_is_refused_in_the_same_
         } else {
             format!("transfer-encoding: chunked\r\n\r\n{:x}\r\n", body.len())
         };
-        let mut raw = format!("POST /{number} HTTP/1.1\r\nhost: a\r\n{}{lines}", key.envelope(&iv)).into_bytes();
+        let mut raw =
+            format!("POST /{number} HTTP/1.1\r\nhost: a\r\n{}{lines}", key.envelope(&iv)).into_bytes();
         raw.extend(body);
         if number % 2 == 1 {
             raw.extend(b"\r\n0\r\n\r\n");
         }
         if body.is_empty() {
-            raw = fill("POST / HTTP/1.1\r\nhost: a\r\n{E}transfer-encoding: chunked\r\n\r\n0\r\n\r\n", &key, b"");
+            raw = fill(
+                "POST / HTTP/1.1\r\nhost: a\r\n{E}transfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+                &key,
+                b"",
+            );
         }
         assert_error(&connection.exchange(&raw), 400, DECRYPT, false);
     }
@@ -230,7 +241,8 @@ fn failures_under_a_known_gcm_key_are_the_same_bytes_whatever_their_cause() {
             assert_eq!(connection.read_head().unwrap(), b"HTTP/1.1 100 Continue\r\n\r\n");
         }
         let head = connection.read_head().unwrap();
-        let expected = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: 53\r\n\r\n";
+        let expected =
+            b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: 53\r\n\r\n";
         assert_eq!(String::from_utf8_lossy(&head), String::from_utf8_lossy(expected));
         assert_eq!(connection.read_some(53).unwrap(), DECRYPT.as_bytes());
         assert_eq!(connection.exchange(&key.request("POST", "/", "", b"n")).open(&key).unwrap(), b"n");
@@ -246,9 +258,12 @@ fn requests_without_a_body_pass_by_method_under_gcm_and_always_without_a_tag() {
     for (number, key) in keys.iter().enumerate() {
         for method in ["GET", "HEAD", "OPTIONS", "DELETE", "POST", "PUT", "PATCH", "TRACE", "ORDER"] {
             let passes = number > 0 || ["GET", "HEAD", "OPTIONS", "DELETE"].contains(&method);
-            for framing in ["", "content-length: 0\r\n"] {
+            for (framing, body) in
+                [("", ""), ("content-length: 0\r\n", ""), ("transfer-encoding: chunked\r\n", "0\r\n\r\n")]
+            {
                 let before = origin.requests().len();
-                let reply = sidecar.connect().exchange(&key.bodyless(method, "/empty", framing));
+                let raw = [key.bodyless(method, "/empty", framing), body.into()].concat();
+                let reply = sidecar.connect().exchange(&raw);
                 if !passes {
                     assert_error(&reply, 400, DECRYPT, false);
                     assert_eq!(origin.requests().len(), before);
@@ -278,7 +293,12 @@ fn a_required_header_that_is_missing_is_error_code_1() {
         .upstream(origin.address())
         .start();
     let mut connection = sidecar.connect();
-    for headers in ["", "authorization: a\r\n", "X-Site: 1\r\n", "authorization: a\r\nx-site: 1\r\nconnection: x-site\r\n"] {
+    for headers in [
+        "",
+        "authorization: a\r\n",
+        "X-Site: 1\r\n",
+        "authorization: a\r\nx-site: 1\r\nconnection: x-site\r\n",
+    ] {
         assert_error(&connection.exchange(&key.request("POST", "/", headers, b"x")), 400, HEADERS, false);
     }
     assert!(origin.requests().is_empty());
@@ -294,7 +314,8 @@ fn a_body_beyond_max_body_is_413_and_closes_and_one_just_as_long_passes() {
         Sidecar::inbound().keys(&[&key]).proxy("max_body = 1000").upstream(origin.address()).start();
     let too_large = r#"{"errorCode":101,"message":"Payload too large"}"#;
     assert_eq!(sidecar.connect().exchange(&key.request("POST", "/", "", &[1; 1000])).status, 200);
-    let chunked = "POST / HTTP/1.1\r\nhost: a\r\n{E}transfer-encoding: chunked\r\n\r\n{X}\r\n{B}\r\n0\r\n\r\n";
+    let chunked =
+        "POST / HTTP/1.1\r\nhost: a\r\n{E}transfer-encoding: chunked\r\n\r\n{X}\r\n{B}\r\n0\r\n\r\n";
     assert_eq!(sidecar.connect().exchange(&fill(chunked, &key, &[1; 1000])).status, 200);
     for raw in [key.request("POST", "/", "", &[1; 1001]), fill(chunked, &key, &[1; 1001])] {
         let reply = sidecar.connect().exchange(&raw);

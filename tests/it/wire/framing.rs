@@ -24,20 +24,45 @@ const CHUNKS: &str = "\r\n{X}\r\n{B}\r\n0\r\n\r\n";
 fn cases() -> Vec<(String, Fate)> {
     let ok = || Passes("POST / HTTP/1.1", "a");
     let mut cases: Vec<(String, Fate)> = Vec::new();
-    let mut add = |pattern: &str, fate| cases.push((pattern.replace('§', "HTTP/1.1\r\nhost: a\r\n{E}"), fate));
+    let mut add =
+        |pattern: &str, fate| cases.push((pattern.replace('§', "HTTP/1.1\r\nhost: a\r\n{E}"), fate));
     // --- transfer-encoding
     let codings = [
-        ("chunked", true), ("Chunked", true), (" \t chunked \t", true), ("identity, chunked", false), ("chunked, chunked", false),
-        ("chunked, identity", false), ("xchunked", false), ("chunkedx", false), ("chunked;q=1", false), ("\"chunked\"", false),
-        ("gzip, chunked", false), ("chunked,", false), (",chunked", false), ("identity", false), ("", false), ("gzip", false),
-        ("\u{0b}chunked", false), ("chunked\u{e9}", false), ("chun ked", false),
+        ("chunked", true),
+        ("Chunked", true),
+        (" \t chunked \t", true),
+        ("identity, chunked", false),
+        ("chunked, chunked", false),
+        ("chunked, identity", false),
+        ("xchunked", false),
+        ("chunkedx", false),
+        ("chunked;q=1", false),
+        ("\"chunked\"", false),
+        ("gzip, chunked", false),
+        ("chunked,", false),
+        (",chunked", false),
+        ("identity", false),
+        ("", false),
+        ("gzip", false),
+        ("\u{0b}chunked", false),
+        ("chunked\u{e9}", false),
+        ("chun ked", false),
     ];
     for (coding, passes) in codings {
         let pattern = format!("POST / §transfer-encoding: {coding}\r\n{CHUNKS}");
         let control = coding.contains('\u{0b}');
         // hyper refuses what does not end in chunked itself.
         let parsed = coding.ends_with(" chunked") || coding == ",chunked";
-        add(&pattern, if passes { ok() } else if parsed && !control { Refused } else { Unparsed(400) });
+        add(
+            &pattern,
+            if passes {
+                ok()
+            } else if parsed && !control {
+                Refused
+            } else {
+                Unparsed(400)
+            },
+        );
     }
     for lines in [
         "transfer-encoding: chunked\r\ntransfer-encoding: chunked",
@@ -54,9 +79,19 @@ fn cases() -> Vec<(String, Fate)> {
     // --- content-length
     add("POST / §content-length: {L}\r\ncontent-length: {L}\r\n\r\n{B}", ok());
     add("POST / §content-length: {L}\r\ncontent-length: 5\r\n\r\n{B}", Unparsed(400));
-    for length in
-        ["+{L}", "-{L}", "{L},{L}", "{L}, 5", "{L} {L}", "0x{X}", "{L}.0", "", "99999999999999999999", "{L}\u{e9}", "\"{L}\""]
-    {
+    for length in [
+        "+{L}",
+        "-{L}",
+        "{L},{L}",
+        "{L}, 5",
+        "{L} {L}",
+        "0x{X}",
+        "{L}.0",
+        "",
+        "99999999999999999999",
+        "{L}\u{e9}",
+        "\"{L}\"",
+    ] {
         add(&format!("POST / §content-length: {length}\r\n\r\n{{B}}"), Unparsed(400));
     }
     add("POST / §content-length: 00{L}\r\n\r\n{B}", ok());
@@ -66,9 +101,17 @@ fn cases() -> Vec<(String, Fate)> {
     add(&format!("{chunked}{{X}};a=b\r\n{{B}}\r\n0;c\r\n\r\n"), ok());
     add(&format!("{chunked}00{{X}}\r\n{{B}}\r\n000\r\n\r\n"), ok());
     for rest in [
-        "{X}\r\n{B}0\r\n\r\n", "{X}\r\n{B}\r\n-1\r\n\r\n", "+{X}\r\n{B}\r\n0\r\n\r\n", "0x{X}\r\n{B}\r\n0\r\n\r\n",
-        "ffffffffffffffff1\r\n{B}\r\n0\r\n\r\n", "\r\n{X}\r\n{B}\r\n0\r\n\r\n", "{X}\n{B}\n0\n\n", "zz\r\n{B}\r\n0\r\n\r\n",
-        "{X}\r\n{B}\r\n0\r\nbad trailer\r\n\r\n", "{X}\rX\n{B}\r\n0\r\n\r\n", "{X};a\nb\r\n{B}\r\n0\r\n\r\n",
+        "{X}\r\n{B}0\r\n\r\n",
+        "{X}\r\n{B}\r\n-1\r\n\r\n",
+        "+{X}\r\n{B}\r\n0\r\n\r\n",
+        "0x{X}\r\n{B}\r\n0\r\n\r\n",
+        "ffffffffffffffff1\r\n{B}\r\n0\r\n\r\n",
+        "\r\n{X}\r\n{B}\r\n0\r\n\r\n",
+        "{X}\n{B}\n0\n\n",
+        "zz\r\n{B}\r\n0\r\n\r\n",
+        "{X}\r\n{B}\r\n0\r\nbad trailer\r\n\r\n",
+        "{X}\rX\n{B}\r\n0\r\n\r\n",
+        "{X};a\nb\r\n{B}\r\n0\r\n\r\n",
     ] {
         add(&format!("{chunked}{rest}"), Refused);
     }
@@ -76,8 +119,21 @@ fn cases() -> Vec<(String, Fate)> {
     add(&format!("POST / §{}", "content-length: {L}\n\n{B}"), ok());
     add("POST / HTTP/1.1\nhost: a\n{E}content-length: {L}\n\n{B}", ok());
     for field in [
-        "x-a: b\r\n c: d", "x-a: b\r\n\tfold", "x-a : b", "content-length : 3", "x-a\r\nx-b: c", ": empty", "x\u{e9}: a",
-        "x-a: \0", "x-a: a\0b", "x-a: a\rb", "x-a: \u{7f}", "x-a: \u{1}", "x(a): b", " x-a: b", "transfer-encoding\t: chunked",
+        "x-a: b\r\n c: d",
+        "x-a: b\r\n\tfold",
+        "x-a : b",
+        "content-length : 3",
+        "x-a\r\nx-b: c",
+        ": empty",
+        "x\u{e9}: a",
+        "x-a: \0",
+        "x-a: a\0b",
+        "x-a: a\rb",
+        "x-a: \u{7f}",
+        "x-a: \u{1}",
+        "x(a): b",
+        " x-a: b",
+        "transfer-encoding\t: chunked",
         "x-a: b\r\r",
     ] {
         add(&format!("POST / §{field}\r\ncontent-length: {{L}}\r\n\r\n{{B}}"), Unparsed(400));
@@ -97,7 +153,22 @@ fn cases() -> Vec<(String, Fate)> {
     for target in ["/\u{c3}\u{a9}", "/a?\u{c3}\u{a9}"] {
         add(&format!("POST {target} §content-length: {{L}}\r\n\r\n{{B}}"), Refused);
     }
-    for target in ["/\u{ff}", "/a?\u{80}", "/<", "/a?>", "/`", "?a=b", "a?b/c", "/\u{c3}\u{a9}#\u{ff}", "/a b", "/\u{1}", "/\u{7f}", "/\t", "", "/\0"] {
+    for target in [
+        "/\u{ff}",
+        "/a?\u{80}",
+        "/<",
+        "/a?>",
+        "/`",
+        "?a=b",
+        "a?b/c",
+        "/\u{c3}\u{a9}#\u{ff}",
+        "/a b",
+        "/\u{1}",
+        "/\u{7f}",
+        "/\t",
+        "",
+        "/\0",
+    ] {
         add(&format!("POST {target} §content-length: {{L}}\r\n\r\n{{B}}"), Unparsed(400));
     }
     add("POST /a#b §content-length: {L}\r\n\r\n{B}", Passes("POST /a HTTP/1.1", "a"));
@@ -112,14 +183,31 @@ fn cases() -> Vec<(String, Fate)> {
     add("CONNECT / §content-length: {L}\r\n\r\n{B}", Refused);
     add("POST http:// §content-length: {L}\r\n\r\n{B}", Unparsed(400));
     // --- request line
-    for line in ["POST / HTTP/1.2", "POST / HTTP/2.0", "POST / http/1.1", "POST /  HTTP/1.1", "POST  / HTTP/1.1", "POST / HTTP/1.1 x", "P\u{e9}ST / HTTP/1.1", "PO(ST / HTTP/1.1", "POST /", "POST\t/\tHTTP/1.1", " POST / HTTP/1.1", "\u{16}\u{3}\u{1}", "garbage"] {
+    for line in [
+        "POST / HTTP/1.2",
+        "POST / HTTP/2.0",
+        "POST / http/1.1",
+        "POST /  HTTP/1.1",
+        "POST  / HTTP/1.1",
+        "POST / HTTP/1.1 x",
+        "P\u{e9}ST / HTTP/1.1",
+        "PO(ST / HTTP/1.1",
+        "POST /",
+        "POST\t/\tHTTP/1.1",
+        " POST / HTTP/1.1",
+        "\u{16}\u{3}\u{1}",
+        "garbage",
+    ] {
         add(&format!("{line}\r\nhost: a\r\n{SEALED}"), Unparsed(400));
     }
     for line in ["PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n", "PRI * HTTP/2.0\r\nhost: a\r\n\r\n"] {
         add(line, Unparsed(400));
     }
     // --- sizes
-    add(&format!("POST / §x-a: {}\r\ncontent-length: {{L}}\r\n\r\n{{B}}", "a".repeat(130_000)), Unparsed(431));
+    add(
+        &format!("POST / §x-a: {}\r\ncontent-length: {{L}}\r\n\r\n{{B}}", "a".repeat(130_000)),
+        Unparsed(431),
+    );
     add(&format!("POST / §{}content-length: {{L}}\r\n\r\n{{B}}", "x-a: b\r\n".repeat(100)), Unparsed(431));
     add(&format!("POST /{} §content-length: {{L}}\r\n\r\n{{B}}", "a".repeat(65_534)), Unparsed(431));
     add("PRI * §\r\n", Refused);
@@ -138,7 +226,8 @@ fn run(algorithm: &str) {
         let mut connection = sidecar.connect();
         connection.send(&fill(pattern, &key, b"plain order"));
         let reply = connection.try_reply("POST").ok();
-        let told = reply.as_ref().map(|reply| (reply.status, String::from_utf8_lossy(&reply.body).into_owned()));
+        let told =
+            reply.as_ref().map(|reply| (reply.status, String::from_utf8_lossy(&reply.body).into_owned()));
         let new = origin.requests().split_off(before);
         let holds = match (fate, &told) {
             (Passes(line, host), Some((200, _))) => {
@@ -148,7 +237,9 @@ fn run(algorithm: &str) {
                     && new[0].body == b"plain order"
                     && reply.unwrap().open(&key).unwrap() == b"plain order"
             }
-            (Refused, Some((400, body))) => new.is_empty() && body == MALFORMED && connection.closed().unwrap(),
+            (Refused, Some((400, body))) => {
+                new.is_empty() && body == MALFORMED && connection.closed().unwrap()
+            }
             (Unparsed(status), Some((told, body))) => {
                 new.is_empty() && told == status && body.is_empty() && connection.closed().unwrap()
             }

@@ -33,7 +33,8 @@ fn with_client<F: Future<Output = ()>>(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let stream = TcpStream::connect(sidecar.address()).await.unwrap();
-        let (client, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        let (client, connection) =
+            http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
         tokio::time::timeout(PATIENCE, test(client)).await.expect("in time");
     });
@@ -53,7 +54,10 @@ impl http_body::Body for Frames {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         Poll::Ready(self.0.next().map(Ok))
     }
 
@@ -89,25 +93,45 @@ async fn open(key: &TestKey, response: Response<Incoming>) -> Vec<u8> {
 
 #[test]
 fn a_sealed_order_goes_there_and_its_reply_back() {
-    for (algorithm, framing) in [("AES-256-GCM", ("content-length", "5")), ("AES-256-CTR", ("transfer-encoding", "chunked"))] {
+    for (algorithm, framing) in
+        [("AES-256-GCM", ("content-length", "5")), ("AES-256-CTR", ("transfer-encoding", "chunked"))]
+    {
         let (origin, key) = (StrictOrigin::echo(), TestKey::new(algorithm));
         with_client(&origin, &key, "", async |mut client| {
             let (builder, body) = sealed(&key, "POST", "/a//b?c=%20;d", b"order");
-            let request = builder.header("cookie", "a=1").header("cookie", "b=2").header("x-empty", "").header("te", "trailers");
+            let request = builder
+                .header("cookie", "a=1")
+                .header("cookie", "b=2")
+                .header("x-empty", "")
+                .header("te", "trailers");
             let pieces: Vec<&[u8]> = body.chunks(2).collect();
-            let response = client.send_request(request.body(Frames::new(&pieces, None)).unwrap()).await.unwrap();
+            let response =
+                client.send_request(request.body(Frames::new(&pieces, None)).unwrap()).await.unwrap();
             assert_eq!(response.status(), 200);
             assert_eq!(response.headers().len(), 3, "{response:?}");
-            assert_eq!(response.headers()["content-length"], (5 + key.algorithm.tag_len()).to_string().as_str());
+            assert_eq!(
+                response.headers()["content-length"],
+                (5 + key.algorithm.tag_len()).to_string().as_str()
+            );
             assert_eq!(open(&key, response).await, b"order");
         });
         let seen = origin.only();
-        assert_eq!((seen.request_line.as_str(), &seen.body[..]), ("POST /a//b?c=%20;d HTTP/1.1", &b"order"[..]));
+        assert_eq!(
+            (seen.request_line.as_str(), &seen.body[..]),
+            ("POST /a//b?c=%20;d HTTP/1.1", &b"order"[..])
+        );
         let mut headers = seen.headers.clone();
         headers.sort();
         let mut expected = [
-            ("accept-encoding", "identity"), ("connection", "te"), ("cookie", "a=1; b=2"), framing, ("host", "kitchen.test:81"),
-            ("te", "trailers"), ("x-empty", ""), ("x-forwarded-for", "127.0.0.1"), ("x-forwarded-host", "kitchen.test:81"),
+            ("accept-encoding", "identity"),
+            ("connection", "te"),
+            ("cookie", "a=1; b=2"),
+            framing,
+            ("host", "kitchen.test:81"),
+            ("te", "trailers"),
+            ("x-empty", ""),
+            ("x-forwarded-for", "127.0.0.1"),
+            ("x-forwarded-host", "kitchen.test:81"),
             ("x-forwarded-proto", "http"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -122,14 +146,23 @@ fn declared_trailers_pass_both_ways() {
         let origin = StrictOrigin::answering(|received, stream| {
             let trailers: String =
                 received.trailers.iter().map(|(name, value)| format!("{name}: back-{value}\r\n")).collect();
-            write!(stream, "HTTP/1.1 200 OK\r\ntrailer: x-sum\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n{trailers}\r\n")
+            write!(
+                stream,
+                "HTTP/1.1 200 OK\r\ntrailer: x-sum\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n{trailers}\r\n"
+            )
         });
         let key = TestKey::new(algorithm);
         with_client(&origin, &key, "", async |mut client| {
             let (builder, body) = sealed(&key, "POST", "/", b"order");
-            let trailers = HeaderMap::from_iter([("x-sum".parse().unwrap(), "7".parse().unwrap()), ("sec-iv".parse().unwrap(), "AA".parse().unwrap())]);
+            let trailers = HeaderMap::from_iter([
+                ("x-sum".parse().unwrap(), "7".parse().unwrap()),
+                ("sec-iv".parse().unwrap(), "AA".parse().unwrap()),
+            ]);
             let request = builder.header("trailer", "x-sum, sec-iv").header("te", "trailers");
-            let response = client.send_request(request.body(Frames::new(&[&body], Some(trailers))).unwrap()).await.unwrap();
+            let response = client
+                .send_request(request.body(Frames::new(&[&body], Some(trailers))).unwrap())
+                .await
+                .unwrap();
             let iv = encoding::base64_decode(response.headers()["sec-iv"].as_bytes()).unwrap();
             let whole = response.into_body().collect().await.unwrap();
             assert_eq!(whole.trailers().unwrap().len(), 1);
@@ -159,8 +192,12 @@ fn refusals_are_the_same_bytes_and_leave_the_connection_open() {
         let mut empty = built(&key, "POST", b"x");
         *empty.body_mut() = Frames::new(&[], None);
         let cases = [
-            (headless, 400, HEADERS), (built(&unknown, "POST", b"x"), 400, DECRYPT), (built(&wrong, "POST", b"x"), 400, DECRYPT),
-            (empty, 400, DECRYPT), (built(&key, "POST", &[0; 101]), 413, too_large), (two_hosts, 400, malformed),
+            (headless, 400, HEADERS),
+            (built(&unknown, "POST", b"x"), 400, DECRYPT),
+            (built(&wrong, "POST", b"x"), 400, DECRYPT),
+            (empty, 400, DECRYPT),
+            (built(&key, "POST", &[0; 101]), 413, too_large),
+            (two_hosts, 400, malformed),
         ];
         for (request, status, body) in cases {
             client.ready().await.unwrap();
@@ -228,7 +265,9 @@ fn replies_without_a_body_bear_nothing_of_the_envelope() {
     });
     let key = TestKey::new("AES-256-GCM");
     with_client(&origin, &key, "", async |mut client| {
-        for (method, path, length) in [("GET", "/204", None), ("GET", "/304", None), ("HEAD", "/", Some("25"))] {
+        for (method, path, length) in
+            [("GET", "/204", None), ("GET", "/304", None), ("HEAD", "/", Some("25"))]
+        {
             let (builder, _) = sealed(&key, method, path, b"");
             client.ready().await.unwrap();
             let response = client.send_request(builder.body(Frames::new(&[], None)).unwrap()).await.unwrap();
@@ -239,4 +278,57 @@ fn replies_without_a_body_bear_nothing_of_the_envelope() {
             assert!(response.into_body().collect().await.unwrap().to_bytes().is_empty());
         }
     });
+}
+
+#[test]
+fn a_length_that_is_not_the_bodys_or_a_target_that_is_none_never_reaches_the_application() {
+    for algorithm in ["AES-256-GCM", "AES-256-CTR"] {
+        let (origin, key) = (StrictOrigin::echo(), TestKey::new(algorithm));
+        with_client(&origin, &key, "", async |mut client| {
+            for length in ["4", "1000", "0", "x", "+21", "5, 5"] {
+                if length == "0" && algorithm == "AES-256-CTR" {
+                    // What streams is whole once the stated length has come; the rest is nobody's.
+                    continue;
+                }
+                let (builder, body) = sealed(&key, "POST", "/length", b"order");
+                let request =
+                    builder.header("content-length", length).body(Frames::new(&[&body], None)).unwrap();
+                client.ready().await.unwrap();
+                if let Ok(response) = client.send_request(request).await {
+                    assert_eq!(response.status(), 400, "{length}");
+                }
+            }
+            for (method, uri) in [("CONNECT", "kitchen.test:81"), ("POST", "http://user:pass@kitchen.test/")]
+            {
+                let (mut builder, body) = sealed(&key, method, "/", b"order");
+                builder = builder.uri(uri);
+                client.ready().await.unwrap();
+                if let Ok(response) =
+                    client.send_request(builder.body(Frames::new(&[&body], None)).unwrap()).await
+                {
+                    assert_eq!(response.status(), 400, "{uri}");
+                }
+            }
+            let response = order(&mut client, &key, "/next", b"next").await;
+            assert_eq!(open(&key, response).await, b"next");
+        });
+        assert_eq!(origin.only().target(), "/next");
+    }
+}
+
+#[test]
+fn a_length_of_0_whose_stream_ends_later_keeps_the_connection_to_the_application() {
+    let (origin, key) = (StrictOrigin::echo(), TestKey::new("AES-256-CTR"));
+    with_client(&origin, &key, "", async |mut client| {
+        for _ in 0..3 {
+            let (builder, _) = sealed(&key, "POST", "/", b"");
+            client.ready().await.unwrap();
+            let request = builder.header("content-length", "0").body(Frames::new(&[b""], None)).unwrap();
+            let response = client.send_request(request).await.unwrap();
+            assert_eq!(open(&key, response).await, b"");
+        }
+    });
+    assert_eq!((origin.requests().len(), origin.last().header("content-length")), (3, Some("0")));
+    // The listener has two workers, but one connection of a client lives on one of them.
+    assert_eq!(origin.connections(), 1);
 }

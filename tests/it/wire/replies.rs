@@ -32,7 +32,11 @@ fn streams(algorithm: &str, chunked: bool) {
     let length: usize = pieces.iter().map(String::len).sum();
     let written = pieces.clone();
     let origin = StrictOrigin::answering(move |_, stream| {
-        let framing = if chunked { "transfer-encoding: chunked".to_owned() } else { format!("content-length: {length}") };
+        let framing = if chunked {
+            "transfer-encoding: chunked".to_owned()
+        } else {
+            format!("content-length: {length}")
+        };
         write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n{framing}\r\n\r\n")?;
         for piece in &written {
             wait.lock().unwrap().recv().map_err(io::Error::other)?;
@@ -62,7 +66,11 @@ fn streams(algorithm: &str, chunked: bool) {
         go.send(()).unwrap();
         expected.push_str(piece);
         while sealed.len() < expected.len() {
-            let more = if chunked { connection.read_chunk().unwrap().unwrap() } else { connection.read_some(1).unwrap() };
+            let more = if chunked {
+                connection.read_chunk().unwrap().unwrap()
+            } else {
+                connection.read_some(1).unwrap()
+            };
             opener.update(&more, &mut plain).unwrap();
             sealed.extend(more);
         }
@@ -127,8 +135,10 @@ fn an_application_that_dies_in_mid_reply_is_never_a_whole_message() {
             let mut old = sidecar.connect();
             old.send(&fill("GET / HTTP/1.0\r\nhost: a\r\n{E}\r\n", &key, b""));
             let broken = match old.try_reply("GET") {
-                Ok(reply) => reply.end == crate::support::End::Broken(io::ErrorKind::ConnectionReset)
-                    || (reply.header("content-length").is_some() && !reply.is_whole()),
+                Ok(reply) => {
+                    reply.end == crate::support::End::Broken(io::ErrorKind::ConnectionReset)
+                        || (reply.header("content-length").is_some() && !reply.is_whole())
+                }
                 Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
             };
             assert!(broken, "{reply:?}");
@@ -247,7 +257,9 @@ fn an_application_that_answers_before_it_has_read_the_request_is_heard() {
         for mut stream in listener.incoming().map_while(Result::ok) {
             let mut first = [0; 1];
             if stream.read_exact(&mut first).is_ok() {
-                let _ = stream.write_all(b"HTTP/1.1 413 Too Large\r\nconnection: close\r\ncontent-length: 3\r\n\r\nbig");
+                let _ = stream.write_all(
+                    b"HTTP/1.1 413 Too Large\r\nconnection: close\r\ncontent-length: 3\r\n\r\nbig",
+                );
             }
             let _ = io::copy(&mut stream, &mut io::sink());
         }

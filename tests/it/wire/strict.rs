@@ -138,7 +138,8 @@ impl Input {
     fn chunks(&mut self, received: &mut Received) -> Result<(), Stop> {
         loop {
             let line = self.line()?;
-            let hex = !line.is_empty() && line.len() < 16 && line.bytes().all(|byte| byte.is_ascii_hexdigit());
+            let hex =
+                !line.is_empty() && line.len() < 16 && line.bytes().all(|byte| byte.is_ascii_hexdigit());
             require(hex, "chunk size", &line)?;
             let size = usize::from_str_radix(&line, 16).unwrap();
             if size == 0 {

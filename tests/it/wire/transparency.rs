@@ -16,7 +16,13 @@ fn sidecar(origin: &StrictOrigin, key: &TestKey) -> Sidecar {
 fn sent(headers: &str) -> Received {
     let (origin, key) = (StrictOrigin::echo(), gcm());
     let sidecar = sidecar(&origin, &key);
-    let raw = fill(&format!("POST /o HTTP/1.1\r\nHost: Kitchen.Test\r\n{{E}}{headers}Content-Length: {{L}}\r\n\r\n{{B}}"), &key, b"x");
+    let raw = fill(
+        &format!(
+            "POST /o HTTP/1.1\r\nHost: Kitchen.Test\r\n{{E}}{headers}Content-Length: {{L}}\r\n\r\n{{B}}"
+        ),
+        &key,
+        b"x",
+    );
     let reply = sidecar.connect().exchange(&raw);
     assert_eq!(reply.open(&key).unwrap(), b"x", "{reply:?}");
     origin.only()
@@ -39,15 +45,32 @@ fn method_and_target_pass_byte_for_byte() {
     let mut connection = sidecar.connect();
     let long = format!("/{}?{}", "p".repeat(20_000), "q=%20&".repeat(5_000));
     let targets = [
-        "/", "/?", "/a?", "/a?b=c?d=e", "//", "//other.test/a", "/a//b/../c/./d/..", "/..", "/%2e%2E/%2F%00%ff", "/a;b=1;c",
-        "/a%zz%", "/?a=b&a=b+c%20d", "/~!$&'()*+,;=:@-._", "/\"{}|^\\[]", "/?`", "/a:80/b@c", "/http://x/", &long,
+        "/",
+        "/?",
+        "/a?",
+        "/a?b=c?d=e",
+        "//",
+        "//other.test/a",
+        "/a//b/../c/./d/..",
+        "/..",
+        "/%2e%2E/%2F%00%ff",
+        "/a;b=1;c",
+        "/a%zz%",
+        "/?a=b&a=b+c%20d",
+        "/~!$&'()*+,;=:@-._",
+        "/\"{}|^\\[]",
+        "/?`",
+        "/a:80/b@c",
+        "/http://x/",
+        &long,
     ];
     for target in targets {
         let reply = connection.exchange(&key.request("POST", target, "", b"x"));
         assert_eq!(reply.status, 200, "{target} {reply:?}");
         assert_eq!(origin.last().request_line, format!("POST {target} HTTP/1.1"));
     }
-    for method in ["get", "Post", "M-SEARCH", "PROPFIND", "ORDER", "x", "!#$%&'*+-.^_`|~09", "PATCH", "TRACE"] {
+    for method in ["get", "Post", "M-SEARCH", "PROPFIND", "ORDER", "x", "!#$%&'*+-.^_`|~09", "PATCH", "TRACE"]
+    {
         let reply = connection.exchange(&key.request(method, "/m", "", b"x"));
         assert_eq!(reply.open(&key).unwrap(), b"x", "{method}");
         assert_eq!(origin.last().request_line, format!("{method} /m HTTP/1.1"));
@@ -82,19 +105,48 @@ fn request_headers_keep_case_bytes_and_order_among_repeated_ones() {
          X-Content-Encoding: z\r\nAccept: */*\r\nForwarded: for=x\r\nTraceparent: 00-1\r\n",
     );
     let mut expected = vec![
-        "X-Multi: 1", "X-Multi: 2", "X-Multi: , 3,", "AUTHORIZATION: Bearer a b  c", "X-Empty: ", "x-obs: \u{80}\u{e9}\u{ff}",
-        "Cookie: a=1; b=\"2\"", "x-tab: a\tb", "If-None-Match: W/\"e\"", "content-encoding: gzip", "X-Content-Encoding: z",
-        "Accept: */*", "Forwarded: for=x", "Traceparent: 00-1", "Host: Kitchen.Test", "Content-Length: 1",
-        "accept-encoding: identity", "x-forwarded-for: 127.0.0.1", "x-forwarded-proto: http", "x-forwarded-host: Kitchen.Test",
+        "X-Multi: 1",
+        "X-Multi: 2",
+        "X-Multi: , 3,",
+        "AUTHORIZATION: Bearer a b  c",
+        "X-Empty: ",
+        "x-obs: \u{80}\u{e9}\u{ff}",
+        "Cookie: a=1; b=\"2\"",
+        "x-tab: a\tb",
+        "If-None-Match: W/\"e\"",
+        "content-encoding: gzip",
+        "X-Content-Encoding: z",
+        "Accept: */*",
+        "Forwarded: for=x",
+        "Traceparent: 00-1",
+        "Host: Kitchen.Test",
+        "Content-Length: 1",
+        "accept-encoding: identity",
+        "x-forwarded-for: 127.0.0.1",
+        "x-forwarded-proto: http",
+        "x-forwarded-host: Kitchen.Test",
     ];
     let multi: Vec<_> = seen.header_all("x-multi");
     assert_eq!(multi, ["1", "2", ", 3,"]);
-    let mut found: Vec<String> =
-        lines(&seen.headers).into_iter().map(|line| if line.starts_with("x-multi") || line.starts_with("X-MULTI") { format!("X-Multi{}", &line[7..]) } else { line }).collect();
+    let mut found: Vec<String> = lines(&seen.headers)
+        .into_iter()
+        .map(|line| {
+            if line.starts_with("x-multi") || line.starts_with("X-MULTI") {
+                format!("X-Multi{}", &line[7..])
+            } else {
+                line
+            }
+        })
+        .collect();
     found.sort();
     expected.sort_unstable();
     assert_eq!(found, expected);
-    let names: Vec<&str> = seen.headers.iter().map(|(name, _)| name.as_str()).filter(|name| name.eq_ignore_ascii_case("x-multi")).collect();
+    let names: Vec<&str> = seen
+        .headers
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .filter(|name| name.eq_ignore_ascii_case("x-multi"))
+        .collect();
     assert_eq!(names, ["X-Multi", "x-multi", "X-MULTI"]);
 }
 
@@ -109,8 +161,13 @@ fn fields_of_the_connection_and_of_the_sealed_body_end_here() {
     let mut found = lines(&seen.headers);
     found.sort();
     let expected = [
-        "Accept-Encoding: identity", "Content-Length: 1", "Host: Kitchen.Test", "X-Kept: 1", "x-forwarded-for: 127.0.0.1",
-        "x-forwarded-host: Kitchen.Test", "x-forwarded-proto: http",
+        "Accept-Encoding: identity",
+        "Content-Length: 1",
+        "Host: Kitchen.Test",
+        "X-Kept: 1",
+        "x-forwarded-for: 127.0.0.1",
+        "x-forwarded-host: Kitchen.Test",
+        "x-forwarded-proto: http",
     ];
     assert_eq!(found, expected);
 }
@@ -130,7 +187,12 @@ fn connection_cannot_take_host_or_the_framing_away() {
     assert_eq!(reply.open(&key).unwrap(), b"x");
     assert_eq!(origin.only().header("content-length"), Some("1"));
     let mut connection = sidecar.connect();
-    assert_error(&connection.exchange(&key.request("POST", "/", "connection: host\r\n", b"x")), 400, super::MALFORMED, true);
+    assert_error(
+        &connection.exchange(&key.request("POST", "/", "connection: host\r\n", b"x")),
+        400,
+        super::MALFORMED,
+        true,
+    );
     assert!(connection.closed().unwrap());
     let mut connection = sidecar.connect();
     let reply = connection.exchange(&key.request("POST", "/", "connection: sec-iv\r\n", b"x"));
@@ -187,7 +249,10 @@ fn declared_trailers_of_a_reply_arrive_where_the_client_takes_them() {
     assert_eq!(lines(&reply.trailers), ["x-sum: 12"]);
     let (origin, key) = (StrictOrigin::fixed(raw), gcm());
     let reply = sidecar(&origin, &key).connect().exchange(&key.bodyless("GET", "/", ""));
-    assert_eq!((reply.open(&key).unwrap(), reply.is_whole(), reply.trailers.len()), (b"hello".to_vec(), true, 0));
+    assert_eq!(
+        (reply.open(&key).unwrap(), reply.is_whole(), reply.trailers.len()),
+        (b"hello".to_vec(), true, 0)
+    );
 }
 
 #[test]
@@ -246,7 +311,10 @@ fn http_1_0_is_served_with_and_without_keep_alive() {
     let mut connection = sidecar.connect();
     for _ in 0..2 {
         let reply = connection.exchange(&fill(&kept, &key, b"old"));
-        assert_eq!((reply.open(&key).unwrap(), reply.header("connection")), (b"old".to_vec(), Some("keep-alive")));
+        assert_eq!(
+            (reply.open(&key).unwrap(), reply.header("connection")),
+            (b"old".to_vec(), Some("keep-alive"))
+        );
     }
     assert!(origin.requests().iter().all(|request| request.header("host") == Some("old.test")));
 }
@@ -256,7 +324,8 @@ fn an_http_1_0_request_without_host_reaches_the_application_with_one() {
     let (origin, key) = (StrictOrigin::echo(), gcm());
     let sidecar = sidecar(&origin, &key);
     let mut connection = Connection::to(sidecar.address());
-    let reply = connection.exchange(&fill("POST /0 HTTP/1.0\r\n{E}content-length: {L}\r\n\r\n{B}", &key, b"old"));
+    let reply =
+        connection.exchange(&fill("POST /0 HTTP/1.0\r\n{E}content-length: {L}\r\n\r\n{B}", &key, b"old"));
     assert_eq!(reply.open(&key).unwrap(), b"old");
     let seen = origin.only();
     assert_eq!(seen.header_all("host"), [origin.address().to_string()]);

@@ -57,7 +57,9 @@ fn wycheproof_vectors_that_fit_are_opened_or_refused_as_live_requests() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/wycheproof/aes_gcm_test.json");
     let file: File = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let fitting = || {
-        file.groups.iter().flat_map(|group| group.tests.iter().filter(|test| test.fits(group)).map(move |test| (group, test)))
+        file.groups.iter().flat_map(|group| {
+            group.tests.iter().filter(|test| test.fits(group)).map(move |test| (group, test))
+        })
     };
     // Many vectors share a key, and a ring takes each but once.
     let mut keys: BTreeMap<&str, TestKey> = BTreeMap::new();
@@ -69,7 +71,8 @@ fn wycheproof_vectors_that_fit_are_opened_or_refused_as_live_requests() {
         });
     }
     let origin = StrictOrigin::echo();
-    let sidecar = Sidecar::inbound().keys(&keys.values().collect::<Vec<_>>()).upstream(origin.address()).start();
+    let sidecar =
+        Sidecar::inbound().keys(&keys.values().collect::<Vec<_>>()).upstream(origin.address()).start();
     let mut connection = sidecar.connect();
     let (mut valid, mut invalid) = (0, 0);
     for (_, test) in fitting() {
@@ -85,7 +88,10 @@ fn wycheproof_vectors_that_fit_are_opened_or_refused_as_live_requests() {
         if test.result == "valid" {
             valid += 1;
             assert_eq!((reply.status, reply.open(key)), (200, Some(hex(&test.msg))), "{}", test.tc_id);
-            assert_eq!((origin.last().target(), origin.last().body), (format!("/{}", test.tc_id).as_str(), hex(&test.msg)));
+            assert_eq!(
+                (origin.last().target(), origin.last().body),
+                (format!("/{}", test.tc_id).as_str(), hex(&test.msg))
+            );
         } else {
             invalid += 1;
             assert_error(&reply, 400, DECRYPT, false);
