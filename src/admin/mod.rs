@@ -1,8 +1,8 @@
 //! The admin listener: is it alive, is it ready, what has it counted.
 //!
-//! It answers while the process drains, so the token that ends it is cancelled last. Every wait has an end: a head must
-//! arrive within [`HEAD_LIMIT`], which also ends idle keep-alive, and a connection is closed after [`LIFETIME`], so
-//! clients that are silent or never read cannot keep a probe out for long.
+//! It answers while the process drains, so the token that ends it is cancelled last. Every wait has an end: a
+//! head must arrive within `HEAD_LIMIT`, which also ends idle keep-alive, and a connection is closed after
+//! `LIFETIME`, so clients that are silent or never read cannot keep a probe out for long.
 
 mod pages;
 mod readiness;

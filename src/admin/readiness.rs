@@ -10,7 +10,8 @@ use crate::keys::KeyStore;
 
 type CanSeal = Box<dyn Fn(Timestamp) -> bool + Send + Sync>;
 
-/// Gathers what readiness hangs on. It does not ask the application: whether that one is ready is its own probe's affair.
+/// Gathers what readiness hangs on. It does not ask the application: whether that one is ready is its own
+/// probe's affair.
 pub struct Readiness {
     can_seal: CanSeal,
     listeners_bound: AtomicBool,

@@ -117,3 +117,41 @@ enum StartFault {
     #[error("the time is out of range")]
     OutOfRange,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::{RingPolicy, parse_key_file};
+
+    #[test]
+    fn start_is_a_time_or_a_wait_in_whole_seconds() {
+        let now: Timestamp = "2026-06-01T00:00:00.9Z".parse().unwrap();
+        let after = |text: &str| text.parse::<Start>().unwrap().after(now).unwrap().to_string();
+        assert_eq!(after("2026-01-01T02:00:00+02:00"), "2026-01-01T00:00:00Z");
+        assert_eq!(after("+10m"), "2026-06-01T00:10:00Z");
+        assert_eq!(after("+1h30m"), "2026-06-01T01:30:00Z");
+        assert_eq!(after("-30s"), "2026-05-31T23:59:30Z");
+        assert_eq!(after("+0s"), "2026-06-01T00:00:00Z");
+    }
+
+    #[test]
+    fn start_without_an_offset_or_a_unit_is_refused() {
+        for text in ["", "10m", "+10", "+", "now", "2026-01-01T00:00:00", "2026-01-01"] {
+            assert_eq!(text.parse::<Start>(), Err(StartFault::NotATime), "for {text:?}");
+        }
+        let far: Start = "+99999999h".parse().unwrap();
+        assert_eq!(far.after(Timestamp::UNIX_EPOCH), Err(StartFault::OutOfRange));
+    }
+
+    #[test]
+    fn entry_reads_back_as_a_key_file() {
+        let start: Timestamp = "2026-06-01T00:00:00Z".parse().unwrap();
+        for algorithm in Algorithm::ALL {
+            let text = entry(r#"a"\b'#"#, algorithm, &random_secret(algorithm), start);
+            let parsed = parse_key_file(&text, "keys.toml", RingPolicy::default(), start).unwrap();
+            let key = parsed.ring.sealing_key(start).unwrap();
+            assert_eq!((key.fingerprint.as_str(), key.secret.algorithm()), (r#"a"\b'#"#, algorithm));
+            assert_eq!(key.validity.after, Some(start));
+        }
+    }
+}

@@ -73,7 +73,8 @@ fn sidecar(args: &Args) -> Result<(), RunError> {
     for warning in &keys.warnings {
         tracing::warn!("{warning}");
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Runtime)?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Runtime)?;
     runtime.block_on(serve(config, keys, metrics))
 }
 

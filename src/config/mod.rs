@@ -5,6 +5,8 @@
 mod file;
 mod memory;
 mod proxy;
+#[cfg(test)]
+mod tests;
 mod values;
 
 use std::net::SocketAddr;

@@ -207,7 +207,8 @@ mod tests {
         }
 
         #[test]
-        fn iv_is_read_back_from_its_text(bytes in any::<[u8; 16]>(), len in prop_oneof![Just(12usize), Just(16)]) {
+        fn iv_is_read_back_from_its_text(bytes in any::<[u8; 16]>(), short in any::<bool>()) {
+            let len = if short { 12 } else { 16 };
             let iv = Iv::from_slice(&bytes[..len]).unwrap();
             let text = iv_to_base64(&iv);
             prop_assert_eq!(text.as_str(), &ORACLE.encode(&bytes[..len]));

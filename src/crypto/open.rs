@@ -45,8 +45,8 @@ fn open_into(
 pub struct Opener(pub(super) Opening);
 
 impl Opener {
-    /// Appends the **unverified** plaintext of the next piece to `out`; under GCM the last 16 bytes so far are
-    /// held back, since they may be the tag.
+    /// Appends the **unverified** plaintext of the next piece to `out`; under GCM the last 16 bytes so far
+    /// are held back, since they may be the tag.
     ///
     /// A refused piece changes nothing, and the message fails for good (P8).
     pub fn update(&mut self, ciphertext: &[u8], out: &mut BytesMut) -> Result<(), MessageTooLong> {

@@ -68,3 +68,40 @@ fn edits(left: &str, right: &str) -> usize {
     }
     row[right.len()]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(serde::Deserialize)]
+    #[expect(dead_code, reason = "only the names are asked for")]
+    struct Sample {
+        first: u8,
+        second_one: String,
+    }
+
+    #[test]
+    fn fields_of_a_struct_are_named_in_order() {
+        assert_eq!(fields::<Sample>(), ["first", "second_one"]);
+        assert!(fields::<u8>().is_empty());
+    }
+
+    #[test]
+    fn distance_counts_what_was_typed_wrong() {
+        assert_eq!(edits("listen", "listen"), 0);
+        assert_eq!(edits("Max-Body", "max_body"), 0);
+        assert_eq!(edits("lsiten", "listen"), 2);
+        assert_eq!(edits("", "idle"), 4);
+        assert_eq!(edits("idle", ""), 4);
+        assert_eq!(edits("kitten", "sitting"), 3);
+    }
+
+    #[test]
+    fn nearest_name_is_meant_unless_it_is_far() {
+        let known = ["listen", "upstream", "max_body"];
+        let nearest = |name| nearest(name, known.into_iter());
+        assert_eq!(nearest("upstraem"), Some("upstream"));
+        assert_eq!(nearest("upward"), None);
+        assert_eq!(nearest(&"listen".repeat(20)), None);
+    }
+}

@@ -56,7 +56,7 @@ impl<'t> Document<'t> {
             None => Section::absent(path),
             Some((span, DeValue::Table(entries))) => Section::at(path, &span, entries),
             Some((span, other)) => {
-                self.wrong_shape(&path, &span, &other, &format!("[{path}]"));
+                self.wrong_shape(&path, &span, &other, Shape::Table);
                 Section::absent(path)
             }
         }
@@ -71,10 +71,10 @@ impl<'t> Document<'t> {
             Some((_, DeValue::Array(list))) => list
                 .into_iter()
                 .enumerate()
-                .filter_map(|(index, item)| self.element(format!("{path}[{index}]"), &path, item))
+                .filter_map(|(index, item)| self.element(format!("{path}[{index}]"), item))
                 .collect(),
             Some((span, other)) => {
-                self.wrong_shape(&path, &span, &other, &format!("[[{path}]]"));
+                self.wrong_shape(&path, &span, &other, Shape::Tables);
                 Vec::new()
             }
         }
@@ -92,9 +92,13 @@ impl<'t> Document<'t> {
             self.unknown_key(&heading, &key, known);
         }
         let whole = Spanned::new(0..self.text.len(), DeValue::Table(entries));
-        // Unknown keys are gone and fields never fail, so the only way to fail is closed; the default stands
-        // for a struct that is not made of fields.
-        let read = T::deserialize(ValueDeserializer::from(whole)).unwrap_or_default();
+        let read = T::deserialize(ValueDeserializer::from(whole)).unwrap_or_else(|_| {
+            // Unknown keys are gone and fields never fail, so this is a struct with something else in it. A
+            // fault all the same, since defaults in place of what is written must not pass.
+            let refusal = Refusal::new("cannot be read", "compare it with the documentation");
+            self.refuse(&heading, "", heading.at, refusal);
+            T::default()
+        });
         (read, heading)
     }
 
@@ -165,21 +169,26 @@ impl<'t> Document<'t> {
         value.ok_or_else(|| Faults::from(incomplete))
     }
 
-    fn element(&mut self, path: String, list: &str, item: Spanned<DeValue<'t>>) -> Option<Section<'t>> {
+    fn element(&mut self, path: String, item: Spanned<DeValue<'t>>) -> Option<Section<'t>> {
         let span = item.span();
         match item.into_inner() {
             DeValue::Table(entries) => Some(Section::at(path, &span, entries)),
             other => {
-                self.wrong_shape(&path, &span, &other, &format!("[[{list}]]"));
+                self.wrong_shape(&path, &span, &other, Shape::Tables);
                 None
             }
         }
     }
 
-    fn wrong_shape(&mut self, path: &str, span: &Range<usize>, found: &DeValue<'_>, header: &str) {
-        let problem = format!("expected a table, found a value of type {}", found.type_str());
-        let refusal = Refusal::new(problem, format!("write it under a line {header}"));
-        let fault = self.fault(Some(span.start), path.to_owned(), refusal);
+    fn wrong_shape(&mut self, path: &str, span: &Range<usize>, found: &DeValue<'_>, shape: Shape) {
+        let (expected, remedy) = match shape {
+            Shape::Table => ("a table", "write its keys under a line with its name in brackets: [name]"),
+            Shape::Tables => {
+                ("a list of tables", "write each under a line with the name in two brackets: [[name]]")
+            }
+        };
+        let problem = format!("expected {expected}, found a value of type {}", found.type_str());
+        let fault = self.fault(Some(span.start), path.to_owned(), Refusal::new(problem, remedy));
         self.faults.push(fault);
     }
 
@@ -210,6 +219,15 @@ pub enum Disclosure {
     Quotable,
 }
 
+/// What is expected where tables stand.
+#[derive(Clone, Copy)]
+enum Shape {
+    /// `[name]`.
+    Table,
+    /// `[[name]]`.
+    Tables,
+}
+
 /// A table of the document that is not read yet.
 pub struct Section<'t> {
     heading: Heading,
@@ -227,11 +245,6 @@ impl Section<'_> {
     /// Names the section anew, for example by the name that it bears.
     pub fn rename(&mut self, path: String) {
         self.heading.path = path;
-    }
-
-    /// Whether the section is in the document at all.
-    pub fn is_present(&self) -> bool {
-        self.heading.at.is_some()
     }
 }
 
@@ -253,11 +266,6 @@ pub struct Heading {
 }
 
 impl Heading {
-    /// Where the section begins; absent where it is the whole document or not in it.
-    pub fn at(&self) -> Option<usize> {
-        self.at
-    }
-
     /// The full name of the key `name` in this section.
     pub fn key_path(&self, name: &str) -> String {
         match (self.path.as_str(), name) {

@@ -114,7 +114,7 @@ impl<'de, T: Value> Deserialize<'de> for Reading<T> {
         // The visitor takes every TOML type; what is left are numbers beyond the range of TOML itself. The
         // error's own text is not used, because it may quote the value.
         let outcome = deserializer.deserialize_any(ValueVisitor(PhantomData));
-        Ok(Self(outcome.unwrap_or_else(|_| Err(wrong_type::<T>("something out of range")))))
+        Ok(Self(outcome.unwrap_or_else(|_| Err(wrong_type::<T>("a number out of range")))))
     }
 }
 
@@ -138,10 +138,6 @@ impl<'de, T: Value> Visitor<'de> for ValueVisitor<T> {
 
     fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
         Ok(T::from_integer(number))
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-        Ok(Err(wrong_type::<T>("a number out of range")))
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {

@@ -3,6 +3,8 @@
 //! Nothing of the text is ever quoted in a fault: whatever stands in a key file may be a secret.
 
 mod secret;
+#[cfg(test)]
+mod tests;
 
 use jiff::Timestamp;
 use serde::Deserialize;

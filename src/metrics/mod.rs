@@ -1,8 +1,8 @@
 //! What is counted, under names and labels that are fixed here, and its text for Prometheus.
 //!
-//! Pure: the text is made on request, and the time of a scrape is passed in. Labels are the proxies' configured
-//! names and closed sets; no path, fingerprint or address becomes one. Every combination exists from the start with
-//! value 0, since `rate()` does not see a counter that first appears with 1.
+//! Pure: the text is made on request, and the time of a scrape is passed in. Labels are the proxies'
+//! configured names and closed sets; no path, fingerprint or address becomes one. Every combination exists
+//! from the start with value 0, since `rate()` does not see a counter that first appears with 1.
 
 mod labels;
 mod proxy;

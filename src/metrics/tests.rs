@@ -126,7 +126,8 @@ fn labels_are_the_closed_set_of_names_and_each_proxy_adds_the_same_number_of_ser
     let names: BTreeSet<&str> = two.keys().flat_map(|series| label_names(series)).collect();
     assert_eq!(names, BTreeSet::from(["code", "direction", "le", "outcome", "proxy", "reason", "version"]));
     let of_proxy = |name: &str| two.keys().filter(|series| series.contains(&format!("\"{name}\""))).count();
-    // Outcomes, code × reason, both directions, five single ones, and the histogram's 17 buckets, sum and count.
+    // Outcomes, code × reason, both directions, five single ones, and the histogram's 17 buckets, sum and
+    // count.
     assert_eq!((of_proxy("kitchen"), of_proxy("bar")), (11 + 30 + 2 + 5 + 19, 67));
 }
 

@@ -30,7 +30,10 @@ impl Listener {
         let fault = |source| BindError { address, source };
         let listener = listen(address).map_err(fault)?;
         let address = listener.local_addr().map_err(fault)?;
-        #[expect(deprecated, reason = "a TcpListener owns its descriptor, which is the I/O safety that is asked for")]
+        #[expect(
+            deprecated,
+            reason = "a TcpListener owns its descriptor, which is the I/O safety that is asked for"
+        )]
         let socket = AsyncFd::new(listener).map_err(fault)?;
         Ok(Self { socket, address })
     }

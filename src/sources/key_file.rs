@@ -124,3 +124,72 @@ impl KeyFileError {
         Fault { file: name.into(), place: None, key_path: String::new(), problem, remedy }
     }
 }
+
+#[cfg(unix)]
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    /// A file of `content` that only its owner may touch.
+    fn private(directory: &Path, content: &[u8]) -> std::path::PathBuf {
+        let path = directory.join("keys.toml");
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        path
+    }
+
+    #[test]
+    fn file_is_read_whole_and_through_links() {
+        let directory = tempfile::tempdir().unwrap();
+        let content = "é".repeat(100_000);
+        let path = private(directory.path(), content.as_bytes());
+        let link = directory.path().join("link");
+        symlink(&path, &link).unwrap();
+        assert_eq!(*read(&link).unwrap(), content);
+        assert!(!is_world_readable(&link).unwrap());
+    }
+
+    #[test]
+    fn world_writable_file_is_refused_even_behind_a_link() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = private(directory.path(), b"");
+        let link = directory.path().join("link");
+        symlink(&path, &link).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o602)).unwrap();
+        assert!(matches!(read(&link), Err(KeyFileError::WorldWritable)));
+        fs::set_permissions(&path, Permissions::from_mode(0o664)).unwrap();
+        assert!(read(&link).is_ok());
+        assert!(is_world_readable(&link).unwrap());
+    }
+
+    #[test]
+    fn what_is_no_key_file_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(matches!(read(directory.path()), Err(KeyFileError::Directory)));
+        assert!(matches!(read(&directory.path().join("none")), Err(KeyFileError::Unreadable(_))));
+        let path = private(directory.path(), b"\xff");
+        assert!(matches!(read(&path), Err(KeyFileError::NotUtf8)));
+        let file = File::create(&path).unwrap();
+        file.set_len(SIZE_LIMIT).unwrap();
+        assert!(read(&path).is_ok());
+        file.set_len(SIZE_LIMIT + 1).unwrap();
+        assert!(matches!(read(&path), Err(KeyFileError::TooLarge)));
+    }
+
+    #[test]
+    fn file_that_is_wrong_is_told_by_its_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = private(directory.path(), b"\xff");
+        let faults = load(&path, RingPolicy::default(), Timestamp::UNIX_EPOCH).err().unwrap();
+        assert_eq!(
+            faults.to_string(),
+            format!(
+                "{}: it is not UTF-8\n    remedy: write it as UTF-8 text, for example with `alewife keygen`",
+                path.display()
+            )
+        );
+    }
+}

@@ -3,9 +3,11 @@
 //! A ring is built whole and then swapped in; requests under way keep the ring that they began with. A file
 //! that is wrong leaves the ring in force where it is.
 
+#[cfg(test)]
+mod tests;
+
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -41,6 +43,12 @@ pub struct LoadedKeys {
     pub warnings: Vec<Fault>,
     hasher: RandomState,
     seen: u64,
+}
+
+impl From<&KeysConfig> for WatchSettings {
+    fn from(config: &KeysConfig) -> Self {
+        Self { poll_interval: config.poll_interval, ..Self::default() }
+    }
 }
 
 /// Follows the key file and keeps a [`KeyStore`] up to date with it.
@@ -198,22 +206,10 @@ fn digest(hasher: &RandomState, read: &Result<Zeroizing<String>, KeyFileError>) 
     hasher.hash_one(read.as_ref().map(|text| text.as_str()).map_err(ToString::to_string))
 }
 
-fn parse(
-    config: &KeysConfig,
-    read: Result<Zeroizing<String>, KeyFileError>,
-) -> Result<ParsedRing, Faults> {
-    let text = read.map_err(|error| unread(&config.file, &error))?;
-    parse_key_file(&text, &config.file.to_string_lossy(), config.policy(), Timestamp::now())
-}
-
-fn unread(file: &Path, error: &KeyFileError) -> Faults {
-    Faults::from(Fault {
-        file: file.to_string_lossy().into(),
-        place: None,
-        key_path: String::new(),
-        problem: error.to_string(),
-        remedy: error.remedy().to_owned(),
-    })
+fn parse(config: &KeysConfig, read: Result<Zeroizing<String>, KeyFileError>) -> Result<ParsedRing, Faults> {
+    let name = config.file.display().to_string();
+    let text = read.map_err(|error| error.into_fault(&name))?;
+    parse_key_file(&text, &name, config.policy(), Timestamp::now())
 }
 
 fn one_line(fault: &Fault) -> String {

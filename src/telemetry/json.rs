@@ -12,7 +12,8 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Writes `timestamp`, `level`, `target`, then `message` and the event's fields beside them. Spans are left out.
+/// Writes `timestamp`, `level`, `target`, then `message` and the event's fields beside them. Spans are left
+/// out.
 pub(super) struct Json;
 
 impl<S, N> FormatEvent<S, N> for Json

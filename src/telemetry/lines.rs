@@ -1,4 +1,5 @@
-//! Lines on their way to standard error: a bounded buffer between those who log and the one thread that writes.
+//! Lines on their way to standard error: a bounded buffer between those who log and the one thread that
+//! writes.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

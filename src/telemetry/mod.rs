@@ -1,12 +1,13 @@
 //! The log: what is written, how it looks, and that writing it never holds up the proxy.
 //!
-//! Lines go to standard error: text on a terminal, one flat JSON object each otherwise. Only this project's own targets
-//! follow the configured level; every other crate is held at `warn` whatever the level, since HTTP libraries print
-//! headers and bodies at `trace`. Records of the `log` crate are not collected at all. `RUST_LOG` is not read: it could
-//! undo that.
+//! Lines go to standard error: text on a terminal, one flat JSON object each otherwise. Only this project's
+//! own targets follow the configured level; every other crate is held at `warn` whatever the level, since
+//! HTTP libraries print headers and bodies at `trace`. Records of the `log` crate are not collected at all.
+//! `RUST_LOG` is not read: it could undo that.
 //!
-//! A blocked standard error must not stall the proxy. Lines wait in a buffer of [`CAPACITY`] bytes that a thread of its
-//! own writes out; when it is full, lines are given up and counted, and a line says how many once writing goes on.
+//! A blocked standard error must not stall the proxy. Lines wait in a buffer of [`CAPACITY`] bytes that a
+//! thread of its own writes out; when it is full, lines are given up and counted, and a line says how many
+//! once writing goes on.
 
 mod json;
 mod lines;
@@ -19,7 +20,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
-use serde::Deserialize;
 use tracing::Dispatch;
 use tracing::dispatcher;
 use tracing::level_filters::LevelFilter;
@@ -60,8 +60,7 @@ impl Default for LogConfig {
 }
 
 /// The least severe level that is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Level {
     /// Nothing.
     Off,
@@ -92,8 +91,7 @@ impl From<Level> for LevelFilter {
 }
 
 /// How a line looks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
     /// Text on a terminal, JSON otherwise.
     #[default]

@@ -1,5 +1,10 @@
 //! The suite from outside: it runs the real binary against real peers.
 
+#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
+
+mod check;
+mod clients;
+mod dockerfile;
 mod exchange;
 mod openssl_speed;
 #[cfg(unix)]

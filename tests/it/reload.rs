@@ -164,6 +164,8 @@ a_hundred_times! {
     swapped_link_above_the_parent_is_taken_a_hundred_times: GrandparentLinkSwapped,
     swapped_parent_directory_is_taken_a_hundred_times: ParentDirectorySwapped,
     parent_directory_made_anew_is_taken_a_hundred_times: ParentDirectoryMadeAnew,
+    file_in_a_directory_made_anew_is_taken_a_hundred_times: ParentDirectoryMadeAnewThenWritten,
+    file_in_a_swapped_directory_is_taken_a_hundred_times: ParentDirectorySwappedThenWritten,
     last_of_many_changes_is_taken_a_hundred_times: ManyChanges,
 }
 

@@ -1,5 +1,7 @@
 //! Published vectors against the engine, each whole and in pieces. Sources: `tests/vectors/README.md`.
 
+#![expect(clippy::unwrap_used, reason = "a vector that can't be read fails the test")]
+
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};

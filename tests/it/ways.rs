@@ -37,13 +37,17 @@ pub(crate) enum Way {
     ParentDirectorySwapped,
     /// The directory is deleted with all that is in it, and made anew.
     ParentDirectoryMadeAnew,
+    /// By turns the directory is made anew several times in a row, and the file in it is written in place.
+    ParentDirectoryMadeAnewThenWritten,
+    /// By turns the directory is swapped several times in a row, and the file in it is written in place.
+    ParentDirectorySwappedThenWritten,
     /// Many new files in a row, by several of these ways; the last counts.
     ManyChanges,
 }
 
 impl Way {
     /// Every one.
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::WriteInPlace,
         Self::WriteInPieces,
         Self::AtomicRename,
@@ -58,6 +62,8 @@ impl Way {
         Self::GrandparentLinkSwapped,
         Self::ParentDirectorySwapped,
         Self::ParentDirectoryMadeAnew,
+        Self::ParentDirectoryMadeAnewThenWritten,
+        Self::ParentDirectorySwappedThenWritten,
         Self::ManyChanges,
     ];
 }
@@ -90,7 +96,9 @@ impl Site {
             Way::GrandparentLinkSwapped
             | Way::ParentLinkSwapped
             | Way::ParentDirectorySwapped
-            | Way::ParentDirectoryMadeAnew => {}
+            | Way::ParentDirectorySwappedThenWritten
+            | Way::ParentDirectoryMadeAnew
+            | Way::ParentDirectoryMadeAnewThenWritten => {}
             _ => fs::create_dir(site.at("live")).unwrap(),
         }
         fs::create_dir(site.at("elsewhere")).unwrap();
@@ -137,10 +145,21 @@ impl Site {
                 swap_link(target.parent().unwrap().parent().unwrap(), &self.at("live"));
             }
             Way::ParentDirectorySwapped => self.swap_directory(text),
-            Way::ParentDirectoryMadeAnew => {
-                let _ = fs::remove_dir_all(self.at("live"));
-                fs::create_dir(self.at("live")).unwrap();
+            Way::ParentDirectoryMadeAnew => self.make_directory_anew(text),
+            Way::ParentDirectorySwappedThenWritten | Way::ParentDirectoryMadeAnewThenWritten
+                if self.round.is_multiple_of(2) =>
+            {
                 fs::write(path, text).unwrap();
+            }
+            Way::ParentDirectorySwappedThenWritten => {
+                for _ in 0..5 {
+                    self.swap_directory(text);
+                }
+            }
+            Way::ParentDirectoryMadeAnewThenWritten => {
+                for _ in 0..5 {
+                    self.make_directory_anew(text);
+                }
             }
             Way::ManyChanges => many_changes(&path, text),
         }
@@ -172,8 +191,16 @@ impl Site {
 
     fn swap_directory(&self, text: &str) {
         let next = self.fresh("keys.toml", text);
-        let _ = fs::rename(self.at("live"), self.at(&format!("last{}", self.round)));
+        let last = tempfile::tempdir_in(&self.root).unwrap().keep();
+        // A rename takes the place of an empty directory.
+        let _ = fs::rename(self.at("live"), last);
         fs::rename(next.parent().unwrap(), self.at("live")).unwrap();
+    }
+
+    fn make_directory_anew(&self, text: &str) {
+        let _ = fs::remove_dir_all(self.at("live"));
+        fs::create_dir(self.at("live")).unwrap();
+        fs::write(self.path(), text).unwrap();
     }
 }
 

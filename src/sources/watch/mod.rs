@@ -6,7 +6,7 @@
 
 mod lookout;
 mod route;
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests;
 
 use std::io;

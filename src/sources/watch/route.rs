@@ -95,7 +95,8 @@ fn components(path: &Path) -> impl DoubleEndedIterator<Item = OsString> {
     path.components().map(|component| component.as_os_str().to_owned())
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::os::unix::fs::symlink;
 

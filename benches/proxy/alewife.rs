@@ -1,0 +1,93 @@
+//! Alewife itself, as a user would start it: one worker, AES-256-GCM both ways.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::envelope::Envelope;
+use crate::fault::{Doing, Fault};
+use crate::server::{Kind, Server};
+
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Starts one Alewife in front of `origin`.
+pub(crate) fn start(origin: SocketAddr, keys: &[&Envelope]) -> Result<Server, Fault> {
+    let directory = tempfile::tempdir().doing("making a directory for alewife")?;
+    let entries: Vec<String> = keys.iter().map(|key| key.key_file_entry()).collect();
+    fs::write(directory.path().join("keys.toml"), entries.concat()).doing("writing alewife's keys")?;
+    let config = directory.path().join("config.toml");
+    fs::write(&config, configuration(origin)).doing("writing alewife's configuration")?;
+    let began = Instant::now();
+    let child = Command::new(binary())
+        .args(["run", "--config"])
+        .arg(&config)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .doing("starting alewife")?;
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    let mut server =
+        Server { kind: Kind::Alewife, address, start: Duration::ZERO, child, _directory: directory };
+    server.address = listening(&mut server.child)?;
+    server.start = began.elapsed();
+    Ok(server)
+}
+
+/// Waits for the line that names the listener; what follows it is read and dropped.
+fn listening(child: &mut Child) -> Result<SocketAddr, Fault> {
+    let (tell, told) = mpsc::channel();
+    if let Some(output) = child.stdout.take() {
+        thread::spawn(move || {
+            let mut output = BufReader::new(output);
+            let mut line = String::new();
+            while output.read_line(&mut line).is_ok_and(|read| read > 0) {
+                if let Some(address) = announced(&line) {
+                    let _ = tell.send(address);
+                    break;
+                }
+                line.clear();
+            }
+            let _ = output.read_to_end(&mut Vec::new());
+        });
+    }
+    told.recv_timeout(PATIENCE).map_err(|error| match error {
+        RecvTimeoutError::Disconnected => Fault::Ended { who: "alewife" },
+        RecvTimeoutError::Timeout => Fault::NotReady { who: "alewife", seconds: PATIENCE.as_secs() },
+    })
+}
+
+/// `proxy kitchen: inbound on http://127.0.0.1:43121, upstream …`
+fn announced(line: &str) -> Option<SocketAddr> {
+    let (_, rest) = line.split_once("inbound on http://")?;
+    rest.split([',', ' ', '\n']).next()?.parse().ok()
+}
+
+/// `max_held` is what 32 connections with 1 MiB each need when one peer may have a quarter of it.
+fn configuration(origin: SocketAddr) -> String {
+    format!(
+        "workers = 1
+max_held = \"512MiB\"
+[keys]
+file = \"keys.toml\"
+[log]
+access = false
+level = \"warn\"
+[[proxy]]
+name = \"kitchen\"
+mode = \"inbound\"
+listen = \"127.0.0.1:0\"
+upstream = \"http://{origin}\"
+"
+    )
+}
+
+/// The binary that cargo built beside this bench, or the one that `ALEWIFE_BENCH_BINARY` names: two builds of
+/// the same source can be compared that way.
+fn binary() -> OsString {
+    std::env::var_os("ALEWIFE_BENCH_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_alewife").into())
+}
