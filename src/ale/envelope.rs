@@ -36,6 +36,11 @@ pub(super) fn mark(profile: &Profile, key: &Key, iv: &Iv, headers: &mut HeaderMa
     let iv = HeaderValue::from_str(encoding::iv_to_base64(iv).as_str()).expect("base64 is visible ASCII");
     headers.insert(profile.iv.clone(), iv);
     headers.insert(profile.fingerprint.clone(), key.fingerprint.header_value().clone());
+    rename_content_encoding(profile, headers);
+}
+
+/// P6: the plaintext's `content-encoding` travels under another name.
+pub(super) fn rename_content_encoding(profile: &Profile, headers: &mut HeaderMap) {
     move_all(headers, &CONTENT_ENCODING, &profile.content_encoding);
 }
 

@@ -135,7 +135,8 @@ impl Inbound {
         exchange: &mut Exchange,
     ) -> Result<(RequestBody, Framing, Option<Arc<Upload>>), Failure> {
         let length = body.size_hint().exact();
-        if body.is_end_stream() && !opening.must_be_held() {
+        // HTTP/2 may state a length of 0 and end the body later; the application's side asks for none of it.
+        if (body.is_end_stream() || length == Some(0)) && !opening.must_be_held() {
             return Ok((RequestBody::Empty, framing, None));
         }
         if opening.must_be_held() {

@@ -7,7 +7,7 @@ use proptest::test_runner::TestRunner;
 
 use super::fill;
 use super::strict::StrictOrigin;
-use crate::support::{Sidecar, TestKey};
+use crate::support::{Sidecar, TestKey, eventually};
 
 const COUNTED: &str = "POST /orders HTTP/1.1\r\nhost: a\r\n{E}content-length: {L}\r\n\r\n{B}";
 const CHUNKED: &str =
@@ -70,6 +70,33 @@ fn a_request_split_anywhere_is_the_same_request() {
             }
         }
         assert!(origin.requests().iter().all(|request| request.body == b"order"));
+    }
+}
+
+#[test]
+fn a_request_that_breaks_off_is_never_whole_for_the_application() {
+    for algorithm in ["AES-256-GCM", "AES-256-CTR"] {
+        let (origin, key) = (StrictOrigin::echo(), TestKey::new(algorithm));
+        let sidecar = Sidecar::inbound().keys(&[&key]).upstream(origin.address()).start();
+        let ends = [COUNTED, CHUNKED].map(|pattern| fill(pattern, &key, b"order"));
+        let mut count = 0.0;
+        for raw in ends {
+            let head = raw.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+            for length in head..raw.len() {
+                let mut connection = sidecar.connect();
+                connection.send(&raw[..length]);
+                connection.close_write();
+                // Whatever it is told: it is not a reply of the application.
+                if let Ok(reply) = connection.try_reply("POST") {
+                    assert_eq!(reply.status, 400, "{length}");
+                }
+                count += 1.0;
+            }
+        }
+        eventually("every exchange has ended", || {
+            sidecar.metric("alewife_requests_total{proxy=\"kitchen\",outcome=\"client_gone\"}") == count
+        });
+        assert!(origin.requests().is_empty());
     }
 }
 

@@ -258,9 +258,12 @@ fn requests_without_a_body_pass_by_method_under_gcm_and_always_without_a_tag() {
     for (number, key) in keys.iter().enumerate() {
         for method in ["GET", "HEAD", "OPTIONS", "DELETE", "POST", "PUT", "PATCH", "TRACE", "ORDER"] {
             let passes = number > 0 || ["GET", "HEAD", "OPTIONS", "DELETE"].contains(&method);
-            for framing in ["", "content-length: 0\r\n"] {
+            for (framing, body) in
+                [("", ""), ("content-length: 0\r\n", ""), ("transfer-encoding: chunked\r\n", "0\r\n\r\n")]
+            {
                 let before = origin.requests().len();
-                let reply = sidecar.connect().exchange(&key.bodyless(method, "/empty", framing));
+                let raw = [key.bodyless(method, "/empty", framing), body.into()].concat();
+                let reply = sidecar.connect().exchange(&raw);
                 if !passes {
                     assert_error(&reply, 400, DECRYPT, false);
                     assert_eq!(origin.requests().len(), before);

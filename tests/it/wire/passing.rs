@@ -180,3 +180,44 @@ fn replies_stay_plain_where_they_are_not_to_be_sealed() {
     }
     assert_eq!(origin.last().body, b"x");
 }
+
+#[test]
+fn the_coding_of_a_reply_is_named_alike_whether_its_body_comes_or_not() {
+    let raw: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 2\r\n\r\n";
+    let reply = answered("HEAD", "AES-256-GCM", raw);
+    assert_eq!(
+        (reply.header("x-ale-content-encoding"), reply.header("content-encoding")),
+        (Some("gzip"), None)
+    );
+    assert_eq!((reply.header("sec-iv"), reply.header("content-length")), (None, Some("18")));
+}
+
+#[test]
+fn an_application_that_speaks_http_1_0_is_read_to_its_end() {
+    let origin = StrictOrigin::answering(|_, stream| {
+        stream.write_all(b"HTTP/1.0 200 OK\r\ncontent-type: text/plain\r\n\r\nhello")?;
+        stream.shutdown(std::net::Shutdown::Both)
+    });
+    let key = gcm();
+    let sidecar = start(&origin, &key);
+    let reply = sidecar.connect().exchange(&key.bodyless("GET", "/", ""));
+    assert_eq!((reply.open(&key).unwrap(), reply.is_whole()), (b"hello".to_vec(), true));
+    assert_eq!(reply.header("transfer-encoding"), Some("chunked"));
+    let mut old = sidecar.connect();
+    let reply = old.exchange(&super::fill("GET / HTTP/1.0\r\nconnection: keep-alive\r\n{E}\r\n", &key, b""));
+    assert_eq!((reply.open(&key).unwrap(), reply.is_whole()), (b"hello".to_vec(), true));
+    assert_eq!((reply.header("connection"), reply.header("transfer-encoding")), (None, None));
+}
+
+#[test]
+fn connection_close_of_a_client_is_its_own_and_not_the_applications() {
+    let (origin, key) = (StrictOrigin::fixed(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"), gcm());
+    let sidecar = start(&origin, &key);
+    for _ in 0..2 {
+        let mut connection = sidecar.connect();
+        let reply = connection.exchange(&key.request("POST", "/", "connection: close\r\n", b"x"));
+        assert_eq!((reply.open(&key).unwrap(), reply.header("connection")), (b"ok".to_vec(), Some("close")));
+        assert!(connection.closed().unwrap());
+    }
+    assert_eq!(origin.last().header("connection"), None);
+}
