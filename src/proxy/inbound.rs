@@ -164,6 +164,7 @@ impl Inbound {
             self.config.timeouts.body,
             exchange.metrics().clone(),
             profile,
+            client.activity.body_arrives(),
         );
         exchange.streams(Arc::clone(&upload));
         Ok((body, framing, Some(upload)))
@@ -246,7 +247,9 @@ fn discard(mut body: Incoming, head: &Parts, client: &Client) {
         return;
     }
     let patience = client.activity.limits().body;
+    let arriving = client.activity.body_arrives();
     tokio::spawn(tokio::time::timeout(patience, async move {
+        let _arriving = arriving;
         let mut discarded = 0;
         while let Some(Ok(frame)) = body.frame().await
             && discarded <= DISCARD_AT_MOST
@@ -274,7 +277,8 @@ async fn reply_overdue(timeouts: &Timeouts, upload: Option<&Upload>) {
         if due.is_some_and(|due| due <= Instant::now()) {
             return;
         }
-        tokio::time::sleep_until(due.unwrap_or(soon).into()).await;
+        // The body may end long before the application is due to ask for more of it, and its time to answer runs then.
+        tokio::time::sleep_until(due.map_or(soon, |due| due.min(soon)).into()).await;
     }
 }
 

@@ -25,7 +25,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
-pub use activity::{Activity, ConnectionLimits};
+pub use activity::{Activity, ArrivingBody, ConnectionLimits};
 use activity::Due;
 use sniff::Sniffed;
 pub use stream::ClientStream;
@@ -138,7 +138,7 @@ async fn drive<C: Winding>(
     stop: &CancellationToken,
 ) -> ConnectionEnd {
     let mut stopped = pin!(stop.cancelled());
-    let mut timer = pin!(sleep_until(activity.next_due().map_or_else(Instant::now, |(at, _)| at.into())));
+    let mut timer = pin!(sleep_until(next_look(activity)));
     poll_fn(|cx| {
         if let Poll::Ready(result) = connection.as_mut().poll(cx) {
             return Poll::Ready(result.map_or_else(ConnectionEnd::Failed, |()| ConnectionEnd::Closed));
@@ -195,9 +195,15 @@ fn watch_deadline<C: Winding>(
                     }
                 }
             },
-            Some((at, _)) => timer.as_mut().reset(at.into()),
-            // Nothing is due while an exchange runs; look again when the next wait could be over.
-            None => timer.as_mut().reset(Instant::now() + activity.limits().idle),
+            _not_yet => timer.as_mut().reset(next_look(activity)),
         }
     }
+}
+
+/// When the deadlines are to be looked at again. The streams of HTTP/2 run in tasks of their own, so a wait may begin
+/// unseen; looking again before any that begins now could be over misses none.
+fn next_look(activity: &Activity) -> Instant {
+    let limits = activity.limits();
+    let unseen = Instant::now() + limits.body.min(limits.idle);
+    activity.next_due().map_or(unseen, |(at, _)| unseen.min(at.into()))
 }
