@@ -1,7 +1,7 @@
 //! What may stay open between two requests, and for how long.
 
 use super::http2::{GOAWAY, RawHttp2};
-use super::{await_end, first_byte_passes, open_connections, patient};
+use super::{SlowReader, await_end, first_byte_passes, large_application, open_connections, patient};
 use crate::support::{Origin, TestKey, eventually};
 
 const SHORT: &str = "200ms";
@@ -75,25 +75,10 @@ fn an_idle_http2_connection_outlives_headers() {
 #[test]
 fn a_reply_that_is_read_slowly_outlives_idle() {
     let key = gcm();
-    // More than the buffers of both sockets take; its last piece is handed on long before it is read.
-    let body: &'static [u8] = vec![b'x'; 6 * 1024 * 1024].leak();
-    let origin = super::replying(move |stream| {
-        use std::io::Write;
-        stream.write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len()).as_bytes())?;
-        stream.write_all(body)
-    });
     let short = [("idle", "100ms"), ("first_byte", "3s")];
-    let sidecar = patient(&[&key], origin.address(), &short).start();
-    let mut connection = sidecar.connect();
-    connection.send(&key.bodyless("GET", "/", ""));
-    connection.read_some(1024 * 1024).unwrap();
-    // Read on until the last piece is in the sidecar's hands.
-    let mut read = 1024 * 1024;
-    while super::outcome(&sidecar, "answered") == 0 {
-        connection.read_some(16 * 1024).unwrap();
-        read += 16 * 1024;
-    }
+    let sidecar = patient(&[&key], large_application().address(), &short).start();
+    let mut slow = SlowReader::start(&sidecar, &key);
     first_byte_passes(&sidecar);
-    connection.read_some(body.len() + 16 - read).expect("the rest");
-    await_end(&mut connection.stream);
+    slow.read_the_rest();
+    await_end(&mut slow.connection.stream);
 }

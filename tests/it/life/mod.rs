@@ -176,3 +176,45 @@ fn chunked(key: &TestKey, target: &str, plain: &[u8], size: usize) -> Vec<u8> {
     raw.extend_from_slice(b"0\r\n\r\n");
     raw
 }
+
+const LARGE: usize = 32 * 1024 * 1024;
+
+/// An application whose reply is more than the buffers on its way take.
+fn large_application() -> Origin {
+    replying(|stream| {
+        stream.write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: {LARGE}\r\n\r\n").as_bytes())?;
+        stream.write_all(&vec![b'x'; LARGE])
+    })
+}
+
+/// A client that stops reading when the sidecar has handed on the last piece of a large reply, and not yet sent it.
+struct SlowReader {
+    connection: Connection,
+    left: usize,
+}
+
+impl SlowReader {
+    fn start(sidecar: &Sidecar, key: &TestKey) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.set_recv_buffer_size(64 * 1024).unwrap();
+        socket.connect(&sidecar.address().into()).unwrap();
+        let mut connection = Connection::over(socket.into());
+        connection.send(&key.bodyless("GET", "/", ""));
+        connection.read_head().unwrap();
+        let mut this = Self { connection, left: LARGE + 16 };
+        this.read(LARGE - 6 * 1024 * 1024);
+        while outcome(sidecar, "answered") == 0 {
+            this.read(8 * 1024);
+        }
+        this
+    }
+
+    fn read(&mut self, count: usize) {
+        self.connection.read_some(count).expect("a reply that goes on");
+        self.left -= count;
+    }
+
+    fn read_the_rest(&mut self) {
+        self.read(self.left);
+    }
+}

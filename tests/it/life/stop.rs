@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::sync::{Mutex, mpsc};
 
 use super::http2::{GOAWAY, RawHttp2};
-use super::{by_hand, first_byte_passes, in_flight, patient, replying, split};
+use super::{SlowReader, by_hand, first_byte_passes, in_flight, large_application, patient, replying, split};
 use crate::support::{Origin, Sidecar, TestKey, eventually};
 
 fn gcm() -> TestKey {
@@ -32,6 +32,13 @@ fn by_leave() -> (Origin, mpsc::Sender<()>) {
 fn refuses_connections(sidecar: &Sidecar) -> bool {
     let timeout = std::time::Duration::from_millis(200);
     matches!(TcpStream::connect_timeout(&sidecar.address(), timeout), Err(error) if error.kind() == io::ErrorKind::ConnectionRefused)
+}
+
+/// The application's next connection, once a head has come on it.
+fn with_a_request(accepted: &mpsc::Receiver<TcpStream>) -> TcpStream {
+    let mut connection = crate::support::Connection::over(accepted.recv().unwrap());
+    connection.read_head().unwrap();
+    connection.stream
 }
 
 /// Waits until an idle connection of HTTP/1 that was open at the stop is closed: a second has passed since.
@@ -145,12 +152,12 @@ fn a_reply_that_began_before_the_stop_leaves_room_for_one_more_request() {
     let mut sidecar = patient(&[&key], address, &[]).start();
     let mut idle = sidecar.connect();
     idle.send(&key.request("POST", "/", "", b"one"));
-    let mut application = accepted.recv().unwrap();
+    let mut application = with_a_request(&accepted);
     application.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n").unwrap();
     assert_eq!(idle.reply("POST").status, 200);
     let mut connection = sidecar.connect();
     connection.send(&key.bodyless("GET", "/", ""));
-    let mut application = accepted.recv().unwrap();
+    let mut application = with_a_request(&accepted);
     application.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 10\r\n\r\nhello").unwrap();
     assert!(!connection.read_head().unwrap().is_empty());
     sidecar.signal("TERM");
@@ -158,7 +165,7 @@ fn a_reply_that_began_before_the_stop_leaves_room_for_one_more_request() {
     application.write_all(b"world").unwrap();
     connection.read_some(10 + 16).unwrap();
     connection.send(&key.bodyless("GET", "/", ""));
-    let mut application = accepted.recv().unwrap();
+    let mut application = with_a_request(&accepted);
     application.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nagain").unwrap();
     let reply = connection.reply("GET");
     assert_eq!(reply.header("connection"), Some("close"));
@@ -202,25 +209,16 @@ fn a_reply_that_http2_flow_control_holds_back_survives_a_stop() {
 #[test]
 fn a_large_reply_that_is_read_slowly_survives_a_stop() {
     let key = gcm();
-    let body: &'static [u8] = vec![b'x'; 6 * 1024 * 1024].leak();
-    let origin = replying(move |stream| {
-        stream.write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len()).as_bytes())?;
-        stream.write_all(body)
-    });
-    let mut sidecar = patient(&[&key], origin.address(), &[]).start();
-    let mut idle = RawHttp2::connect(sidecar.address(), None);
-    let mut connection = sidecar.connect();
-    connection.send(&key.bodyless("GET", "/", ""));
-    connection.read_some(16 * 1024).unwrap();
-    let mut read = 16 * 1024;
-    while super::outcome(&sidecar, "answered") == 0 {
-        connection.read_some(16 * 1024).unwrap();
-        read += 16 * 1024;
-    }
+    let mut sidecar = patient(&[&key], large_application().address(), &[("first_byte", "4s")]).start();
+    let mut slow = SlowReader::start(&sidecar, &key);
+    // Longer than the stop leaves to a connection that has nothing to do. It counts from before the stop, which would
+    // end it sooner.
+    let mut clock = patient(&[&key], sidecar.address(), &[("first_byte", "4s")]).start();
     sidecar.signal("TERM");
-    idle.closed();
-    connection.read_some(body.len() + 16 - read).expect("the rest");
-    drop(connection);
+    first_byte_passes(&clock);
+    slow.read_the_rest();
+    drop(slow);
+    assert_eq!(clock.stop().code(), Some(0));
     assert_eq!(sidecar.wait().code(), Some(0));
 }
 

@@ -80,7 +80,9 @@ fn a_stop_under_load_loses_no_request() {
         let faults = clients.into_iter().filter_map(|client| client.join().unwrap().err());
         lost.extend(faults.map(|fault| format!("round {round}: {fault}")));
         assert_eq!(status.code(), Some(0), "round {round}");
-        assert_eq!(origin.count() as u64, answered.load(Ordering::Relaxed) + lost.len() as u64);
+        if lost.is_empty() {
+            assert_eq!(origin.count() as u64, answered.load(Ordering::Relaxed), "each was sent on once");
+        }
     }
     assert_eq!(lost, Vec::<String>::new());
 }
