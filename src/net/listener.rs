@@ -33,7 +33,10 @@ impl Listener {
         let fault = |source| BindError { address, source };
         let listener = listen(address).map_err(fault)?;
         let address = listener.local_addr().map_err(fault)?;
-        #[expect(deprecated, reason = "a TcpListener owns its descriptor, which is the I/O safety that is asked for")]
+        #[expect(
+            deprecated,
+            reason = "a TcpListener owns its descriptor, which is the I/O safety that is asked for"
+        )]
         let socket = AsyncFd::new(listener).map_err(fault)?;
         Ok(Self { socket, address })
     }
@@ -141,5 +144,8 @@ async fn pause_after(error: &io::Error, address: SocketAddr) {
 
 fn is_of_one_peer(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, InvalidInput};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted | InvalidInput)
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted | InvalidInput
+    )
 }

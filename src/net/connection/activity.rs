@@ -191,7 +191,8 @@ impl Activity {
 
     /// The earliest deadline that runs now.
     pub(super) fn next_due(&self) -> Option<(Instant, Due)> {
-        let stalled = self.wait(&self.write_stalled_since, self.limits.body, Due::Close("client takes nothing"));
+        let stalled =
+            self.wait(&self.write_stalled_since, self.limits.body, Due::Close("client takes nothing"));
         let closing = self.wait(&self.closing_since, LINGER, Due::Close("closing"));
         [stalled, closing, self.drain_due(), self.request_due(), self.taking_due()]
             .into_iter()

@@ -25,8 +25,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
-pub use activity::{Activity, ArrivingBody, ConnectionLimits};
 use activity::Due;
+pub use activity::{Activity, ArrivingBody, ConnectionLimits};
 use sniff::Sniffed;
 pub use stream::ClientStream;
 

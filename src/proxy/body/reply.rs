@@ -111,7 +111,6 @@ impl ReplyBody {
             }
         }
     }
-
 }
 
 impl Body for ReplyBody {
@@ -126,7 +125,9 @@ impl Body for ReplyBody {
         let frame = ready!(this.poll_source(cx));
         let activity = this.exchange.activity();
         Poll::Ready(match frame {
-            Some(Ok(frame)) if activity.is_http2() => Some(Ok(frame.map_data(|piece| activity.untaken(piece)))),
+            Some(Ok(frame)) if activity.is_http2() => {
+                Some(Ok(frame.map_data(|piece| activity.untaken(piece))))
+            }
             frame => frame,
         })
     }

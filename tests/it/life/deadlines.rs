@@ -8,8 +8,8 @@ use std::thread;
 
 use super::http2::RawHttp2;
 use super::{
-    assert_error, await_end, by_hand, dribble, first_byte_passes, full_listener, open_connections, outcome, patient,
-    replying, split,
+    assert_error, await_end, by_hand, dribble, first_byte_passes, full_listener, open_connections, outcome,
+    patient, replying, split,
 };
 use crate::support::{Origin, TestKey, eventually};
 
@@ -101,8 +101,7 @@ fn a_ctr_body_that_stalls_is_a_broken_upload_to_the_application() {
 #[test]
 fn http2_bodies_that_stall_are_refused_and_broken_uploads() {
     let (gcm, ctr, origin) = (gcm(), ctr(), Origin::echo());
-    let sidecar =
-        patient(&[&gcm, &ctr], origin.address(), &[("body", SHORT)]).start();
+    let sidecar = patient(&[&gcm, &ctr], origin.address(), &[("body", SHORT)]).start();
     for key in [&gcm, &ctr] {
         let mut client = RawHttp2::connect(sidecar.address(), None);
         client.head(1, "POST", key, &key.fresh_iv(), false);
@@ -206,12 +205,15 @@ fn events_that_are_further_apart_than_every_deadline_still_come() {
     let (more, wait) = mpsc::channel::<()>();
     let wait = Mutex::new(wait);
     let origin = replying(move |stream| {
-        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")?;
+        stream.write_all(
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n",
+        )?;
         stream.write_all(b"9\r\ndata: 1\n\n\r\n")?;
         wait.lock().unwrap().recv().unwrap();
         stream.write_all(b"9\r\ndata: 2\n\n\r\n0\r\n\r\n")
     });
-    let all = ["first_byte", "headers", "body", "idle", "connect", "reply", "pool_idle"].map(|name| (name, SHORT));
+    let all =
+        ["first_byte", "headers", "body", "idle", "connect", "reply", "pool_idle"].map(|name| (name, SHORT));
     let sidecar = patient(&[&key], origin.address(), &all).start();
     let mut http1 = sidecar.connect();
     http1.send(&key.bodyless("GET", "/events", ""));

@@ -40,7 +40,8 @@ impl RawHttp2 {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut this = Self { stream };
         this.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-        let settings = window.map(|window| [&INITIAL_WINDOW_SIZE.to_be_bytes()[..], &window.to_be_bytes()].concat());
+        let settings =
+            window.map(|window| [&INITIAL_WINDOW_SIZE.to_be_bytes()[..], &window.to_be_bytes()].concat());
         this.frame(SETTINGS, 0, 0, &settings.unwrap_or_default());
         this
     }
@@ -50,7 +51,8 @@ impl RawHttp2 {
         let mut block = Vec::new();
         let envelope = key.envelope(iv);
         let envelope = envelope.lines().filter_map(|line| line.split_once(": "));
-        let pseudo = [(":method", method), (":scheme", "http"), (":path", "/"), (":authority", "kitchen.test")];
+        let pseudo =
+            [(":method", method), (":scheme", "http"), (":path", "/"), (":authority", "kitchen.test")];
         for (name, value) in pseudo.into_iter().chain(envelope) {
             // HPACK: a literal that is not indexed, nothing coded by Huffman.
             block.extend([0, u8::try_from(name.len()).unwrap()]);
@@ -126,7 +128,9 @@ impl RawHttp2 {
         loop {
             match self.read() {
                 Ok(frame) => told |= frame.kind == GOAWAY,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => panic!("the connection stays open"),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    panic!("the connection stays open")
+                }
                 Err(_closed) => return told,
             }
         }

@@ -4,7 +4,10 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::thread;
 
-use super::{assert_error, await_end, chunked, connect_from, held_bytes, in_flight, open_connections, split, status_kib};
+use super::{
+    assert_error, await_end, chunked, connect_from, held_bytes, in_flight, open_connections, split,
+    status_kib,
+};
 use crate::support::{Connection, Origin, Sidecar, SidecarBuilder, TestKey, eventually};
 
 /// A quarter of it is one body of the longest kind.
@@ -16,7 +19,11 @@ fn gcm() -> TestKey {
 }
 
 fn limited(key: &TestKey, origin: &Origin) -> SidecarBuilder {
-    Sidecar::inbound().top(LIMITS).keys(&[key]).upstream(origin.address()).proxy(&format!("max_body = {MAX_BODY}"))
+    Sidecar::inbound()
+        .top(LIMITS)
+        .keys(&[key])
+        .upstream(origin.address())
+        .proxy(&format!("max_body = {MAX_BODY}"))
 }
 
 /// A request of which the last byte is still to come, from this peer.
@@ -32,7 +39,10 @@ fn a_body_of_just_max_body_passes_and_a_byte_more_is_refused() {
     let (key, origin) = (gcm(), Origin::echo());
     let sidecar = limited(&key, &origin).start();
     let (longest, longer) = (vec![7; MAX_BODY], vec![7; MAX_BODY + 1]);
-    assert_eq!(sidecar.connect().exchange(&key.request("POST", "/", "", &longest)).open(&key).unwrap(), longest);
+    assert_eq!(
+        sidecar.connect().exchange(&key.request("POST", "/", "", &longest)).open(&key).unwrap(),
+        longest
+    );
     for size in [1000, 65_536, 200_000] {
         let reply = sidecar.connect().exchange(&chunked(&key, "/", &longest, size));
         assert_eq!(reply.open(&key).unwrap(), longest);
@@ -89,7 +99,10 @@ fn all_peers_together_may_hold_max_held_and_no_more() {
     let request = key.request("POST", "/", "", &[7; 30_000]);
     let reply = connect_from(6, sidecar.address()).exchange(&request);
     assert_error(&reply, 503, 105, "No capacity");
-    assert_eq!(connect_from(6, sidecar.address()).exchange(&key.request("POST", "/", "", &[7; 5_000])).status, 200);
+    assert_eq!(
+        connect_from(6, sidecar.address()).exchange(&key.request("POST", "/", "", &[7; 5_000])).status,
+        200
+    );
     drop(held);
     eventually("nothing is held", || held_bytes(&sidecar) == 0);
     assert_eq!(connect_from(6, sidecar.address()).exchange(&request).status, 200);
@@ -122,7 +135,10 @@ fn the_budget_is_given_back_however_a_request_ends() {
     *forged.last_mut().unwrap() ^= 1;
     for _ in 0..10 {
         assert_eq!(sidecar.connect().exchange(&request).status, 200);
-        assert_eq!(sidecar.connect().exchange(&forged).text(), r#"{"errorCode":2,"message":"Unable to decrypt payload"}"#);
+        assert_eq!(
+            sidecar.connect().exchange(&forged).text(),
+            r#"{"errorCode":2,"message":"Unable to decrypt payload"}"#
+        );
         // Cut off by the client, by the deadline, and by its own framing.
         drop(unfinished(&sidecar, &key, 2, 50_000));
         assert_eq!(unfinished(&sidecar, &key, 3, 50_000).reply("POST").status, 408);

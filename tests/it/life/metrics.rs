@@ -6,7 +6,8 @@ use super::{in_flight, open_connections, outcome, split};
 use crate::support::{Origin, Sidecar, TestKey, eventually};
 
 fn ale_error(sidecar: &Sidecar, code: u32, reason: &str) -> f64 {
-    sidecar.metric(&format!("alewife_ale_errors_total{{proxy=\"kitchen\",code=\"{code}\",reason=\"{reason}\"}}"))
+    sidecar
+        .metric(&format!("alewife_ale_errors_total{{proxy=\"kitchen\",code=\"{code}\",reason=\"{reason}\"}}"))
 }
 
 fn of_kitchen(sidecar: &Sidecar, name: &str) -> f64 {
@@ -18,7 +19,8 @@ fn body_bytes(sidecar: &Sidecar, direction: &str) -> f64 {
 }
 
 fn raw(headers: &str) -> Vec<u8> {
-    format!("POST / HTTP/1.1\r\nhost: a\r\n{headers}content-length: 20\r\n\r\nxxxxxxxxxxxxxxxxxxxx").into_bytes()
+    format!("POST / HTTP/1.1\r\nhost: a\r\n{headers}content-length: 20\r\n\r\nxxxxxxxxxxxxxxxxxxxx")
+        .into_bytes()
 }
 
 #[test]

@@ -98,10 +98,11 @@ fn a_wrong_file_in_between_changes_nothing_and_is_counted() {
     let sidecar = Sidecar::inbound().keys(&[&old]).upstream(origin.address()).start();
     for (count, wrong) in ["not toml", "", "[[key]]\nfingerprint = \"x\"\n"].into_iter().enumerate() {
         replace_keys(&sidecar, wrong);
-        eventually("it is counted", || {
-            sidecar.metric("alewife_key_reload_failures_total") as usize > count
-        });
-        assert_eq!(sidecar.connect().exchange(&old.request("POST", "/", "", b"one")).open(&old).unwrap(), b"one");
+        eventually("it is counted", || sidecar.metric("alewife_key_reload_failures_total") as usize > count);
+        assert_eq!(
+            sidecar.connect().exchange(&old.request("POST", "/", "", b"one")).open(&old).unwrap(),
+            b"one"
+        );
         assert_eq!(sidecar.admin_page("/readyz").0, 200);
     }
     assert_eq!(reloads(&sidecar), 0);

@@ -19,7 +19,8 @@ struct Needles(Vec<(String, Vec<u8>)>);
 impl Needles {
     fn new(keys: &[TestKey]) -> Self {
         let planted = [REQUEST, REPLY, QUERY, TOKEN];
-        let mut this = Self(planted.iter().map(|text| ((*text).to_owned(), text.as_bytes().to_vec())).collect());
+        let mut this =
+            Self(planted.iter().map(|text| ((*text).to_owned(), text.as_bytes().to_vec())).collect());
         for key in keys {
             this.add(&format!("the secret of {}", key.fingerprint), &key.secret);
         }
@@ -50,7 +51,8 @@ impl Needles {
 }
 
 fn keys() -> Vec<TestKey> {
-    let mut keys: Vec<_> = ["AES-256-GCM", "AES-128-CFB", "AES-192-CTR", "AES-256-CFB8"].map(TestKey::new).into();
+    let mut keys: Vec<_> =
+        ["AES-256-GCM", "AES-128-CFB", "AES-192-CTR", "AES-256-CFB8"].map(TestKey::new).into();
     keys[0].secret = b"Thirty-two characters of secret!".to_vec();
     keys
 }
@@ -85,7 +87,10 @@ fn broken_files(keys: &[TestKey]) -> Vec<String> {
         good.replace("!\"", "!"),
         good.replace("!\"", "!\\q\""),
         format!("{good}{}", first.replace("fp-AES-256-GCM-0", "again").replace("AES-256-GCM", "AES-256-CTR")),
-        good.replace("secret = \"utf8:Thirty-two characters of secret!\"", "secret = [\"Thirty-two characters of secret!\"]"),
+        good.replace(
+            "secret = \"utf8:Thirty-two characters of secret!\"",
+            "secret = [\"Thirty-two characters of secret!\"]",
+        ),
         good.replace("fp-AES-256-GCM-0\"", "fp\"\nThirty-two characters of secret! = 1"),
     ]
 }
@@ -100,10 +105,15 @@ fn application() -> Origin {
         }
         "/never" => io::copy(&mut stream.try_clone()?, &mut io::sink()).map(drop),
         "/chunks" => stream.write_all(
-            format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1b\r\n{REPLY}\r\nzz\r\n\r\n").as_bytes(),
+            format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1b\r\n{REPLY}\r\nzz\r\n\r\n")
+                .as_bytes(),
         ),
         _ => stream.write_all(
-            format!("HTTP/1.1 200 OK\r\nset-cookie: {REPLY}\r\ncontent-length: {}\r\n\r\n{REPLY}", REPLY.len()).as_bytes(),
+            format!(
+                "HTTP/1.1 200 OK\r\nset-cookie: {REPLY}\r\ncontent-length: {}\r\n\r\n{REPLY}",
+                REPLY.len()
+            )
+            .as_bytes(),
         ),
     })
 }
@@ -118,8 +128,10 @@ fn exchanges(sidecar: &Sidecar, keys: &[TestKey], needles: &mut Needles, clear: 
             note_iv(&good, needles);
             let mut forged = good.clone();
             *forged.last_mut().unwrap() ^= 1;
-            let unknown = String::from_utf8_lossy(split(&good).0).replace("sec-fingerprint: fp", "sec-fingerprint: no");
-            let framing = String::from_utf8_lossy(split(&good).0).replace("host:", "transfer-encoding: gzip\r\nhost:");
+            let unknown =
+                String::from_utf8_lossy(split(&good).0).replace("sec-fingerprint: fp", "sec-fingerprint: no");
+            let framing =
+                String::from_utf8_lossy(split(&good).0).replace("host:", "transfer-encoding: gzip\r\nhost:");
             let bad_iv = String::from_utf8_lossy(split(&good).0).replace("==\r\n", "=\r\n");
             let twice = String::from_utf8_lossy(split(&good).0).replace("sec-iv", "sec-iv: AAAA\r\nsec-iv");
             let with_body = |head: String| [head.as_bytes(), split(&good).1].concat();
@@ -185,7 +197,11 @@ fn no_output_bears_a_secret_an_iv_or_plaintext() {
             clear.extend_from_slice(sidecar.admin_page(page).1.as_bytes());
         }
         assert_eq!(sidecar.stop().code(), Some(0));
-        let places = [("log", sidecar.log()), ("output", sidecar.output()), ("clear replies", String::from_utf8_lossy(&clear).into_owned())];
+        let places = [
+            ("log", sidecar.log()),
+            ("output", sidecar.output()),
+            ("clear replies", String::from_utf8_lossy(&clear).into_owned()),
+        ];
         assert!(places[0].1.matches("exchange").count() > 100, "the log is there");
         for (place, text) in &places {
             assert_eq!(needles.found_in(text.as_bytes()), Vec::<&str>::new(), "in the {place}");
@@ -205,8 +221,11 @@ fn a_check_of_broken_files_tells_no_secret() {
     for broken in broken_files(&keys) {
         std::fs::write(directory.path().join("keys.toml"), &broken).unwrap();
         for command in ["check", "run"] {
-            let output =
-                Command::new(env!("CARGO_BIN_EXE_alewife")).args([command, "--config"]).arg(&config).output().unwrap();
+            let output = Command::new(env!("CARGO_BIN_EXE_alewife"))
+                .args([command, "--config"])
+                .arg(&config)
+                .output()
+                .unwrap();
             assert_eq!(output.status.code(), Some(78), "{command} of\n{broken}");
             let said = [output.stdout, output.stderr].concat();
             assert_eq!(needles.found_in(&said), Vec::<&str>::new(), "{}", String::from_utf8_lossy(&said));

@@ -158,7 +158,9 @@ fn a_reply_that_began_before_the_stop_leaves_room_for_one_more_request() {
     let mut connection = sidecar.connect();
     connection.send(&key.bodyless("GET", "/", ""));
     let mut application = with_a_request(&accepted);
-    application.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 10\r\n\r\nhello").unwrap();
+    application
+        .write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 10\r\n\r\nhello")
+        .unwrap();
     assert!(!connection.read_head().unwrap().is_empty());
     sidecar.signal("TERM");
     drained(&mut idle);
@@ -260,7 +262,9 @@ fn hangups_do_not_stop() {
     let (_origin, mut sidecar) = echoing(&[&key]);
     for count in 1..4 {
         sidecar.signal("HUP");
-        eventually("the keys are read again", || sidecar.metric("alewife_key_reloads_total") >= f64::from(count));
+        eventually("the keys are read again", || {
+            sidecar.metric("alewife_key_reloads_total") >= f64::from(count)
+        });
     }
     sidecar.signal("HUP");
     assert_eq!(sidecar.connect().exchange(&key.request("POST", "/", "", b"one")).status, 200);

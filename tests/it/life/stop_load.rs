@@ -39,7 +39,10 @@ impl Client {
             let order = format!("order {number}");
             let header = if self.keeps_alive { "" } else { "connection: close\r\n" };
             let request = self.key.request("POST", "/orders", header, order.as_bytes());
-            connection.stream.write_all(&request).map_err(|error| format!("request {number}, sending: {error}"))?;
+            connection
+                .stream
+                .write_all(&request)
+                .map_err(|error| format!("request {number}, sending: {error}"))?;
             let reply = connection.try_reply("POST").map_err(|error| format!("request {number}: {error}"))?;
             if !reply.is_whole() || reply.open(&self.key).as_deref() != Some(order.as_bytes()) {
                 return Err(format!("request {number}: {reply:?}"));
