@@ -41,7 +41,7 @@ impl Crowded {
         assert_eq!(reply.open(&self.key).unwrap(), b"one");
     }
 
-    fn is_as_before(self) {
+    fn comes_back(self) {
         self.still_serves();
         let sidecar = &self.sidecar;
         eventually("no connection is open", || open_connections(sidecar) == 0);
@@ -61,7 +61,7 @@ fn two_thousand_idle_connections_come_and_go() {
     crowded.still_serves();
     println!("{} KiB with 2,000 connections", status_kib(&crowded.sidecar, "VmRSS"));
     drop(idle);
-    crowded.is_as_before();
+    crowded.comes_back();
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn connections_that_send_garbage_are_got_rid_of() {
     }
     crowded.still_serves();
     drop(open);
-    crowded.is_as_before();
+    crowded.comes_back();
 }
 
 #[test]
@@ -128,5 +128,5 @@ fn connections_that_are_reset_at_every_stage_leave_nothing() {
             let _ = connection.stream.shutdown(Shutdown::Read);
         }
     }
-    crowded.is_as_before();
+    crowded.comes_back();
 }

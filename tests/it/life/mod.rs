@@ -1,5 +1,7 @@
 //! Time, limits, memory, stop and secrecy of a running sidecar, seen from outside.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod deadlines;
 mod http2;
 mod idle;
