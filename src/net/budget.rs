@@ -58,13 +58,19 @@ pub struct PeerAccount {
 impl PeerAccount {
     /// Reserves `bytes` until the reservation is dropped.
     pub fn reserve(self: &Arc<Self>, bytes: u64) -> Result<Reservation, NoCapacity> {
+        let mut reservation = Reservation { account: Arc::clone(self), bytes: 0 };
+        reservation.grow_to(bytes)?;
+        Ok(reservation)
+    }
+
+    fn take(&self, bytes: u64) -> Result<(), NoCapacity> {
         take(&self.held, bytes, self.budget.limit / 4)?;
         if let Err(full) = take(&self.budget.held, bytes, self.budget.limit) {
             self.held.fetch_sub(bytes, Ordering::Relaxed);
             return Err(full);
         }
         self.budget.gauge.inc_by(bytes.cast_signed());
-        Ok(Reservation { account: Arc::clone(self), bytes })
+        Ok(())
     }
 }
 
@@ -79,6 +85,18 @@ impl Drop for PeerAccount {
 pub struct Reservation {
     account: Arc<PeerAccount>,
     bytes: u64,
+}
+
+impl Reservation {
+    /// Makes it at least `bytes`; a refusal leaves it as it was.
+    pub fn grow_to(&mut self, bytes: u64) -> Result<(), NoCapacity> {
+        let more = bytes.saturating_sub(self.bytes);
+        if more > 0 {
+            self.account.take(more)?;
+            self.bytes += more;
+        }
+        Ok(())
+    }
 }
 
 impl Drop for Reservation {
@@ -122,6 +140,20 @@ mod tests {
         assert_eq!(account.reserve(1).err(), Some(NoCapacity));
         drop(first);
         assert!(account.reserve(1).is_ok());
+    }
+
+    #[test]
+    fn a_reservation_grows_within_the_quarter_and_gives_all_of_it_back() {
+        let budget = HeldBudget::new(400, Gauge::default());
+        let account = budget.account(peer(1));
+        let mut held = account.reserve(10).unwrap();
+        assert_eq!(held.grow_to(100), Ok(()));
+        assert_eq!(held.grow_to(101), Err(NoCapacity));
+        assert_eq!(held.grow_to(50), Ok(()));
+        assert_eq!(budget.held(), 100);
+        drop(held);
+        assert_eq!(budget.held(), 0);
+        assert!(account.reserve(100).is_ok());
     }
 
     #[test]

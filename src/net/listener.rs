@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::unix::AsyncFd;
@@ -10,6 +11,8 @@ use tokio::sync::mpsc;
 use super::Stop;
 
 const BACKLOG: i32 = 1024;
+/// How long a stop waits for handshakes that have begun.
+const HALF_OPEN: Duration = Duration::from_millis(100);
 
 /// A connection fresh from the kernel, bound to no runtime yet.
 pub struct Accepted {
@@ -44,7 +47,7 @@ impl Listener {
         self.address
     }
 
-    /// Accepts until `stop`, then takes what the kernel had queued by then, and closes.
+    /// Accepts until `stop`, then takes what had begun to connect by then, and closes.
     pub async fn run(self, workers: Vec<mpsc::UnboundedSender<Accepted>>, stop: Stop) {
         let mut turn = workers.iter().cycle();
         let mut hand_over = |accepted| {
@@ -67,8 +70,17 @@ impl Listener {
                 }
             }
         }
-        while let Ok(accepted) = accept(self.socket.get_ref()) {
-            hand_over(accepted);
+        if refuse_new(self.socket.get_ref()).is_ok() {
+            // Between the last look into the queue and closing, nothing can come any more but the end of a handshake
+            // that had begun.
+            tokio::time::sleep(HALF_OPEN).await;
+        }
+        loop {
+            match accept(self.socket.get_ref()) {
+                Ok(accepted) => hand_over(accepted),
+                Err(error) if is_of_one_peer(&error) => {}
+                Err(_none_left) => break,
+            }
         }
     }
 }
@@ -99,15 +111,42 @@ fn accept(listener: &TcpListener) -> io::Result<Accepted> {
     Ok(Accepted { stream, peer })
 }
 
+/// Has the kernel drop what begins a connection. Closing a listener resets the connections in its queue, and one that
+/// enters it after the last look would be lost with its request; a client whose first packet is dropped sends it again
+/// a second later and is refused then.
+#[cfg(target_os = "linux")]
+fn refuse_new(listener: &TcpListener) -> io::Result<()> {
+    use socket2::SockFilter;
+    // BPF over the TCP header: load the byte of the flags; if SYN is among them take 0 bytes of the packet, else all.
+    const LOAD_BYTE: u16 = 0x30;
+    const JUMP_IF_SET: u16 = 0x45;
+    const RETURN: u16 = 0x06;
+    socket2::SockRef::from(listener).attach_filter(&[
+        SockFilter::new(LOAD_BYTE, 0, 0, 13),
+        SockFilter::new(JUMP_IF_SET, 0, 1, 0x02),
+        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+    ])
+}
+
+#[cfg(not(target_os = "linux"))]
+fn refuse_new(_listener: &TcpListener) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// A peer that left the queue early is no reason to wait; running out of descriptors is, or the loop spins.
 async fn pause_after(error: &io::Error, address: SocketAddr) {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, InvalidInput};
-    if matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted | InvalidInput
-    ) {
+    if is_of_one_peer(error) {
         return;
     }
     tracing::error!(%address, %error, "cannot accept connections; trying again in 100 ms");
-    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+}
+
+fn is_of_one_peer(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, InvalidInput};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted | InvalidInput
+    )
 }

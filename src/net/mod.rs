@@ -11,7 +11,9 @@ mod timer;
 
 pub use budget::{HeldBudget, NoCapacity, PeerAccount, Reservation};
 pub(crate) use clock::Clock;
-pub use connection::{Activity, ClientStream, ConnectionEnd, ConnectionLimits, serve_connection};
+pub use connection::{
+    Activity, ArrivingBody, ClientStream, ConnectionEnd, ConnectionLimits, serve_connection,
+};
 pub use listener::{Accepted, BindError, Listener};
 pub use pool::{ConnectFault, Lease, Pool, PoolSettings, SendFault};
 pub use stop::Stop;

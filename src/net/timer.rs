@@ -21,16 +21,18 @@ impl LazyTimer {
         Self { sleep: Box::pin(tokio::time::sleep_until(first.into())) }
     }
 
-    /// Ready once `due` has passed. The task is woken by then, or earlier.
-    pub(crate) fn poll_due(&mut self, due: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready once `due` has passed. The task is woken by then, and at least once within each `look`.
+    pub(crate) fn poll_due(&mut self, due: Instant, look: Duration, cx: &mut Context<'_>) -> Poll<()> {
         if due < self.sleep.deadline().into_std() {
             self.sleep.as_mut().reset(due.into());
         }
         while self.sleep.as_mut().poll(cx).is_ready() {
-            if due <= Instant::now() {
+            let now = Instant::now();
+            if due <= now {
                 return Poll::Ready(());
             }
-            self.sleep.as_mut().reset(due.into());
+            let next = now.checked_add(look).map_or(due, |look| look.min(due));
+            self.sleep.as_mut().reset(next.into());
         }
         Poll::Pending
     }

@@ -178,6 +178,7 @@ impl Inbound {
             self.config.timeouts.body,
             exchange.metrics().clone(),
             profile,
+            client.activity.body_arrives(),
         );
         exchange.streams(Arc::clone(&upload));
         Ok((body, framing, Some(upload)))
@@ -275,7 +276,9 @@ fn discard(mut body: Incoming, head: &Parts, client: &Client) {
         return;
     }
     let patience = client.activity.limits().body;
+    let arriving = client.activity.body_arrives();
     tokio::spawn(tokio::time::timeout(patience, async move {
+        let _arriving = arriving;
         let mut discarded = 0;
         while let Some(Ok(frame)) = body.frame().await
             && discarded <= DISCARD_AT_MOST
@@ -303,8 +306,10 @@ async fn reply_overdue(timeouts: &Timeouts, upload: Option<&Upload>, spare: &Spa
             .due(timeouts.body, timeouts.reply)
             .unwrap_or_else(|| Instant::now() + timeouts.body.min(timeouts.reply)),
     };
+    // The body may end long before the application is due to ask for more of it, and its time to answer runs then.
+    let look = timeouts.body.min(timeouts.reply);
     let mut timer = Lent { timer: Some(spare.take(due())), spare };
-    poll_fn(|cx| timer.timer.as_mut().map_or(Poll::Pending, |timer| timer.poll_due(due(), cx))).await;
+    poll_fn(|cx| timer.timer.as_mut().map_or(Poll::Pending, |timer| timer.poll_due(due(), look, cx))).await;
 }
 
 /// Goes back whichever way the wait ends.

@@ -7,6 +7,7 @@ mod clients;
 mod commands;
 mod dockerfile;
 mod exchange;
+mod life;
 mod openssl_speed;
 #[cfg(unix)]
 mod reload;

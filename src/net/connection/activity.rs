@@ -2,8 +2,11 @@
 //!
 //! All of one connection runs on one thread, so the atomics are never contended; they make it `Send`.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
+
+use bytes::Bytes;
 
 use crate::net::Clock;
 
@@ -33,6 +36,7 @@ pub struct Activity {
     http2: AtomicBool,
     served: AtomicBool,
     exchanges: AtomicU32,
+    arriving_bodies: AtomicU32,
     idle_since: AtomicU64,
     head_since: AtomicU64,
     write_stalled_since: AtomicU64,
@@ -64,6 +68,7 @@ impl Activity {
             http2: AtomicBool::new(false),
             served: AtomicBool::new(false),
             exchanges: AtomicU32::new(0),
+            arriving_bodies: AtomicU32::new(0),
             idle_since: AtomicU64::new(clock.now()),
             head_since: AtomicU64::new(0),
             write_stalled_since: AtomicU64::new(0),
@@ -106,17 +111,18 @@ impl Activity {
         }
     }
 
-    /// A piece of a reply waits for the client to take it (only HTTP/2's flow control needs this: under HTTP/1
-    /// the socket shows it).
-    pub fn piece_waits(&self) {
-        self.last_taken.store(self.clock.now(), Relaxed);
-        self.untaken_pieces.fetch_add(1, Relaxed);
+    /// A request's body is read whose reply may end before it does; its bytes are no head as long as this lives.
+    pub fn body_arrives(self: &Arc<Self>) -> ArrivingBody {
+        self.arriving_bodies.fetch_add(1, Relaxed);
+        ArrivingBody { activity: Arc::clone(self) }
     }
 
-    /// The piece was taken, or its reply given up.
-    pub fn piece_taken(&self) {
+    /// A piece of a reply, which waits for the client until it is dropped (only HTTP/2's flow control needs this:
+    /// under HTTP/1 the socket shows it).
+    pub fn untaken(self: &Arc<Self>, piece: Bytes) -> Bytes {
         self.last_taken.store(self.clock.now(), Relaxed);
-        self.untaken_pieces.fetch_sub(1, Relaxed);
+        self.untaken_pieces.fetch_add(1, Relaxed);
+        Bytes::from_owner(UntakenPiece { activity: Arc::clone(self), piece })
     }
 
     /// A request was refused with its body unread: read on for a while after closing.
@@ -139,7 +145,12 @@ impl Activity {
 
     /// Bytes came. Outside an exchange they begin a head; under HTTP/2 they may be anything.
     pub(super) fn bytes_read(&self) {
-        if !self.is_http2() && self.exchanges.load(Relaxed) == 0 && self.head_since.load(Relaxed) == 0 {
+        if self.is_http2() || self.exchanges.load(Relaxed) != 0 {
+            return;
+        }
+        if self.arriving_bodies.load(Relaxed) != 0 {
+            self.idle_since.store(self.clock.now(), Relaxed);
+        } else if self.head_since.load(Relaxed) == 0 {
             self.head_since.store(self.clock.now(), Relaxed);
         }
     }
@@ -198,16 +209,20 @@ impl Activity {
         (mark != 0).then(|| (self.clock.after(mark, limit), due))
     }
 
+    /// Between two requests only: what is under way is finished, and a head that has begun is awaited.
     fn drain_due(&self) -> Option<(Instant, Due)> {
-        if self.wound_down.load(Relaxed) {
+        let busy = self.exchanges.load(Relaxed) != 0 || self.head_since.load(Relaxed) != 0;
+        if busy || self.wound_down.load(Relaxed) || !self.is_draining() {
             return None;
         }
-        self.wait(&self.draining_since, DRAIN_IDLE, Due::WindDown)
+        // A reply that began before the stop could not tell its client to go: the next one does.
+        let last = self.draining_since.load(Relaxed).max(self.idle_since.load(Relaxed));
+        Some((self.clock.after(last, DRAIN_IDLE), Due::WindDown))
     }
 
-    /// The wait for a request, when none is being served.
+    /// The wait for a request, when none is being served and the client has taken the last reply.
     fn request_due(&self) -> Option<(Instant, Due)> {
-        if self.exchanges.load(Relaxed) != 0 {
+        if self.exchanges.load(Relaxed) != 0 || self.is_giving() {
             return None;
         }
         if self.wound_down.load(Relaxed) {
@@ -221,10 +236,49 @@ impl Activity {
         })
     }
 
+    /// Whether the client still has to take something; that wait has its own limit.
+    fn is_giving(&self) -> bool {
+        self.write_stalled_since.load(Relaxed) != 0 || self.untaken_pieces.load(Relaxed) != 0
+    }
+
     fn taking_due(&self) -> Option<(Instant, Due)> {
         if self.untaken_pieces.load(Relaxed) == 0 {
             return None;
         }
         self.wait(&self.last_taken, self.limits.body, Due::Close("client takes nothing"))
+    }
+}
+
+/// A body that is being read; see [`Activity::body_arrives`].
+#[must_use = "the body counts as arriving while this lives"]
+pub struct ArrivingBody {
+    activity: Arc<Activity>,
+}
+
+impl Drop for ArrivingBody {
+    fn drop(&mut self) {
+        self.activity.arriving_bodies.fetch_sub(1, Relaxed);
+        self.activity.idle_since.store(self.activity.clock.now(), Relaxed);
+    }
+}
+
+struct UntakenPiece {
+    activity: Arc<Activity>,
+    piece: Bytes,
+}
+
+impl AsRef<[u8]> for UntakenPiece {
+    fn as_ref(&self) -> &[u8] {
+        &self.piece
+    }
+}
+
+impl Drop for UntakenPiece {
+    fn drop(&mut self) {
+        let now = self.activity.clock.now();
+        self.activity.last_taken.store(now, Relaxed);
+        self.activity.untaken_pieces.fetch_sub(1, Relaxed);
+        // The wait for the next request begins when the last reply is gone.
+        self.activity.idle_since.store(now, Relaxed);
     }
 }

@@ -25,7 +25,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio_util::sync::WaitForCancellationFuture;
 
 use activity::Due;
-pub use activity::{Activity, ConnectionLimits};
+pub use activity::{Activity, ArrivingBody, ConnectionLimits};
 use sniff::Sniffed;
 pub use stream::ClientStream;
 
@@ -189,11 +189,14 @@ impl<C: Winding> Driver<'_, C> {
     }
 
     fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Due> {
+        let limits = self.activity.limits();
+        // The streams of HTTP/2 run in tasks of their own, so a wait may begin unseen; looking again before any
+        // that begins now could be over misses none.
+        let unseen = limits.body.min(limits.idle);
         let Some((at, due)) = self.activity.next_due() else {
-            // Nothing is due while an exchange runs; look again when the next wait could be over.
-            self.timer.rest(self.activity.limits().idle, cx);
+            self.timer.rest(unseen, cx);
             return Poll::Pending;
         };
-        self.timer.poll_due(at, cx).map(|()| due)
+        self.timer.poll_due(at, unseen, cx).map(|()| due)
     }
 }

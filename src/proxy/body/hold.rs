@@ -1,7 +1,8 @@
 //! Holding a GCM body until its tag verifies.
 //!
-//! The pieces are opened as they arrive into segments that the budget has granted; nothing of them leaves before
-//! the tag is verified, and all of them are wiped if it never is.
+//! The pieces are opened as they arrive into segments; nothing of them leaves before the tag is verified, and all of
+//! them are wiped if it never is. The budget is charged for what has arrived, not for what was declared or set aside:
+//! a peer that promises much and sends little takes nothing from the others.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -91,9 +92,9 @@ struct Segments {
     current: Option<Segment>,
     /// How long the plaintext will be, if known.
     expected: Option<u64>,
-    /// How much more may be reserved.
+    /// How much more may be set aside.
     allowance: u64,
-    reserved: u64,
+    set_aside: u64,
     /// Sealed bytes that went in.
     received: u64,
     length: u64,
@@ -106,7 +107,7 @@ impl Segments {
             current: None,
             expected,
             allowance: max_body,
-            reserved: 0,
+            set_aside: 0,
             received: 0,
             length: 0,
         }
@@ -124,6 +125,7 @@ impl Segments {
             let before = segment.bytes.len();
             let room = segment.room() + kept_back as usize;
             let (now, later) = piece.split_at(piece.len().min(room));
+            segment.charge(now.len().saturating_sub(kept_back as usize))?;
             opening.update(now, &mut segment.bytes)?;
             self.length += (segment.bytes.len() - before) as u64;
             self.received += now.len() as u64;
@@ -144,18 +146,18 @@ impl Segments {
         }
         if self.current.is_none() {
             let size = self.next_size(piece);
-            self.current = Some(Segment::reserve(size, account)?);
-            self.reserved += size as u64;
+            self.current = Some(Segment::sized(size, account)?);
+            self.set_aside += size as u64;
             self.allowance = self.allowance.saturating_sub(size as u64);
         }
         Ok(self.current.as_mut().expect("it was just put there"))
     }
 
     /// What is expected to come; where that is unknown, as much again as has come so far. All segments together
-    /// never pass `max_body`, so that a body of just that size fits a budget of just that size.
+    /// never pass `max_body`.
     fn next_size(&self, piece: usize) -> usize {
         let wanted = match self.expected {
-            Some(expected) => expected.saturating_sub(self.reserved),
+            Some(expected) => expected.saturating_sub(self.set_aside),
             None => self.length.max(piece as u64).max(SMALLEST_SEGMENT),
         };
         // At least one byte, so that there is always progress.
@@ -183,13 +185,17 @@ impl Drop for Segments {
 struct Segment {
     bytes: BytesMut,
     size: usize,
-    _reserved: Reservation,
+    charged: Reservation,
 }
 
 impl Segment {
-    fn reserve(size: usize, account: &Arc<PeerAccount>) -> Result<Self, Failure> {
-        let reserved = account.reserve(size as u64)?;
-        Ok(Self { bytes: BytesMut::with_capacity(size), size, _reserved: reserved })
+    fn sized(size: usize, account: &Arc<PeerAccount>) -> Result<Self, Failure> {
+        Ok(Self { bytes: BytesMut::with_capacity(size), size, charged: account.reserve(0)? })
+    }
+
+    /// Pays for `more` bytes that are about to be written.
+    fn charge(&mut self, more: usize) -> Result<(), Failure> {
+        Ok(self.charged.grow_to((self.bytes.len() + more) as u64)?)
     }
 
     fn room(&self) -> usize {

@@ -18,8 +18,6 @@ use crate::proxy::exchange::Exchange;
 pub(crate) struct ReplyBody {
     source: Source,
     exchange: Exchange,
-    /// A piece was handed on and the next not yet asked for (HTTP/2 only).
-    piece_waits: bool,
 }
 
 enum Source {
@@ -46,7 +44,7 @@ impl ReplyBody {
     /// A body of the sidecar's own.
     pub(crate) fn own(body: Bytes, exchange: Exchange) -> Self {
         let source = if body.is_empty() { Source::Done } else { Source::Own(body) };
-        Self { source, exchange, piece_waits: false }
+        Self { source, exchange }
     }
 
     /// The application's body through `sealer`; `length` is what the client gets, if known.
@@ -58,7 +56,7 @@ impl ReplyBody {
         exchange: Exchange,
     ) -> Self {
         let reply = UpstreamReply { body, sealer, left: length, trailers: None, lease: Some(lease) };
-        let mut this = Self { source: Source::Upstream(Box::new(reply)), exchange, piece_waits: false };
+        let mut this = Self { source: Source::Upstream(Box::new(reply)), exchange };
         // hyper asks a body of no bytes for nothing, so its end is now.
         if let Source::Upstream(reply) = &this.source
             && reply.left == Some(0)
@@ -117,12 +115,6 @@ impl ReplyBody {
             }
         }
     }
-
-    fn taken(&mut self) {
-        if std::mem::take(&mut self.piece_waits) {
-            self.exchange.activity().piece_taken();
-        }
-    }
 }
 
 impl Body for ReplyBody {
@@ -134,13 +126,14 @@ impl Body for ReplyBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenReply>>> {
         let this = self.get_mut();
-        this.taken();
         let frame = ready!(this.poll_source(cx));
-        if matches!(&frame, Some(Ok(frame)) if frame.is_data()) && this.exchange.activity().is_http2() {
-            this.piece_waits = true;
-            this.exchange.activity().piece_waits();
-        }
-        Poll::Ready(frame)
+        let activity = this.exchange.activity();
+        Poll::Ready(match frame {
+            Some(Ok(frame)) if activity.is_http2() => {
+                Some(Ok(frame.map_data(|piece| activity.untaken(piece))))
+            }
+            frame => frame,
+        })
     }
 
     fn is_end_stream(&self) -> bool {
@@ -149,12 +142,6 @@ impl Body for ReplyBody {
 
     fn size_hint(&self) -> SizeHint {
         self.left().map_or_else(SizeHint::default, SizeHint::with_exact)
-    }
-}
-
-impl Drop for ReplyBody {
-    fn drop(&mut self) {
-        self.taken();
     }
 }
 

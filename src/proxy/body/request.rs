@@ -16,7 +16,7 @@ use super::hold::Held;
 use super::stall::Stall;
 use crate::ale::BodyOpening;
 use crate::metrics::ProxyMetrics;
-use crate::net::Clock;
+use crate::net::{ArrivingBody, Clock};
 use crate::profile::Profile;
 use crate::proxy::forward;
 
@@ -44,6 +44,7 @@ impl RequestBody {
         progress: Duration,
         metrics: ProxyMetrics,
         profile: Arc<Profile>,
+        arriving: ArrivingBody,
     ) -> (Self, Arc<Upload>) {
         let upload = Arc::new(Upload::start());
         let streamed = StreamedBody {
@@ -54,6 +55,7 @@ impl RequestBody {
             upload: Arc::clone(&upload),
             metrics,
             profile,
+            _arriving: arriving,
         };
         (Self::Streamed(Box::new(streamed)), upload)
     }
@@ -118,6 +120,7 @@ pub(crate) struct StreamedBody {
     upload: Arc<Upload>,
     metrics: ProxyMetrics,
     profile: Arc<Profile>,
+    _arriving: ArrivingBody,
 }
 
 impl StreamedBody {
