@@ -1,11 +1,16 @@
-//! The protocol without I/O: a request head and its body opened, a reply sealed.
+//! The protocol without I/O: a request opened and its reply sealed, or a request sealed and its reply opened.
 //!
 //! Clauses P1–P10 stand in docs/PROTOCOL.md.
 
+mod client;
+mod envelope;
 mod refusal;
 mod reply;
 mod request;
 
+pub use client::{
+    ClearError, OpenedReply, ReplyBodyOpening, ReplyFault, ReplyOpening, RequestSealing, seal_request,
+};
 pub use refusal::Refusal;
 pub use reply::{ReplySealing, SealedReply};
 pub use request::{BodyOpening, Opened, OpenedRequest, open_request};

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use http::header::{CONTENT_ENCODING, HeaderMap, HeaderValue};
+use http::header::HeaderMap;
 use http::{Method, StatusCode};
 use rand::CryptoRng;
 
-use crate::crypto::{Iv, Sealer, encoding};
+use super::envelope;
+use crate::crypto::{Iv, Sealer};
 use crate::keys::Key;
 use crate::profile::Profile;
 
@@ -54,47 +55,23 @@ impl ReplySealing {
         headers: &mut HeaderMap,
         rng: &mut R,
     ) -> SealedReply {
-        for name in [&self.profile.iv, &self.profile.fingerprint, &self.profile.content_encoding] {
-            headers.remove(name);
-        }
+        envelope::strip(&self.profile, headers);
         if !self.profile.seal_replies {
             return SealedReply::Plain;
         }
         if is_bodyless(method, status) {
             return SealedReply::Bodyless;
         }
-        let iv = self.fresh_iv(rng);
+        // P9: never the request's own; P1: of its length.
+        let iv = envelope::fresh_iv(self.request_iv.len(), Some(&self.request_iv), rng);
         let sealer = self.key.secret.sealer(iv.as_bytes(), &[]).expect("the request's IV had this length");
-        self.mark(headers, &iv);
+        envelope::mark(&self.profile, &self.key, &iv, headers);
         SealedReply::Sealed(sealer)
-    }
-
-    /// P1: random, of the request's length. P9: never the request's own.
-    fn fresh_iv<R: CryptoRng>(&self, rng: &mut R) -> Iv {
-        loop {
-            let iv = Iv::random(self.request_iv.len(), rng);
-            if iv != self.request_iv && !iv.is_all_zero() {
-                return iv;
-            }
-        }
-    }
-
-    fn mark(&self, headers: &mut HeaderMap, iv: &Iv) {
-        let iv = HeaderValue::from_str(encoding::iv_to_base64(iv).as_str()).expect("base64 is visible ASCII");
-        let fingerprint = HeaderValue::from_str(self.key.fingerprint.as_str())
-            .expect("a fingerprint is visible ASCII by its type");
-        headers.insert(self.profile.iv.clone(), iv);
-        headers.insert(self.profile.fingerprint.clone(), fingerprint);
-        let encodings: Vec<_> = headers.get_all(CONTENT_ENCODING).iter().cloned().collect();
-        headers.remove(CONTENT_ENCODING);
-        for encoding in encodings {
-            headers.append(self.profile.content_encoding.clone(), encoding);
-        }
     }
 }
 
 /// P5: HEAD, 1xx, 204 and 304 have no body and bear neither header.
-fn is_bodyless(method: &Method, status: StatusCode) -> bool {
+pub(super) fn is_bodyless(method: &Method, status: StatusCode) -> bool {
     method == Method::HEAD
         || status.is_informational()
         || status == StatusCode::NO_CONTENT

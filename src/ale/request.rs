@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use http::header::{CONTENT_ENCODING, HeaderName, HeaderValue};
 use http::request::Parts;
 use jiff::Timestamp;
 
-use super::{Refusal, ReplySealing};
-use crate::crypto::{Iv, IvLength, Opener, encoding};
+use super::{Refusal, ReplySealing, envelope};
+use crate::crypto::{IvLength, Opener};
 use crate::keys::KeyRing;
 use crate::metrics::AleReason;
 use crate::profile::Profile;
@@ -30,15 +29,15 @@ pub fn open_request(
     ring: &KeyRing,
     now: Timestamp,
 ) -> Result<OpenedRequest, Refusal> {
-    let iv = take_iv(profile, head)?;
-    let fingerprint = take_fingerprint(profile, head)?;
+    let iv = envelope::take_iv(profile, &mut head.headers)?;
+    let fingerprint = envelope::take_fingerprint(profile, &mut head.headers)?;
     let key = ring.opening_key(&fingerprint, now).map_err(|gone| Refusal::key(gone, profile))?;
     if !key.secret.algorithm().is_authenticated() && iv.len() == IvLength::Twelve {
         return Err(Refusal::headers(AleReason::BadIv));
     }
     let opener =
         key.secret.opener(iv.as_bytes(), &[]).map_err(|_wrong_length| Refusal::headers(AleReason::BadIv))?;
-    restore_content_encoding(profile, head)?;
+    envelope::restore_content_encoding(profile, &mut head.headers)?;
     let body = BodyOpening {
         opener,
         authenticated: key.secret.algorithm().is_authenticated(),
@@ -93,55 +92,4 @@ pub enum Opened {
     Bodyless,
     /// It was opened, and under GCM verified.
     Body,
-}
-
-/// P1: canonical base64 of 12 or 16 bytes, not all zero.
-fn take_iv(profile: &Profile, head: &mut Parts) -> Result<Iv, Refusal> {
-    let value = take_single(head, &profile.iv, AleReason::MissingIv, AleReason::BadIv)?;
-    encoding::iv_from_base64(value.as_bytes())
-        .filter(|iv| !iv.is_all_zero())
-        .ok_or(Refusal::headers(AleReason::BadIv))
-}
-
-/// P2: 1–255 visible ASCII characters.
-fn take_fingerprint(profile: &Profile, head: &mut Parts) -> Result<String, Refusal> {
-    let value =
-        take_single(head, &profile.fingerprint, AleReason::MissingFingerprint, AleReason::BadFingerprint)?;
-    let text = value.to_str().map_err(|_not_ascii| Refusal::headers(AleReason::BadFingerprint))?;
-    if text.is_empty() || text.len() > 255 || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Refusal::headers(AleReason::BadFingerprint));
-    }
-    Ok(text.to_owned())
-}
-
-/// Removes the one value that `name` must have.
-fn take_single(
-    head: &mut Parts,
-    name: &HeaderName,
-    missing: AleReason,
-    repeated: AleReason,
-) -> Result<HeaderValue, Refusal> {
-    let mut values = head.headers.get_all(name).iter();
-    let value = values.next().ok_or(Refusal::headers(missing))?.clone();
-    if values.next().is_some() {
-        return Err(Refusal::headers(repeated));
-    }
-    head.headers.remove(name);
-    Ok(value)
-}
-
-/// P6: the plaintext's `content-encoding` travelled under another name.
-fn restore_content_encoding(profile: &Profile, head: &mut Parts) -> Result<(), Refusal> {
-    if !head.headers.contains_key(&profile.content_encoding) {
-        return Ok(());
-    }
-    if head.headers.contains_key(CONTENT_ENCODING) {
-        return Err(Refusal::headers(AleReason::ConflictingEncoding));
-    }
-    let values: Vec<_> = head.headers.get_all(&profile.content_encoding).iter().cloned().collect();
-    head.headers.remove(&profile.content_encoding);
-    for value in values {
-        head.headers.append(CONTENT_ENCODING, value);
-    }
-    Ok(())
 }

@@ -17,7 +17,9 @@ const LARGEST_REPLY: u64 = 64 * 1024;
 
 /// Asks a running sidecar whether it is ready: exit status 0 if it is, 1 otherwise.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Example, in a Dockerfile:\n  HEALTHCHECK CMD [\"alewife\", \"healthcheck\"]")]
+#[command(
+    after_help = "Examples:\n  alewife healthcheck\n\nin a Dockerfile:\n  HEALTHCHECK CMD [\"alewife\", \"healthcheck\"]"
+)]
 pub(super) struct HealthcheckArgs {
     /// The page that answers with 200 where all is well; http only.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9180/readyz")]

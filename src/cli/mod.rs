@@ -1,10 +1,17 @@
 //! The command line: one file per command.
 
 mod check;
+mod demo;
 mod exit;
 mod healthcheck;
+mod hexdump;
 mod keygen;
+mod keys;
+mod message;
+mod open;
 mod run;
+mod seal;
+mod send;
 
 use std::ffi::OsStr;
 use std::io::{self, Write};
@@ -36,21 +43,33 @@ pub struct Cli {
 enum Command {
     /// Examines a configuration and its key file, and tells everything that is wrong
     Check(check::Args),
+    /// Shows a sealed order on its way to an application and back
+    Demo(demo::Args),
     /// Asks a running sidecar whether it is ready
     Healthcheck(healthcheck::HealthcheckArgs),
     /// Prints a fresh key as an entry of a key file
     Keygen(keygen::Args),
+    /// Opens a sealed message: a pipe, the inverse of seal
+    Open(open::Args),
     /// Runs the sidecar
     Run(run::Args),
+    /// Seals a message: a pipe, the inverse of open
+    Seal(seal::Args),
+    /// Sends a sealed request and shows the opened reply: a curl for sealed exchanges
+    Send(send::Args),
 }
 
 impl Command {
     fn run(self) -> ExitCode {
         match self {
             Self::Check(args) => check::run(&args),
+            Self::Demo(args) => demo::run(&args),
             Self::Healthcheck(args) => healthcheck::run(args),
             Self::Keygen(args) => keygen::run(&args),
+            Self::Open(args) => open::run(&args),
             Self::Run(args) => run::run(&args),
+            Self::Seal(args) => seal::run(&args),
+            Self::Send(args) => send::run(&args),
         }
     }
 }

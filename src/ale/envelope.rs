@@ -1,0 +1,93 @@
+//! The headers that make a message a sealed one: read, written and removed (P1, P2, P6).
+
+use http::header::{CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue};
+use rand::CryptoRng;
+
+use super::Refusal;
+use crate::crypto::{Iv, IvLength, encoding};
+use crate::keys::Key;
+use crate::metrics::AleReason;
+use crate::profile::Profile;
+
+/// Removes what only a sealed message may bear.
+pub(super) fn strip(profile: &Profile, headers: &mut HeaderMap) {
+    for name in [&profile.iv, &profile.fingerprint, &profile.content_encoding] {
+        headers.remove(name);
+    }
+}
+
+/// P1: random and not all zero. P9: never `other`, the IV of the message that is answered.
+pub(super) fn fresh_iv<R: CryptoRng>(length: IvLength, other: Option<&Iv>, rng: &mut R) -> Iv {
+    loop {
+        let iv = Iv::random(length, rng);
+        if Some(&iv) != other && !iv.is_all_zero() {
+            return iv;
+        }
+    }
+}
+
+/// Marks `headers` as those of a message sealed with `key` under `iv` (P1, P2), and has `content-encoding`
+/// travel under its other name (P6).
+pub(super) fn mark(profile: &Profile, key: &Key, iv: &Iv, headers: &mut HeaderMap) {
+    let iv = HeaderValue::from_str(encoding::iv_to_base64(iv).as_str()).expect("base64 is visible ASCII");
+    let fingerprint =
+        HeaderValue::from_str(key.fingerprint.as_str()).expect("a fingerprint is visible ASCII by its type");
+    headers.insert(profile.iv.clone(), iv);
+    headers.insert(profile.fingerprint.clone(), fingerprint);
+    move_all(headers, &CONTENT_ENCODING, &profile.content_encoding);
+}
+
+/// P1: canonical base64 of 12 or 16 bytes, not all zero.
+pub(super) fn take_iv(profile: &Profile, headers: &mut HeaderMap) -> Result<Iv, Refusal> {
+    let value = take_single(headers, &profile.iv, AleReason::MissingIv, AleReason::BadIv)?;
+    encoding::iv_from_base64(value.as_bytes())
+        .filter(|iv| !iv.is_all_zero())
+        .ok_or(Refusal::headers(AleReason::BadIv))
+}
+
+/// P2: 1–255 visible ASCII characters.
+pub(super) fn take_fingerprint(profile: &Profile, headers: &mut HeaderMap) -> Result<String, Refusal> {
+    let (missing, bad) = (AleReason::MissingFingerprint, AleReason::BadFingerprint);
+    let value = take_single(headers, &profile.fingerprint, missing, bad)?;
+    let text = value.to_str().map_err(|_not_ascii| Refusal::headers(bad))?;
+    if text.is_empty() || text.len() > 255 || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Refusal::headers(bad));
+    }
+    Ok(text.to_owned())
+}
+
+/// P6: the plaintext's `content-encoding` travelled under another name.
+pub(super) fn restore_content_encoding(profile: &Profile, headers: &mut HeaderMap) -> Result<(), Refusal> {
+    if !headers.contains_key(&profile.content_encoding) {
+        return Ok(());
+    }
+    if headers.contains_key(CONTENT_ENCODING) {
+        return Err(Refusal::headers(AleReason::ConflictingEncoding));
+    }
+    move_all(headers, &profile.content_encoding, &CONTENT_ENCODING);
+    Ok(())
+}
+
+/// Removes the one value that `name` must have.
+fn take_single(
+    headers: &mut HeaderMap,
+    name: &HeaderName,
+    missing: AleReason,
+    repeated: AleReason,
+) -> Result<HeaderValue, Refusal> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next().ok_or(Refusal::headers(missing))?.clone();
+    if values.next().is_some() {
+        return Err(Refusal::headers(repeated));
+    }
+    headers.remove(name);
+    Ok(value)
+}
+
+fn move_all(headers: &mut HeaderMap, from: &HeaderName, to: &HeaderName) {
+    let values: Vec<_> = headers.get_all(from).iter().cloned().collect();
+    headers.remove(from);
+    for value in values {
+        headers.append(to.clone(), value);
+    }
+}

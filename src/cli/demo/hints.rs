@@ -1,0 +1,48 @@
+//! Lines to copy: how to talk to the kitchen from another terminal.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+/// The fingerprint of the key for `curl` and `openssl`.
+pub(super) const CTR: &str = "demo-ctr";
+
+/// A sealed order by `alewife send`.
+pub(super) fn send_line(binary: &Path, keys: &Path, sidecar: SocketAddr) -> String {
+    format!(
+        "{} send --keys {} --json '{{\"table\":3,\"dish\":\"ramen\"}}' http://{sidecar}/orders",
+        quoted(binary),
+        quoted(keys)
+    )
+}
+
+/// The same with nothing but `curl` and `openssl`, whose command line has no GCM.
+///
+/// The reply's headers and body come in one stream: bash reads the lines of the headers without reading ahead,
+/// `openssl` gets the rest.
+pub(super) fn curl_line(key_hex: &str, sidecar: SocketAddr) -> String {
+    format!(
+        "(K={key_hex}; hex() {{ openssl base64 -d | od -An -vtx1 | tr -d ' \\n'; }}; iv=$(openssl rand -base64 16); \
+         printf %s '{{\"table\":4,\"dish\":\"ragoût\"}}' | openssl enc -aes-256-ctr -K $K -iv $(hex <<<$iv) | \
+         curl -si --noproxy '*' -H \"sec-iv: $iv\" -H 'sec-fingerprint: {CTR}' -H 'content-type: application/json' \
+         --data-binary @- http://{sidecar}/orders | {{ while read -r name value && [ \"$name\" != $'\\r' ]; do \
+         [ \"$name\" = sec-iv: ] && iv=${{value%?}}; done; openssl enc -d -aes-256-ctr -K $K -iv $(hex <<<$iv); }}; echo)"
+    )
+}
+
+/// The path as one word of a shell.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let harmless = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%".contains(c);
+    if text.chars().all(harmless) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_stays_one_word() {
+        assert_eq!(quoted(Path::new("/opt/ale-1.0/alewife")), "/opt/ale-1.0/alewife");
+        assert_eq!(quoted(Path::new("/my dir/it's")), r"'/my dir/it'\''s'");
+    }
+}

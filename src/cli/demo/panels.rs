@@ -1,0 +1,133 @@
+//! The five panels of the demo, and how they look.
+
+use std::ffi::OsStr;
+use std::fmt::Write;
+use std::io::{self, IsTerminal};
+
+use http::HeaderMap;
+
+use super::super::hexdump;
+use super::tour::Tour;
+use super::wire::Message;
+
+/// Rows of a hex dump.
+const ROWS: usize = 4;
+
+/// Colours, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Paint {
+    coloured: bool,
+}
+
+impl Paint {
+    /// Coloured on a terminal, unless NO_COLOR or its kind forbids it.
+    pub(super) fn of_stdout() -> Self {
+        let (no_color, term) = (std::env::var_os("NO_COLOR"), std::env::var_os("TERM"));
+        Self::choose(io::stdout().is_terminal(), no_color.as_deref(), term.as_deref())
+    }
+
+    fn choose(terminal: bool, no_color: Option<&OsStr>, term: Option<&OsStr>) -> Self {
+        let refused = no_color.is_some_and(|value| !value.is_empty()) || term == Some(OsStr::new("dumb"));
+        Self { coloured: terminal && !refused }
+    }
+
+    pub(super) fn title(self, text: &str) -> String {
+        self.in_colour("1", text)
+    }
+
+    /// What anybody on the network may see.
+    fn sealed(self, text: &str) -> String {
+        self.in_colour("33", text)
+    }
+
+    /// What only the two ends see.
+    fn plain(self, text: &str) -> String {
+        self.in_colour("32", text)
+    }
+
+    pub(super) fn failed(self, text: &str) -> String {
+        self.in_colour("1;31", text)
+    }
+
+    pub(super) fn aside(self, text: &str) -> String {
+        self.in_colour("2", text)
+    }
+
+    fn in_colour(self, code: &str, text: &str) -> String {
+        if self.coloured { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+/// The whole tour as text.
+pub(super) fn render(tour: &Tour, paint: Paint) -> String {
+    let seen = &tour.seen;
+    let request = format!("{} {} HTTP/1.1", seen.method, seen.target);
+    let answer = format!("HTTP/1.1 {}", seen.status);
+    let panels: [(&str, Vec<String>); 5] = [
+        ("What went over the wire: the sealed order", sealed(&tour.sent, paint)),
+        ("What the application saw", plain(&request, &seen.headers, &seen.body, paint)),
+        ("What it answered", plain(&answer, &seen.answer_headers, &seen.answer, paint)),
+        ("What went back over the wire: the sealed reply", sealed(&tour.replied, paint)),
+        ("What the client opened", {
+            hexdump::readable(&tour.opened, ROWS).iter().map(|line| paint.plain(line)).collect()
+        }),
+    ];
+    let mut text = String::new();
+    for (number, (title, lines)) in panels.iter().enumerate() {
+        push_panel(&mut text, &paint.title(&format!("{} {title}", number + 1)), lines, paint);
+    }
+    text
+}
+
+/// Which steps held.
+pub(super) fn verdict(tour: &Tour, paint: Paint) -> String {
+    let mut text = String::new();
+    for (claim, held) in tour.checks() {
+        let mark = if held { paint.plain("✓") } else { paint.failed("✗ not so:") };
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{mark} {claim}");
+    }
+    text
+}
+
+fn push_panel(text: &mut String, title: &str, lines: &[String], paint: Paint) {
+    let _ = writeln!(text, "{} {title}", paint.aside("┌─"));
+    for line in lines {
+        let _ = writeln!(text, "{} {line}", paint.aside("│"));
+    }
+    let _ = writeln!(text, "{}\n", paint.aside("└─"));
+}
+
+fn sealed(message: &Message, paint: Paint) -> Vec<String> {
+    let mut lines: Vec<String> = message.head.lines().map(str::to_owned).collect();
+    lines.push(String::new());
+    lines.extend(hexdump::excerpt(&message.body, ROWS).iter().map(|line| paint.sealed(line)));
+    lines
+}
+
+fn plain(first: &str, headers: &HeaderMap, body: &[u8], paint: Paint) -> Vec<String> {
+    let mut lines = vec![first.to_owned()];
+    let fields = headers.iter();
+    lines
+        .extend(fields.map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()))));
+    lines.push(String::new());
+    lines.extend(hexdump::readable(body, ROWS).iter().map(|line| paint.plain(line)));
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_are_for_terminals_that_want_them() {
+        let no = Some(OsStr::new("1"));
+        assert!(Paint::choose(true, None, Some(OsStr::new("xterm"))).coloured);
+        assert!(Paint::choose(true, Some(OsStr::new("")), None).coloured);
+        assert!(!Paint::choose(false, None, None).coloured);
+        assert!(!Paint::choose(true, no, None).coloured);
+        assert!(!Paint::choose(true, None, Some(OsStr::new("dumb"))).coloured);
+        let (on, off) = (Paint { coloured: true }, Paint { coloured: false });
+        assert_eq!((on.sealed("x").as_str(), off.sealed("x").as_str()), ("\x1b[33mx\x1b[0m", "x"));
+    }
+}

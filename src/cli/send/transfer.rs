@@ -1,0 +1,168 @@
+//! One transfer: connect, send what is sealed, open what comes back.
+
+use std::io::Write;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
+use http::{Method, Request, StatusCode, response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+use zeroize::Zeroize;
+
+use super::SealedRequest;
+use super::fault::SendFault;
+use super::output::Output;
+use super::show::{self, Show};
+use super::target::Target;
+use crate::ale::{ClearError, OpenedReply, ReplyBodyOpening, ReplyFault};
+
+/// The sidecar's own errors are short.
+const LARGEST_CLEAR: usize = 64 * 1024;
+
+/// A transfer about to begin.
+pub(super) struct Transfer<W> {
+    pub(super) target: Target,
+    pub(super) method: Method,
+    pub(super) connect_timeout: Duration,
+    pub(super) include: bool,
+    pub(super) fail: bool,
+    pub(super) output: Output,
+    pub(super) show: Show<W>,
+}
+
+impl<W: Write> Transfer<W> {
+    pub(super) async fn run(mut self, request: SealedRequest) -> Result<(), SendFault> {
+        let limit = self.connect_timeout;
+        let stream = timeout(limit, self.connect()).await.unwrap_or(Err(SendFault::TimedOut(limit)))?;
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(SendFault::of_head)?;
+        // What goes wrong with the connection is told to the request.
+        tokio::spawn(connection);
+        let SealedRequest { head, body, opening } = request;
+        let sent = sender.send_request(Request::from_parts(head, Full::new(body))).await;
+        let (mut head, body) = sent.map_err(SendFault::of_head)?.into_parts();
+        self.show.reply_head("the reply as it came:", head.status, &head.headers);
+        let overhead = opening.overhead();
+        match opening.open(&self.method, head.status, &mut head.headers)? {
+            OpenedReply::Bodyless => self.begin(&head),
+            OpenedReply::Clear => self.take_clear(&head, body).await,
+            OpenedReply::Sealed(opening) => {
+                shorten(&mut head.headers, overhead);
+                if opening.must_be_held() {
+                    self.take_held(&head, body, opening).await
+                } else {
+                    self.take_stream(&head, body, opening).await
+                }
+            }
+        }
+    }
+
+    async fn connect(&mut self) -> Result<TcpStream, SendFault> {
+        let Target { host, port, authority, .. } = &self.target;
+        let unknown = || SendFault::Host { host: host.clone() };
+        let addresses = lookup_host((host.as_str(), *port)).await.map_err(|_| unknown())?;
+        let mut fault = unknown();
+        for address in addresses {
+            match TcpStream::connect(address).await {
+                Ok(stream) => {
+                    self.show.note(&format!("connected to {authority} ({address})"));
+                    return Ok(stream);
+                }
+                Err(source) => fault = SendFault::Connect { authority: authority.clone(), source },
+            }
+        }
+        Err(fault)
+    }
+
+    /// What comes before the body; with `--fail`, the end.
+    fn begin(&mut self, head: &response::Parts) -> Result<(), SendFault> {
+        if self.fail && head.status.as_u16() >= StatusCode::BAD_REQUEST.as_u16() {
+            return Err(SendFault::Status(head.status));
+        }
+        if self.include {
+            self.output.write(&show::head_bytes(head.status, &head.headers))?;
+        }
+        Ok(())
+    }
+
+    /// P5: only the sidecar's own errors come in clear.
+    async fn take_clear(mut self, head: &response::Parts, mut body: Incoming) -> Result<(), SendFault> {
+        let mut bytes = BytesMut::new();
+        while let Some(piece) = next_piece(&mut body).await? {
+            if bytes.len() + piece.len() > LARGEST_CLEAR {
+                return Err(ReplyFault::Unsealed.into());
+            }
+            bytes.extend_from_slice(&piece);
+        }
+        let ClearError { code, message } = ClearError::read(head.status, &bytes)?;
+        let message: String = message.chars().filter(|c| !c.is_control()).collect();
+        self.show.note(&format!("an error of the sidecar, in clear: errorCode {code}, {message}"));
+        self.begin(head)?;
+        self.output.write(&bytes)
+    }
+
+    /// P10: holds the ciphertext, so that no plaintext exists before all of it can be verified.
+    async fn take_held(
+        mut self,
+        head: &response::Parts,
+        mut body: Incoming,
+        mut opening: ReplyBodyOpening,
+    ) -> Result<(), SendFault> {
+        let mut sealed = BytesMut::new();
+        while let Some(piece) = next_piece(&mut body).await? {
+            sealed.extend_from_slice(&piece);
+        }
+        self.show.sealed_body(&sealed);
+        let mut plain = BytesMut::with_capacity(sealed.len());
+        if let Err(fault) = opening.update(&sealed, &mut plain).and_then(|()| opening.finish()) {
+            plain.zeroize();
+            return Err(fault.into());
+        }
+        self.show.reply_head("the reply as it was opened, its tag verified:", head.status, &head.headers);
+        self.begin(head)?;
+        self.output.write(&plain)
+    }
+
+    async fn take_stream(
+        mut self,
+        head: &response::Parts,
+        mut body: Incoming,
+        mut opening: ReplyBodyOpening,
+    ) -> Result<(), SendFault> {
+        let mut plain = BytesMut::new();
+        let mut piece = next_piece(&mut body).await?;
+        self.show.sealed_body(piece.as_deref().unwrap_or_default());
+        let about = "the reply as it is opened, with no proof that it is whole or unchanged:";
+        self.show.reply_head(about, head.status, &head.headers);
+        self.begin(head)?;
+        while let Some(sealed) = piece {
+            opening.update(&sealed, &mut plain)?;
+            self.output.write(&plain.split())?;
+            piece = next_piece(&mut body).await?;
+        }
+        Ok(opening.finish()?)
+    }
+}
+
+/// The next bytes; trailers are passed over.
+async fn next_piece(body: &mut Incoming) -> Result<Option<Bytes>, SendFault> {
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame.map_err(SendFault::of_body)?.into_data() {
+            return Ok(Some(data));
+        }
+    }
+    Ok(None)
+}
+
+/// The length of the plaintext, where that of the sealed body is stated.
+fn shorten(headers: &mut HeaderMap, overhead: u64) {
+    let stated = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if let Some(stated) = stated {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(stated.saturating_sub(overhead)));
+    }
+}
