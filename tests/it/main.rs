@@ -5,6 +5,7 @@
 mod check;
 mod clients;
 mod dockerfile;
+mod docs;
 mod exchange;
 mod openssl_speed;
 #[cfg(unix)]
