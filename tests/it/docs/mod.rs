@@ -2,6 +2,7 @@
 
 mod clauses;
 mod console;
+mod differences;
 mod examples;
 mod layers;
 mod operations;
