@@ -1,5 +1,6 @@
 //! Alewife itself, as a user would start it: one worker, AES-256-GCM both ways.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -22,7 +23,7 @@ pub(crate) fn start(origin: SocketAddr, keys: &[&Envelope]) -> Result<Server, Fa
     let config = directory.path().join("config.toml");
     fs::write(&config, configuration(origin)).doing("writing alewife's configuration")?;
     let began = Instant::now();
-    let child = Command::new(env!("CARGO_BIN_EXE_alewife"))
+    let child = Command::new(binary())
         .args(["run", "--config"])
         .arg(&config)
         .stdin(Stdio::null())
@@ -83,4 +84,10 @@ listen = \"127.0.0.1:0\"
 upstream = \"http://{origin}\"
 "
     )
+}
+
+/// The binary that cargo built beside this bench, or the one that `ALEWIFE_BENCH_BINARY` names: two builds of
+/// the same source can be compared that way.
+fn binary() -> OsString {
+    std::env::var_os("ALEWIFE_BENCH_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_alewife").into())
 }

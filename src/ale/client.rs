@@ -75,7 +75,10 @@ impl ReplyOpening {
             headers.contains_key(&self.profile.iv) || headers.contains_key(&self.profile.fingerprint);
         match (marked, reply::is_bodyless(method, status)) {
             (true, true) => return Err(ReplyFault::EnvelopeWithoutBody),
-            (false, true) => return Ok(OpenedReply::Bodyless),
+            (false, true) => {
+                envelope::restore_content_encoding(&self.profile, headers)?;
+                return Ok(OpenedReply::Bodyless);
+            }
             (false, false) => return Ok(OpenedReply::Clear),
             (true, false) => {}
         }

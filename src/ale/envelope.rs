@@ -1,6 +1,6 @@
 //! The headers that make a message a sealed one: read, written and removed (P1, P2, P6).
 
-use http::header::{CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONTENT_ENCODING, Entry, HeaderMap, HeaderName, HeaderValue};
 use rand::CryptoRng;
 
 use super::Refusal;
@@ -11,8 +11,12 @@ use crate::profile::Profile;
 
 /// Removes what only a sealed message may bear.
 pub(super) fn strip(profile: &Profile, headers: &mut HeaderMap) {
-    for name in [&profile.iv, &profile.fingerprint, &profile.content_encoding] {
-        headers.remove(name);
+    let names = [&profile.iv, &profile.fingerprint, &profile.content_encoding];
+    // Comparing the few names that are there is cheaper than looking up three that are not.
+    if headers.keys().any(|name| names.contains(&name)) {
+        for name in names {
+            headers.remove(name);
+        }
     }
 }
 
@@ -30,10 +34,13 @@ pub(super) fn fresh_iv<R: CryptoRng>(length: IvLength, other: Option<&Iv>, rng: 
 /// travel under its other name (P6).
 pub(super) fn mark(profile: &Profile, key: &Key, iv: &Iv, headers: &mut HeaderMap) {
     let iv = HeaderValue::from_str(encoding::iv_to_base64(iv).as_str()).expect("base64 is visible ASCII");
-    let fingerprint =
-        HeaderValue::from_str(key.fingerprint.as_str()).expect("a fingerprint is visible ASCII by its type");
     headers.insert(profile.iv.clone(), iv);
-    headers.insert(profile.fingerprint.clone(), fingerprint);
+    headers.insert(profile.fingerprint.clone(), key.fingerprint.header_value().clone());
+    rename_content_encoding(profile, headers);
+}
+
+/// P6: the plaintext's `content-encoding` travels under another name.
+pub(super) fn rename_content_encoding(profile: &Profile, headers: &mut HeaderMap) {
     move_all(headers, &CONTENT_ENCODING, &profile.content_encoding);
 }
 
@@ -45,15 +52,15 @@ pub(super) fn take_iv(profile: &Profile, headers: &mut HeaderMap) -> Result<Iv, 
         .ok_or(Refusal::headers(AleReason::BadIv))
 }
 
-/// P2: 1–255 visible ASCII characters.
-pub(super) fn take_fingerprint(profile: &Profile, headers: &mut HeaderMap) -> Result<String, Refusal> {
+/// P2: 1–255 visible ASCII characters; the value converts to text.
+pub(super) fn take_fingerprint(profile: &Profile, headers: &mut HeaderMap) -> Result<HeaderValue, Refusal> {
     let (missing, bad) = (AleReason::MissingFingerprint, AleReason::BadFingerprint);
     let value = take_single(headers, &profile.fingerprint, missing, bad)?;
-    let text = value.to_str().map_err(|_not_ascii| Refusal::headers(bad))?;
-    if text.is_empty() || text.len() > 255 || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+    let text = value.as_bytes();
+    if text.is_empty() || text.len() > 255 || !text.iter().all(u8::is_ascii_graphic) {
         return Err(Refusal::headers(bad));
     }
-    Ok(text.to_owned())
+    Ok(value)
 }
 
 /// P6: the plaintext's `content-encoding` travelled under another name.
@@ -75,16 +82,17 @@ fn take_single(
     missing: AleReason,
     repeated: AleReason,
 ) -> Result<HeaderValue, Refusal> {
-    let mut values = headers.get_all(name).iter();
-    let value = values.next().ok_or(Refusal::headers(missing))?.clone();
-    if values.next().is_some() {
+    let Entry::Occupied(entry) = headers.entry(name) else { return Err(Refusal::headers(missing)) };
+    if entry.iter().nth(1).is_some() {
         return Err(Refusal::headers(repeated));
     }
-    headers.remove(name);
-    Ok(value)
+    Ok(entry.remove())
 }
 
 fn move_all(headers: &mut HeaderMap, from: &HeaderName, to: &HeaderName) {
+    if !headers.contains_key(from) {
+        return;
+    }
     let values: Vec<_> = headers.get_all(from).iter().cloned().collect();
     headers.remove(from);
     for value in values {

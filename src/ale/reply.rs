@@ -59,6 +59,8 @@ impl ReplySealing {
         if !self.profile.seal_replies {
             return SealedReply::Plain;
         }
+        // In replies without a body as well, so that HEAD names what GET names.
+        envelope::rename_content_encoding(&self.profile, headers);
         if is_bodyless(method, status) {
             return SealedReply::Bodyless;
         }

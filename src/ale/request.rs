@@ -31,7 +31,8 @@ pub fn open_request(
 ) -> Result<OpenedRequest, Refusal> {
     let iv = envelope::take_iv(profile, &mut head.headers)?;
     let fingerprint = envelope::take_fingerprint(profile, &mut head.headers)?;
-    let key = ring.opening_key(&fingerprint, now).map_err(|gone| Refusal::key(gone, profile))?;
+    let fingerprint = fingerprint.to_str().expect("it is visible ASCII");
+    let key = ring.opening_key(fingerprint, now).map_err(|gone| Refusal::key(gone, profile))?;
     if !key.secret.algorithm().is_authenticated() && iv.len() == IvLength::Twelve {
         return Err(Refusal::headers(AleReason::BadIv));
     }

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admin::{AdminConfig, AdminError, AdminServer, AdminState, Readiness};
 use crate::config::Config;
 use crate::metrics::Metrics;
-use crate::net::{BindError, HeldBudget, Listener};
+use crate::net::{BindError, HeldBudget, Listener, Stop};
 use crate::proxy::{Proxy, ProxyConfig};
 use crate::sources::{KeyReloader, LoadedKeys, Refresh, WatchSettings};
 use worker::Worker;
@@ -32,7 +32,7 @@ pub struct App {
     /// Accepts, follows the keys; ended by `stop`.
     tasks: JoinSet<()>,
     admin_task: JoinSet<()>,
-    stop: CancellationToken,
+    stop: Stop,
     admin_stop: CancellationToken,
     grace: Duration,
 }
@@ -48,7 +48,7 @@ pub struct Listening {
 impl App {
     /// Binds every listener and starts the workers. Nothing is served before [`App::run_until`].
     pub async fn start(config: Config, keys: LoadedKeys, metrics: Arc<Metrics>) -> Result<Self, StartError> {
-        let stop = CancellationToken::new();
+        let stop = Stop::default();
         let readiness = Arc::new(Readiness::of_keys(Arc::clone(&keys.store)));
         metrics.key_ring_loaded(keys.store.snapshot().len(), Timestamp::now());
         let admin = match config.admin {
@@ -71,7 +71,7 @@ impl App {
             grace: config.shutdown_grace,
         };
         app.start_proxies(&config, &keys, &metrics)?;
-        app.tasks.spawn(reloader.run(stop));
+        app.tasks.spawn(reloader.run(stop.token().clone()));
         if let Some(admin) = admin {
             let state = AdminState { readiness, metrics };
             app.admin_task.spawn(admin.serve(state, app.admin_stop.clone()));
@@ -100,7 +100,7 @@ impl App {
         stop.await;
         self.readiness.stopping();
         tracing::info!(grace = ?self.grace, "stopping: exchanges under way are finished");
-        self.stop.cancel();
+        self.stop.say();
         while self.tasks.join_next().await.is_some() {}
         let ended = worker::join(self.workers, self.grace).await;
         self.admin_stop.cancel();

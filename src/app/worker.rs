@@ -61,8 +61,10 @@ pub(super) async fn join(workers: Vec<Worker>, grace: Duration) -> Result<(), St
 
 async fn serve(proxies: Vec<(Proxy, UnboundedReceiver<Accepted>)>) {
     let connections = TaskTracker::new();
-    let accepting: Vec<_> =
-        proxies.into_iter().map(|(proxy, inlet)| connections.spawn(take(proxy, inlet, connections.clone()))).collect();
+    let accepting: Vec<_> = proxies
+        .into_iter()
+        .map(|(proxy, inlet)| connections.spawn(take(proxy, inlet, connections.clone())))
+        .collect();
     drop(accepting);
     connections.close();
     connections.wait().await;

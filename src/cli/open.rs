@@ -31,10 +31,10 @@ pub(super) struct Args {
 fn help() -> String {
     format!(
         "{FORMAT}\n\n\
-         sec-iv and sec-fingerprint are removed, content-length shrinks by the tag, x-ale-content-encoding becomes\n\
-         content-encoding. Under GCM nothing is written before the tag is verified; under CFB and CTR, which prove\n\
+         sec-iv and sec-fingerprint are removed, content-length shrinks by the tag, x-ale-content-encoding becomes \
+         content-encoding. Under GCM nothing is written before the tag is verified; under CFB and CTR, which prove \
          nothing, the body is opened as it comes.\n\n\
-         Exit status: 0, 64 for a wrong command line, 78 for a wrong key file, 1 otherwise; a message that does not\n\
+         Exit status: 0, 64 for a wrong command line, 78 for a wrong key file, 1 otherwise; a message that does not \
          open is told with its errorCode and the reason.\n\n\
          Example:\n  alewife open --keys keys.toml < sealed-order > order"
     )
@@ -142,7 +142,8 @@ fn open_streaming(
         }
         actual += read as u64;
         opening.update(&piece[..read], &mut plain)?;
-        output.write_all(&plain.split()).map_err(OpenFault::Output)?;
+        // Whoever reads the other end sees each piece now.
+        output.write_all(&plain.split()).and_then(|()| output.flush()).map_err(OpenFault::Output)?;
     }
     opening.finish()?;
     output.flush().map_err(OpenFault::Output)?;

@@ -17,11 +17,11 @@ use crate::telemetry::{self, LogError};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-One line per listener goes to standard output once all of them are ready; the log goes to standard error.
-SIGHUP reads the key file again. SIGTERM or SIGINT stops: exchanges under way are finished within
+One line per listener goes to standard output once all of them are ready; the log goes to standard error. \
+SIGHUP reads the key file again. SIGTERM or SIGINT stops: exchanges under way are finished within \
 shutdown_grace; a second one ends at once.
 
-Exit status: 0 after a clean stop, 64 for a wrong command line, 78 for a wrong configuration or key file,
+Exit status: 0 after a clean stop, 64 for a wrong command line, 78 for a wrong configuration or key file, \
 1 otherwise.
 
 Example:
@@ -73,7 +73,8 @@ fn sidecar(args: &Args) -> Result<(), RunError> {
     for warning in &keys.warnings {
         tracing::warn!("{warning}");
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Runtime)?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Runtime)?;
     runtime.block_on(serve(config, keys, metrics))
 }
 

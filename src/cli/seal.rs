@@ -22,8 +22,8 @@ pub(super) const PIECE: usize = 64 * 1024;
 
 /// What `seal` and `open` read and write, for the help of both.
 pub(super) const FORMAT: &str = "\
-Standard input and output are a message: header lines, an empty line and the raw body. Lines may end in LF or
-CRLF. A request line or a status line may stand before the headers and passes as it is. A body without headers
+Standard input and output are a message: header lines, an empty line and the raw body. Lines may end in LF or \
+CRLF. A request line or a status line may stand before the headers and passes as it is. A body without headers \
 begins with the empty line.";
 
 #[derive(Debug, clap::Args)]
@@ -39,7 +39,7 @@ pub(super) struct Args {
 fn help() -> String {
     format!(
         "{FORMAT}\n\n\
-         sec-iv and sec-fingerprint are added behind the headers (any that were there are removed), content-length\n\
+         sec-iv and sec-fingerprint are added behind the headers (any that were there are removed), content-length \
          grows by the tag, content-encoding becomes x-ale-content-encoding. The body is sealed as it comes.\n\n\
          Exit status: 0, 64 for a wrong command line, 78 for a wrong key file, 1 otherwise.\n\n\
          Example:\n  printf '\\n%s' '{{\"dish\":\"soup\"}}' | alewife seal --keys keys.toml | alewife open --keys keys.toml"
@@ -108,7 +108,8 @@ fn seal(input: &mut impl BufRead, output: &mut impl Write, key: &Arc<Key>) -> Re
             }
             actual += read as u64;
             sealer.update(&piece[..read], &mut sealed)?;
-            output.write_all(&sealed.split()).map_err(SealFault::Output)?;
+            // Whoever reads the other end sees each piece now.
+            output.write_all(&sealed.split()).and_then(|()| output.flush()).map_err(SealFault::Output)?;
         }
         sealer.finish(&mut sealed);
         output.write_all(&sealed).map_err(SealFault::Output)?;

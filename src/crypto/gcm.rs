@@ -6,11 +6,10 @@ use bytes::BytesMut;
 use ctr::Ctr32BE;
 use ctr::cipher::array::Array;
 use ctr::cipher::{BlockCipherEncrypt, InnerIvInit, StreamCipher, StreamCipherCoreWrapper};
-use ghash::GHash;
-use ghash::universal_hash::UniversalHash;
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
 
+use super::ghash::{Hash, HashKey};
 use super::schedule::{Block, KeySchedule};
 use super::{MessageTooLong, NotAuthentic, strides};
 
@@ -23,14 +22,14 @@ pub(super) const MAX_PLAINTEXT: u64 = (1 << 36) - 32;
 /// What a key needs for every message: the round keys and GHASH under its H.
 pub(super) struct GcmKey {
     schedule: KeySchedule,
-    hash: GHash,
+    hash: HashKey,
 }
 
 impl GcmKey {
     pub(super) fn new(schedule: KeySchedule) -> Self {
         let mut h = Zeroizing::new([0; 16]);
         schedule.encrypt_block(Array::cast_from_core_mut(&mut h));
-        let hash = GHash::new(Array::cast_from_core(&h));
+        let hash = HashKey::new(Array::cast_from_core(&h));
         Self { schedule, hash }
     }
 
@@ -40,7 +39,7 @@ impl GcmKey {
         let mut mask = Zeroizing::new([0; 16]);
         self.schedule.encrypt_block_b2b(&j0, Array::cast_from_core_mut(&mut mask));
         let core = InnerIvInit::inner_iv_init(self.schedule.clone(), &incremented(j0));
-        let mut hash = Authenticator::new(self.hash.clone());
+        let mut hash = Authenticator::new(self.hash.start());
         hash.update(aad);
         hash.pad();
         Some(Gcm {
@@ -64,10 +63,10 @@ impl GcmKey {
                 Some(j0)
             }
             len => {
-                let mut hash = self.hash.clone();
-                hash.update_padded(iv);
-                hash.update(&[lengths(0, len as u64)]);
-                Some(hash.finalize())
+                let mut hash = Authenticator::new(self.hash.start());
+                hash.update(iv);
+                hash.pad();
+                Some(Array(hash.finalize(lengths(0, len as u64))))
             }
         }
     }
@@ -166,13 +165,13 @@ impl GcmOpener {
 
 /// GHASH over bytes in pieces of any length.
 struct Authenticator {
-    hash: GHash,
+    hash: Hash,
     partial: [u8; 16],
     filled: usize,
 }
 
 impl Authenticator {
-    fn new(hash: GHash) -> Self {
+    fn new(hash: Hash) -> Self {
         Self { hash, partial: [0; 16], filled: 0 }
     }
 
@@ -207,7 +206,7 @@ impl Authenticator {
 
     fn finalize(mut self, lengths: Block) -> [u8; 16] {
         self.hash.update(&[lengths]);
-        self.hash.finalize().into()
+        self.hash.finalize()
     }
 }
 

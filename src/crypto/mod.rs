@@ -7,6 +7,7 @@ mod cfb;
 pub mod encoding;
 mod error;
 mod gcm;
+mod ghash;
 mod iv;
 mod open;
 mod schedule;

@@ -78,10 +78,6 @@ impl Opener {
 }
 
 /// The state of a message, by mode.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "GCM is what is mostly used; a box would cost each message an allocation"
-)]
 pub(super) enum Opening {
     Cfb(Cfb),
     Cfb8(cfb8::Decryptor<KeySchedule>),

@@ -2,36 +2,63 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
+
+use http::HeaderValue;
 
 /// The opaque identifier by which a message names its key: 1–255 visible ASCII characters (P2).
 ///
 /// It cannot be computed from the key and is not secret; it is compared exactly.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Fingerprint(Box<str>);
+#[derive(Clone)]
+pub struct Fingerprint {
+    text: Box<str>,
+    /// The same, ready for a head: each sealed message bears it.
+    value: HeaderValue,
+}
 
 impl Fingerprint {
     /// The identifier as it stands in the header.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// The identifier as the value of a header.
+    pub fn header_value(&self) -> &HeaderValue {
+        &self.value
     }
 }
 
 impl Borrow<str> for Fingerprint {
     fn borrow(&self) -> &str {
-        &self.0
+        &self.text
+    }
+}
+
+impl PartialEq for Fingerprint {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Fingerprint {}
+
+impl Hash for Fingerprint {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // As `str` does, or `Borrow` would not hold.
+        self.text.hash(state);
     }
 }
 
 impl fmt::Debug for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(&self.text, f)
     }
 }
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -43,7 +70,8 @@ impl FromStr for Fingerprint {
         if text.is_empty() || text.len() > 255 || !visible {
             return Err(NotAFingerprint);
         }
-        Ok(Self(text.into()))
+        let value = HeaderValue::from_str(text).map_err(|_| NotAFingerprint)?;
+        Ok(Self { text: text.into(), value })
     }
 }
 

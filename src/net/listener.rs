@@ -6,7 +6,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
+
+use super::Stop;
 
 const BACKLOG: i32 = 1024;
 
@@ -30,7 +31,10 @@ impl Listener {
         let fault = |source| BindError { address, source };
         let listener = listen(address).map_err(fault)?;
         let address = listener.local_addr().map_err(fault)?;
-        #[expect(deprecated, reason = "a TcpListener owns its descriptor, which is the I/O safety that is asked for")]
+        #[expect(
+            deprecated,
+            reason = "a TcpListener owns its descriptor, which is the I/O safety that is asked for"
+        )]
         let socket = AsyncFd::new(listener).map_err(fault)?;
         Ok(Self { socket, address })
     }
@@ -41,7 +45,7 @@ impl Listener {
     }
 
     /// Accepts until `stop`, then takes what the kernel had queued by then, and closes.
-    pub async fn run(self, workers: Vec<mpsc::UnboundedSender<Accepted>>, stop: CancellationToken) {
+    pub async fn run(self, workers: Vec<mpsc::UnboundedSender<Accepted>>, stop: Stop) {
         let mut turn = workers.iter().cycle();
         let mut hand_over = |accepted| {
             if let Some(worker) = turn.next() {
@@ -52,7 +56,7 @@ impl Listener {
         loop {
             tokio::select! {
                 biased;
-                () = stop.cancelled() => break,
+                () = stop.heard() => break,
                 ready = self.socket.readable() => {
                     let Ok(mut ready) = ready else { break };
                     match ready.try_io(|socket| accept(socket.get_ref())) {

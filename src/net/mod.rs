@@ -6,9 +6,13 @@ mod clock;
 mod connection;
 mod listener;
 mod pool;
+mod stop;
+mod timer;
 
 pub use budget::{HeldBudget, NoCapacity, PeerAccount, Reservation};
 pub(crate) use clock::Clock;
 pub use connection::{Activity, ClientStream, ConnectionEnd, ConnectionLimits, serve_connection};
 pub use listener::{Accepted, BindError, Listener};
 pub use pool::{ConnectFault, Lease, Pool, PoolSettings, SendFault};
+pub use stop::Stop;
+pub(crate) use timer::{LazyTimer, SpareTimer};

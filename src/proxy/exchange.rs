@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::{HeaderMap, Method, StatusCode, Version};
+use http::{HeaderMap, Method, StatusCode, Uri, Version};
 
 use super::body::{Upload, UploadEnd};
 use super::forward;
@@ -22,7 +22,7 @@ pub(crate) struct Exchange {
     activity: Arc<Activity>,
     started: Instant,
     method: Method,
-    path: String,
+    target: Uri,
     version: Version,
     peer: IpAddr,
     key: Option<Arc<Key>>,
@@ -54,8 +54,7 @@ impl Exchange {
             activity: Arc::clone(activity),
             started: Instant::now(),
             method: head.method.clone(),
-            // The query may carry what its sender thinks of as sealed; the log has no use for it.
-            path: head.uri.path().to_owned(),
+            target: head.uri.clone(),
             version: head.version,
             peer,
             key: None,
@@ -146,7 +145,8 @@ impl Exchange {
             proxy = &*self.shared.name,
             peer = %self.peer,
             method = self.method.as_str(),
-            path = self.path,
+            // The query may carry what its sender thinks of as sealed; the log has no use for it.
+            path = self.target.path(),
             status = self.status.map(|status| status.as_u16()),
             outcome = outcome.label(),
             reason = self.failure.as_deref(),

@@ -1,11 +1,9 @@
 //! What a proxy changes in a head on its way through (RFC 9110 §7.6, RFC 9112 §3.2), and nothing else.
 
-use std::net::IpAddr;
-
 use http::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{Method, Uri, Version};
+use http::{Method, StatusCode, Uri, Version};
 
 use super::ForwardedPolicy;
 use crate::profile::Profile;
@@ -15,28 +13,47 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// Fields that concern one connection only; those that `connection` lists come on top.
-const HOP_BY_HOP: [HeaderName; 7] = [
-    header::CONNECTION,
-    HeaderName::from_static("http2-settings"),
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    header::TE,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "http2-settings"
+            | "keep-alive"
+            | "proxy-connection"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
 
 /// P6: fields that would speak of the sealed bytes, or give away what the plaintext hashes to.
-const NOT_OF_A_SEALED_BODY: [HeaderName; 9] = [
-    header::ACCEPT_RANGES,
-    HeaderName::from_static("content-digest"),
-    HeaderName::from_static("content-md5"),
-    header::CONTENT_RANGE,
-    HeaderName::from_static("digest"),
-    header::IF_RANGE,
-    header::RANGE,
-    HeaderName::from_static("repr-digest"),
-    HeaderName::from_static("want-content-digest"),
-];
+fn is_of_plain_bytes(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "accept-ranges"
+            | "content-digest"
+            | "content-md5"
+            | "content-range"
+            | "digest"
+            | "if-range"
+            | "range"
+            | "repr-digest"
+            | "want-content-digest"
+            | "want-digest"
+            | "want-repr-digest"
+    )
+}
+
+/// Removes the fields that `condemned` names. Most heads have none, and one pass over the few names that are there
+/// costs less than looking up each of those that are not.
+fn remove_each(headers: &mut HeaderMap, condemned: fn(&HeaderName) -> bool) {
+    if headers.keys().any(condemned) {
+        let found: Vec<HeaderName> = headers.keys().filter(|name| condemned(name)).cloned().collect();
+        for name in found {
+            headers.remove(name);
+        }
+    }
+}
 
 /// How a message says where its body ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,18 +67,8 @@ pub(crate) enum Framing {
 }
 
 impl Framing {
-    /// Reads the framing of a head that [`check_framing`] let through.
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
-        if headers.contains_key(header::TRANSFER_ENCODING) {
-            return Self::Chunked;
-        }
-        let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-        length.map_or(Self::Unstated, Self::Length)
-    }
-
-    /// Writes the framing into a head, in place of what stood there.
+    /// Writes the framing into a head whose hop-by-hop fields are gone.
     pub(crate) fn write(self, headers: &mut HeaderMap) {
-        headers.remove(header::TRANSFER_ENCODING);
         match self {
             Self::Chunked => {
                 headers.remove(header::CONTENT_LENGTH);
@@ -84,7 +91,7 @@ pub(crate) enum FramingFault {
     Authority,
     #[error("a content-length that is no number")]
     ContentLength,
-    #[error("no host, two hosts, or two that differ")]
+    #[error("no host, two hosts, two that differ, or one that is no host")]
     Host,
     #[error("a target with bytes outside 0x21 to 0x7E, or an asterisk without OPTIONS")]
     Target,
@@ -93,13 +100,64 @@ pub(crate) enum FramingFault {
 }
 
 /// Refuses what another parser could read differently; hyper lets these through.
-pub(crate) fn check_framing(head: &Parts) -> Result<(), FramingFault> {
+pub(crate) fn check_framing(head: &Parts) -> Result<Framing, FramingFault> {
     check_target(head)?;
-    check_lengths(&head.headers)?;
-    if head.headers.get_all(header::HOST).iter().count() > 1 {
-        return Err(FramingFault::Host);
+    check_host(head)?;
+    framing(&head.headers)
+}
+
+/// RFC 9112 §3.2: one `host` in HTTP/1.1, beside a target in absolute form as well; its value a host.
+fn check_host(head: &Parts) -> Result<(), FramingFault> {
+    let authority = head.uri.authority();
+    if authority.is_some_and(|authority| authority.as_str().contains('@')) {
+        return Err(FramingFault::Authority);
     }
-    Ok(())
+    let needed = match head.version {
+        Version::HTTP_2 => authority.is_none(),
+        version => version >= Version::HTTP_11,
+    };
+    let mut hosts = head.headers.get_all(header::HOST).iter();
+    let clear = match (hosts.next(), hosts.next()) {
+        (None, _) => !needed,
+        (Some(host), None) => is_host(host.as_bytes()),
+        (Some(_), Some(_)) => false,
+    };
+    let clear = clear && authority.is_none_or(|authority| is_host(authority.as_str().as_bytes()));
+    if clear { Ok(()) } else { Err(FramingFault::Host) }
+}
+
+/// RFC 3986 §3.2: a name or an address, perhaps empty, and perhaps a port. A comma would be allowed in a name,
+/// but stands for two hosts that someone merged.
+fn is_host(value: &[u8]) -> bool {
+    let (name, port) = match value.iter().rposition(|&byte| byte == b':' || byte == b']') {
+        Some(colon) if value[colon] == b':' => (&value[..colon], &value[colon + 1..]),
+        _ => (value, &[][..]),
+    };
+    let address = name.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]"));
+    let named = match address {
+        Some(inner) => inner.iter().all(|&byte| byte.is_ascii_hexdigit() || b":.".contains(&byte)),
+        None => name.iter().all(|&byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(&byte)),
+    };
+    named && port.iter().all(u8::is_ascii_digit)
+}
+
+/// Refuses a reply whose body the client could not be given as it was meant.
+pub(crate) fn check_reply(status: StatusCode, headers: &HeaderMap) -> Result<(), ReplyFault> {
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(ReplyFault::Switched);
+    }
+    let mut encodings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let plain = encodings.next().is_none_or(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    if plain && encodings.next().is_none() { Ok(()) } else { Err(ReplyFault::TransferEncoding) }
+}
+
+/// Why a reply of the application is not passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ReplyFault {
+    #[error("it switches to a protocol that nobody asked for")]
+    Switched,
+    #[error("a transfer-encoding other than one plain chunked")]
+    TransferEncoding,
 }
 
 fn check_target(head: &Parts) -> Result<(), FramingFault> {
@@ -115,49 +173,64 @@ fn check_target(head: &Parts) -> Result<(), FramingFault> {
     Ok(())
 }
 
-fn check_lengths(headers: &HeaderMap) -> Result<(), FramingFault> {
+fn framing(headers: &HeaderMap) -> Result<Framing, FramingFault> {
     let mut encodings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    if let Some(encoding) = encodings.next() {
-        let plain = encoding.as_bytes().eq_ignore_ascii_case(b"chunked");
-        if !plain || encodings.next().is_some() || headers.contains_key(header::CONTENT_LENGTH) {
-            return Err(FramingFault::TransferEncoding);
-        }
-    }
     let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
-    let Some(length) = lengths.next() else { return Ok(()) };
-    let digits = !length.is_empty() && length.as_bytes().iter().all(u8::is_ascii_digit);
-    if !digits || length.to_str().map_or(true, |text| text.parse::<u64>().is_err()) || lengths.next().is_some() {
-        return Err(FramingFault::ContentLength);
+    match (encodings.next(), lengths.next()) {
+        (None, None) => Ok(Framing::Unstated),
+        (None, Some(length)) if lengths.next().is_none() => length
+            .to_str()
+            .ok()
+            .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
+            .and_then(|digits| digits.parse().ok())
+            .map(Framing::Length)
+            .ok_or(FramingFault::ContentLength),
+        (None, Some(_)) => Err(FramingFault::ContentLength),
+        (Some(encoding), None)
+            if encodings.next().is_none() && encoding.as_bytes().eq_ignore_ascii_case(b"chunked") =>
+        {
+            Ok(Framing::Chunked)
+        }
+        (Some(_), _) => Err(FramingFault::TransferEncoding),
     }
-    Ok(())
 }
 
 /// Takes the hop-by-hop fields out. Says whether the sender of the head takes trailers.
 pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) -> bool {
-    let listed: Vec<HeaderName> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
-        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
-        .collect();
-    let takes_trailers = headers.get_all(header::TE).iter().any(|value| {
-        value.as_bytes().split(|&byte| byte == b',').any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
-    });
-    for name in listed.iter().chain(&HOP_BY_HOP) {
+    if !headers.keys().any(is_hop_by_hop) {
+        return false;
+    }
+    let takes_trailers =
+        elements(headers, &header::TE).any(|coding| coding.eq_ignore_ascii_case(b"trailers"));
+    let listed: Vec<HeaderName> =
+        elements(headers, &header::CONNECTION).filter_map(|name| HeaderName::from_bytes(name).ok()).collect();
+    for name in listed {
         headers.remove(name);
     }
+    remove_each(headers, is_hop_by_hop);
     takes_trailers
 }
 
-/// Makes the head of an opened request the head that the application gets.
+/// The members of a comma-separated list, over all lines of the field.
+fn elements<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
+    let lines = headers.get_all(name).into_iter();
+    lines.flat_map(|value| value.as_bytes().split(|&byte| byte == b',')).map(<[u8]>::trim_ascii)
+}
+
+/// Makes the head of an opened request the head that the application gets. `peer` is the client's address, `upstream` the host of a request
+/// of HTTP/1.0 that names none.
 pub(crate) fn to_application(
     head: &mut Parts,
-    peer: IpAddr,
+    peer: &HeaderValue,
     policy: ForwardedPolicy,
     takes_trailers: bool,
+    upstream: &HeaderValue,
 ) -> Result<(), FramingFault> {
     set_host(head)?;
     set_forwarded(&mut head.headers, peer, policy);
+    if let Entry::Vacant(host) = head.headers.entry(header::HOST) {
+        host.insert(upstream.clone());
+    }
     strip_sealed_body_fields(&mut head.headers);
     if head.version == Version::HTTP_2 {
         join_cookies(&mut head.headers);
@@ -178,10 +251,7 @@ pub(crate) fn to_application(
 
 /// Takes out the fields that cannot speak of a body which is sealed here (P6).
 pub(crate) fn strip_sealed_body_fields(headers: &mut HeaderMap) {
-    for name in &NOT_OF_A_SEALED_BODY {
-        headers.remove(name);
-    }
-    headers.remove("want-repr-digest");
+    remove_each(headers, is_of_plain_bytes);
 }
 
 /// Leaves in trailers only what may stand there and does not speak of the envelope.
@@ -194,16 +264,14 @@ pub(crate) fn strip_trailers(trailers: &mut HeaderMap, profile: &Profile) {
     }
 }
 
-/// RFC 9112 §3.2.2 and RFC 9113 §8.3.1: the target's authority wins over `host`; one of them must be there.
+/// RFC 9112 §3.2.2 and RFC 9113 §8.3.1: the target's authority wins over `host`. One of them must be there still
+/// (`connection: host` takes it out).
 fn set_host(head: &mut Parts) -> Result<(), FramingFault> {
     let Some(authority) = head.uri.authority() else {
         let optional = head.version < Version::HTTP_11;
         let present = head.headers.contains_key(header::HOST);
         return if present || optional { Ok(()) } else { Err(FramingFault::Host) };
     };
-    if authority.as_str().contains('@') {
-        return Err(FramingFault::Authority);
-    }
     let value = HeaderValue::from_str(authority.as_str()).map_err(|_not_ascii| FramingFault::Host)?;
     let differs = |host: &HeaderValue| !host.as_bytes().eq_ignore_ascii_case(value.as_bytes());
     if head.version == Version::HTTP_2 && head.headers.get(header::HOST).is_some_and(differs) {
@@ -213,7 +281,7 @@ fn set_host(head: &mut Parts) -> Result<(), FramingFault> {
     Ok(())
 }
 
-fn set_forwarded(headers: &mut HeaderMap, peer: IpAddr, policy: ForwardedPolicy) {
+fn set_forwarded(headers: &mut HeaderMap, peer: &HeaderValue, policy: ForwardedPolicy) {
     if policy == ForwardedPolicy::Off {
         return;
     }
@@ -222,8 +290,7 @@ fn set_forwarded(headers: &mut HeaderMap, peer: IpAddr, policy: ForwardedPolicy)
             headers.remove(name);
         }
     }
-    let address = HeaderValue::from_str(&peer.to_canonical().to_string()).expect("an address is ASCII");
-    headers.append(X_FORWARDED_FOR, address);
+    headers.append(X_FORWARDED_FOR, peer.clone());
     if let Entry::Vacant(proto) = headers.entry(X_FORWARDED_PROTO) {
         proto.insert(HeaderValue::from_static("http"));
     }

@@ -1,14 +1,16 @@
 //! The inbound way: a sealed request in, a plain one to the application, its reply sealed on the way back.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HeaderValue};
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response, Version};
+use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -22,7 +24,7 @@ use super::{ProxyConfig, Timeouts};
 use crate::ale::{self, BodyOpening, Opened, Refusal, ReplySealing, SealedReply};
 use crate::keys::KeyStore;
 use crate::metrics::AleReason;
-use crate::net::{Activity, Lease, PeerAccount, Pool, PoolSettings, SendFault};
+use crate::net::{Activity, LazyTimer, Lease, PeerAccount, Pool, PoolSettings, SendFault, SpareTimer};
 
 /// Bytes of a refused body that are read away so that the connection can serve on.
 const DISCARD_AT_MOST: usize = 1024 * 1024;
@@ -33,13 +35,18 @@ pub(crate) struct Inbound {
     keys: Arc<KeyStore>,
     pool: Arc<Pool<RequestBody>>,
     shared: Arc<Shared>,
+    /// The host of requests that name none.
+    upstream: HeaderValue,
 }
 
 /// What a request comes from.
 pub(crate) struct Client {
     pub(crate) peer: IpAddr,
+    /// The same, as `x-forwarded-for` has it.
+    pub(crate) forwarded_for: HeaderValue,
     pub(crate) activity: Arc<Activity>,
     pub(crate) account: Arc<PeerAccount>,
+    pub(crate) timer: SpareTimer,
 }
 
 impl Inbound {
@@ -51,7 +58,11 @@ impl Inbound {
             idle: config.timeouts.pool_idle,
         };
         let pool = Pool::new(settings, shared.metrics.clone());
-        Self { config, keys, pool, shared }
+        let url = config.upstream.to_string();
+        let authority = url.strip_prefix("http://").unwrap_or_default();
+        // RFC 9112 §3.2 asks for an empty value where there is no authority to name.
+        let upstream = HeaderValue::from_str(authority).unwrap_or(HeaderValue::from_static(""));
+        Self { config, keys, pool, shared, upstream }
     }
 
     /// Answers one request, come what may.
@@ -69,6 +80,7 @@ impl Inbound {
         if client.activity.is_draining() && response.version() < Version::HTTP_2 {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        offer_keep_alive(&mut response);
         Ok(response)
     }
 
@@ -79,8 +91,7 @@ impl Inbound {
         body: Incoming,
         exchange: &mut Exchange,
     ) -> Result<Reply, Failure> {
-        forward::check_framing(&head)?;
-        let framing = Framing::of(&head.headers);
+        let framing = forward::check_framing(&head)?;
         let takes_trailers = forward::strip_hop_by_hop(&mut head.headers);
         let (opening, sealing) = match self.open(&mut head) {
             Ok(opened) => opened,
@@ -93,10 +104,12 @@ impl Inbound {
         let method = head.method.clone();
         let (body, framing, upload) =
             self.open_body(body, opening, framing, head.version, client, exchange).await?;
-        forward::to_application(&mut head, client.peer, self.config.forwarded, takes_trailers)?;
+        let forwarded = self.config.forwarded;
+        forward::to_application(&mut head, &client.forwarded_for, forwarded, takes_trailers, &self.upstream)?;
         framing.write(&mut head.headers);
         let request = Request::from_parts(head, body);
-        let (response, lease) = self.send(request, upload.as_deref()).await?;
+        let (response, lease) = self.send(request, upload.as_deref(), &client.timer).await?;
+        forward::check_reply(response.status(), response.headers())?;
         Ok(Reply { response, lease, sealing, method })
     }
 
@@ -122,7 +135,8 @@ impl Inbound {
         exchange: &mut Exchange,
     ) -> Result<(RequestBody, Framing, Option<Arc<Upload>>), Failure> {
         let length = body.size_hint().exact();
-        if body.is_end_stream() && !opening.must_be_held() {
+        // HTTP/2 may state a length of 0 and end the body later; the application's side asks for none of it.
+        if (body.is_end_stream() || length == Some(0)) && !opening.must_be_held() {
             return Ok((RequestBody::Empty, framing, None));
         }
         if opening.must_be_held() {
@@ -173,12 +187,13 @@ impl Inbound {
         &self,
         request: Request<RequestBody>,
         upload: Option<&Upload>,
+        timer: &SpareTimer,
     ) -> Result<(Response<Incoming>, Lease<RequestBody>), Failure> {
         let timeouts = &self.config.timeouts;
         tokio::select! {
             biased;
             sent = self.pool.send(request) => sent.map_err(|fault| blame(fault, upload)),
-            () = reply_overdue(timeouts, upload) => Err(Failure::ApplicationTimedOut),
+            () = reply_overdue(timeouts, upload, timer) => Err(Failure::ApplicationTimedOut),
         }
     }
 }
@@ -196,10 +211,10 @@ impl Reply {
     fn finish(self, mut exchange: Exchange) -> Response<ReplyBody> {
         let (mut head, body) = self.response.into_parts();
         exchange.answered(head.status);
-        let plain_length = plain_length(&head.headers, &body, &self.method);
+        let plain_length = plain_length(&head, &body, &self.method);
         forward::strip_hop_by_hop(&mut head.headers);
         forward::strip_sealed_body_fields(&mut head.headers);
-        let length = plain_length.map(|length| length + self.sealing.overhead());
+        let length = plain_length.and_then(|length| length.checked_add(self.sealing.overhead()));
         let sealed = self.sealing.seal(&self.method, head.status, &mut head.headers, &mut rand::rng());
         length.map_or(Framing::Unstated, Framing::Length).write(&mut head.headers);
         head.version = exchange.version();
@@ -214,12 +229,26 @@ impl Reply {
     }
 }
 
-/// The length of the application's body, if it states one; a reply to HEAD states that of the body it leaves out.
-fn plain_length(headers: &HeaderMap, body: &Incoming, method: &Method) -> Option<u64> {
-    if method == Method::HEAD {
-        return headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+/// The length of the application's body, if it states one; a reply to HEAD states that of the body it leaves out,
+/// 204 and 304 state none.
+fn plain_length(head: &http::response::Parts, body: &Incoming, method: &Method) -> Option<u64> {
+    if matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        return None;
+    }
+    if *method == Method::HEAD {
+        return head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     }
     body.size_hint().exact()
+}
+
+/// hyper keeps the connection of an HTTP/1.0 client that asked for it only if the reply claims to be HTTP/1.1,
+/// which it then writes as 1.0. A reply without a length ends with its connection.
+fn offer_keep_alive(response: &mut Response<ReplyBody>) {
+    let may_stay =
+        !response.headers().contains_key(CONNECTION) && response.body().size_hint().exact().is_some();
+    if response.version() == Version::HTTP_10 && may_stay {
+        *response.version_mut() = Version::HTTP_11;
+    }
 }
 
 fn refuse(failure: Failure, mut exchange: Exchange) -> Response<ReplyBody> {
@@ -266,15 +295,29 @@ fn blame(fault: SendFault, upload: Option<&Upload>) -> Failure {
 }
 
 /// Ends when the application has had its time: for the head of its reply, or for taking more of the body.
-async fn reply_overdue(timeouts: &Timeouts, upload: Option<&Upload>) {
-    let Some(upload) = upload else { return tokio::time::sleep(timeouts.reply).await };
-    loop {
-        let soon = Instant::now() + timeouts.body.min(timeouts.reply);
-        let due = upload.due(timeouts.body, timeouts.reply);
-        if due.is_some_and(|due| due <= Instant::now()) {
-            return;
+async fn reply_overdue(timeouts: &Timeouts, upload: Option<&Upload>, spare: &SpareTimer) {
+    let sent = Instant::now();
+    let due = || match upload {
+        None => sent + timeouts.reply,
+        Some(upload) => upload
+            .due(timeouts.body, timeouts.reply)
+            .unwrap_or_else(|| Instant::now() + timeouts.body.min(timeouts.reply)),
+    };
+    let mut timer = Lent { timer: Some(spare.take(due())), spare };
+    poll_fn(|cx| timer.timer.as_mut().map_or(Poll::Pending, |timer| timer.poll_due(due(), cx))).await;
+}
+
+/// Goes back whichever way the wait ends.
+struct Lent<'a> {
+    timer: Option<LazyTimer>,
+    spare: &'a SpareTimer,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        if let Some(timer) = self.timer.take() {
+            self.spare.give_back(timer);
         }
-        tokio::time::sleep_until(due.unwrap_or(soon).into()).await;
     }
 }
 

@@ -10,8 +10,8 @@ mod respond;
 use std::net::TcpStream;
 use std::sync::Arc;
 
+use http::HeaderValue;
 use hyper::service::service_fn;
-use tokio_util::sync::CancellationToken;
 
 pub use config::{ForwardedPolicy, ProxyConfig, Timeouts, Upstream};
 use exchange::Shared;
@@ -19,7 +19,7 @@ use inbound::{Client, Inbound};
 
 use crate::keys::KeyStore;
 use crate::metrics::{Metrics, ProxyMetrics};
-use crate::net::{self, Accepted, Activity, ConnectionEnd, ConnectionLimits, HeldBudget};
+use crate::net::{self, Accepted, Activity, ConnectionEnd, ConnectionLimits, HeldBudget, SpareTimer, Stop};
 
 /// One proxy as one worker runs it: it has its own connections to the application.
 pub struct Proxy {
@@ -27,7 +27,7 @@ pub struct Proxy {
     inbound: Arc<Inbound>,
     metrics: ProxyMetrics,
     budget: Arc<HeldBudget>,
-    stop: CancellationToken,
+    stop: Stop,
 }
 
 impl Proxy {
@@ -37,7 +37,7 @@ impl Proxy {
         keys: Arc<KeyStore>,
         metrics: &Metrics,
         budget: Arc<HeldBudget>,
-        stop: CancellationToken,
+        stop: Stop,
     ) -> Self {
         let metrics = metrics.proxy(&config.name);
         let shared = Arc::new(Shared {
@@ -54,8 +54,11 @@ impl Proxy {
         let opened = self.metrics.connection_opened();
         let client = Arc::new(Client {
             peer: accepted.peer.ip(),
+            forwarded_for: HeaderValue::from_str(&accepted.peer.ip().to_canonical().to_string())
+                .expect("an address is visible ASCII"),
             activity: Arc::new(Activity::new(self.limits())),
             account: self.budget.account(accepted.peer.ip()),
+            timer: SpareTimer::default(),
         });
         let serving = self.serve_stream(accepted.stream, client);
         async move {

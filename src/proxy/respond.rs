@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 
-use super::forward::FramingFault;
+use super::forward::{FramingFault, ReplyFault};
 use crate::ale::Refusal;
 use crate::metrics::Outcome;
 use crate::net::{ConnectFault, NoCapacity, SendFault};
@@ -27,6 +27,9 @@ pub(crate) enum Failure {
     /// The request can be read in more than one way.
     #[error("the request is not clear: {0}")]
     Framing(#[from] FramingFault),
+    /// The application's reply cannot be passed on.
+    #[error("the application's reply is not clear: {0}")]
+    Reply(#[from] ReplyFault),
     /// Too many bytes are held already.
     #[error(transparent)]
     NoCapacity(#[from] NoCapacity),
@@ -58,7 +61,7 @@ impl Failure {
             Self::NoCapacity(_) => Outcome::NoCapacity,
             Self::TooLarge => Outcome::TooLarge,
             Self::Upstream(SendFault::Connect(ConnectFault::Refused(_))) => Outcome::UpstreamRefused,
-            Self::Upstream(SendFault::Broke(_)) => Outcome::UpstreamBroke,
+            Self::Reply(_) | Self::Upstream(SendFault::Broke(_)) => Outcome::UpstreamBroke,
         }
     }
 
@@ -93,7 +96,7 @@ impl Failure {
             Self::Upstream(SendFault::Connect(ConnectFault::Refused(_))) => {
                 (StatusCode::BAD_GATEWAY, 103, "Application not reachable")
             }
-            Self::Upstream(SendFault::Broke(_)) => {
+            Self::Reply(_) | Self::Upstream(SendFault::Broke(_)) => {
                 (StatusCode::BAD_GATEWAY, 104, "Application broke the exchange")
             }
             Self::NoCapacity(_) => (StatusCode::SERVICE_UNAVAILABLE, 105, "No capacity"),

@@ -1,6 +1,5 @@
 //! A sealed order in, a sealed reply out: the main job (P1–P6).
 
-
 use std::io::Write;
 
 use crate::support::{Origin, Sidecar, TestKey};
@@ -24,11 +23,13 @@ const ALGORITHMS: [&str; 12] = [
 fn every_algorithm_carries_an_order_there_and_its_reply_back() {
     let origin = Origin::echo();
     let keys: Vec<TestKey> = ALGORITHMS.iter().map(|name| TestKey::new(name)).collect();
-    let sidecar = Sidecar::inbound().keys(&keys.iter().collect::<Vec<_>>()).upstream(origin.address()).start();
+    let sidecar =
+        Sidecar::inbound().keys(&keys.iter().collect::<Vec<_>>()).upstream(origin.address()).start();
     let mut connection = sidecar.connect();
     for (number, key) in keys.iter().enumerate() {
         let order = format!("{{\"order\":{number},\"dish\":\"Ragoût\"}}");
-        let request = key.request("POST", "/orders?t=1", "content-type: application/json\r\n", order.as_bytes());
+        let request =
+            key.request("POST", "/orders?t=1", "content-type: application/json\r\n", order.as_bytes());
         let reply = connection.exchange(&request);
         assert_eq!(reply.status, 200, "{reply:?}");
         assert_ne!(reply.body, order.as_bytes());
@@ -48,7 +49,9 @@ fn every_algorithm_carries_an_order_there_and_its_reply_back() {
 #[test]
 fn a_reply_without_a_stated_length_is_sealed_with_the_tag_at_its_end() {
     let origin = Origin::answering(|_, stream| {
-        stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n")
+        stream.write_all(
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n",
+        )
     });
     let key = TestKey::new("AES-256-GCM");
     let sidecar = Sidecar::inbound().keys(&[&key]).upstream(origin.address()).start();

@@ -4,6 +4,7 @@
 
 mod check;
 mod clients;
+mod commands;
 mod dockerfile;
 mod docs;
 mod exchange;
@@ -14,3 +15,4 @@ mod support;
 mod vectors;
 #[cfg(unix)]
 mod ways;
+mod wire;

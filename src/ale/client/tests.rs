@@ -162,8 +162,11 @@ fn reply_that_has_no_body_bears_no_envelope() {
         let marked = exchange(gcm, "POST");
         let refused = marked.opening.open(&method, status, &mut marked.headers.clone());
         assert_eq!(refused.err(), Some(ReplyFault::EnvelopeWithoutBody));
-        let plain = exchange(gcm, "POST").opening.open(&method, status, &mut HeaderMap::new());
+        let mut headers = HeaderMap::new();
+        headers.insert(CODING, HeaderValue::from_static("br"));
+        let plain = exchange(gcm, "POST").opening.open(&method, status, &mut headers);
         assert!(matches!(plain, Ok(OpenedReply::Bodyless)));
+        assert_eq!((headers.get(CODING), headers[CONTENT_ENCODING].as_bytes()), (None, &b"br"[..]));
     }
     let clear = exchange(gcm, "POST").opening.open(&Method::POST, StatusCode::OK, &mut HeaderMap::new());
     assert!(matches!(clear, Ok(OpenedReply::Clear)));

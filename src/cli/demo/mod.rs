@@ -38,9 +38,9 @@ const GCM: &str = "demo-gcm";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Starts a small kitchen that speaks plain HTTP and knows nothing of encryption, and the sidecar in front of it, on
-free ports of this machine, with freshly made keys in a temporary directory. Sends a sealed order and shows what
-went over the wire, what the application saw, what it answered, what went back and what the client opened. Then
+Starts a small kitchen that speaks plain HTTP and knows nothing of encryption, and the sidecar in front of it, on \
+free ports of this machine, with freshly made keys in a temporary directory. Sends a sealed order and shows what \
+went over the wire, what the application saw, what it answered, what went back and what the client opened. Then \
 stays up until Ctrl-C and prints lines to copy. The directory and its keys are removed in the end.
 
 Exit status: 0 if every step held, 1 otherwise.

@@ -133,3 +133,34 @@ fn is_unexpected_end(error: &hyper::Error) -> bool {
     let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
     source.is_some_and(|io| io.kind() == io::ErrorKind::UnexpectedEof)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_tells_every_number() {
+        let failed = || io::Error::from(io::ErrorKind::Other);
+        let faults = [
+            SendFault::Https,
+            SendFault::Runtime(failed()),
+            SendFault::Url(""),
+            SendFault::Host { host: String::new() },
+            SendFault::Connect { authority: String::new(), source: failed() },
+            SendFault::Partial,
+            SendFault::Status(StatusCode::NOT_FOUND),
+            SendFault::Write { name: String::new(), source: failed() },
+            SendFault::File { name: String::new(), source: failed() },
+            SendFault::TimedOut(Duration::ZERO),
+            SendFault::EmptyReply,
+            SendFault::Key(KeyFault::NoSealingKey),
+            SendFault::Forged(ReplyFault::Unsealed),
+        ];
+        // A success, and the two faults of hyper's that only a peer can make.
+        let numbers: std::collections::BTreeSet<u8> =
+            faults.iter().map(SendFault::number).chain([0, 8, 56]).collect();
+        let told = EXIT_STATUS.lines().skip(1).map(|line| line.split_whitespace().next().unwrap());
+        let told: Vec<u8> = told.map(|number| number.parse().unwrap()).collect();
+        assert_eq!(told, numbers.into_iter().collect::<Vec<_>>());
+    }
+}

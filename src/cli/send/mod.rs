@@ -79,8 +79,8 @@ pub(super) struct Args {
 
 fn help() -> String {
     format!(
-        "The reply must be sealed with the request's key under another IV; under GCM it is shown once its tag is\n\
-         verified, under CFB and CTR, which prove nothing, as it comes. Only the sidecar's own errors may come in\n\
+        "The reply must be sealed with the request's key under another IV; under GCM it is shown once its tag is \
+         verified, under CFB and CTR, which prove nothing, as it comes. Only the sidecar's own errors may come in \
          clear. Neither ~/.curlrc nor a proxy of the environment is used, and redirections are not followed.\n\n\
          {EXIT_STATUS}\n\n\
          Example:\n  alewife send --keys keys.toml --json '{{\"dish\":\"soup\"}}' http://127.0.0.1:8080/orders"

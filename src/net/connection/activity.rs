@@ -159,11 +159,15 @@ impl Activity {
     }
 
     /// Whether to read on after closing; the first call starts the time for it.
+    ///
+    /// Bytes that hyper refused to take for a head count as well: more of them may be on their way.
     pub(super) fn begin_linger(&self) -> bool {
-        if self.lingers.load(Relaxed) && self.closing_since.load(Relaxed) == 0 {
+        let head_refused = self.exchanges.load(Relaxed) == 0 && self.head_since.load(Relaxed) != 0;
+        let lingers = self.lingers.load(Relaxed) || head_refused;
+        if lingers && self.closing_since.load(Relaxed) == 0 {
             self.closing_since.store(self.clock.now(), Relaxed);
         }
-        self.lingers.load(Relaxed)
+        lingers
     }
 
     pub(super) fn drain(&self) {
@@ -180,7 +184,8 @@ impl Activity {
 
     /// The earliest deadline that runs now.
     pub(super) fn next_due(&self) -> Option<(Instant, Due)> {
-        let stalled = self.wait(&self.write_stalled_since, self.limits.body, Due::Close("client takes nothing"));
+        let stalled =
+            self.wait(&self.write_stalled_since, self.limits.body, Due::Close("client takes nothing"));
         let closing = self.wait(&self.closing_since, LINGER, Due::Close("closing"));
         [stalled, closing, self.drain_due(), self.request_due(), self.taking_due()]
             .into_iter()

@@ -13,8 +13,8 @@ use std::future::poll_fn;
 use std::net::TcpStream;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use http::{Request, Response};
 use http_body::Body;
@@ -22,13 +22,14 @@ use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::time::{Instant, Sleep, sleep_until};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
+use tokio_util::sync::WaitForCancellationFuture;
 
-pub use activity::{Activity, ConnectionLimits};
 use activity::Due;
+pub use activity::{Activity, ConnectionLimits};
 use sniff::Sniffed;
 pub use stream::ClientStream;
+
+use super::{LazyTimer, Stop};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -53,7 +54,7 @@ pub async fn serve_connection<S, B>(
     stream: TcpStream,
     activity: Arc<Activity>,
     service: S,
-    stop: CancellationToken,
+    stop: Stop,
 ) -> ConnectionEnd
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + 'static,
@@ -132,72 +133,67 @@ where
     }
 }
 
-async fn drive<C: Winding>(
-    mut connection: Pin<&mut C>,
-    activity: &Activity,
-    stop: &CancellationToken,
-) -> ConnectionEnd {
-    let mut stopped = pin!(stop.cancelled());
-    let mut timer = pin!(sleep_until(activity.next_due().map_or_else(Instant::now, |(at, _)| at.into())));
-    poll_fn(|cx| {
-        if let Poll::Ready(result) = connection.as_mut().poll(cx) {
-            return Poll::Ready(result.map_or_else(ConnectionEnd::Failed, |()| ConnectionEnd::Closed));
-        }
-        watch_stop(stopped.as_mut(), connection.as_mut(), activity, cx);
-        watch_deadline(timer.as_mut(), connection.as_mut(), activity, cx)
-    })
-    .await
+async fn drive<C: Winding>(connection: Pin<&mut C>, activity: &Activity, stop: &Stop) -> ConnectionEnd {
+    let timer = LazyTimer::new(activity.next_due().map_or_else(Instant::now, |(at, _)| at));
+    let mut driver = Driver { connection, activity, timer, listening: false, stop };
+    let mut heard = pin!(stop.heard());
+    poll_fn(|cx| driver.poll(heard.as_mut(), cx)).await
 }
 
-fn watch_stop<C: Winding>(
-    stopped: Pin<&mut WaitForCancellationFuture<'_>>,
-    connection: Pin<&mut C>,
-    activity: &Activity,
-    cx: &mut Context<'_>,
-) {
-    if activity.is_draining() || stopped.poll(cx).is_pending() {
-        return;
-    }
-    activity.drain();
-    if activity.is_http2() {
-        // GOAWAY names the last stream that will be served, so nothing can get lost; HTTP/1 has no such
-        // word, and its clients are told by `connection: close` on their next reply.
-        connection.wind_down();
-        cx.waker().wake_by_ref();
-    }
+/// Drives one connection, and watches its deadlines and the stop of the process beside it.
+struct Driver<'a, C> {
+    connection: Pin<&'a mut C>,
+    activity: &'a Activity,
+    timer: LazyTimer,
+    /// Whether the task will be woken by a stop.
+    listening: bool,
+    stop: &'a Stop,
 }
 
-fn watch_deadline<C: Winding>(
-    mut timer: Pin<&mut Sleep>,
-    mut connection: Pin<&mut C>,
-    activity: &Activity,
-    cx: &mut Context<'_>,
-) -> Poll<ConnectionEnd> {
-    loop {
-        let due = activity.next_due();
-        if let Some((at, _)) = due
-            && Instant::from(at) < timer.deadline()
-        {
-            timer.as_mut().reset(at.into());
-        }
-        if timer.as_mut().poll(cx).is_pending() {
-            return Poll::Pending;
-        }
-        match due {
-            Some((at, what)) if at <= std::time::Instant::now() => match what {
+impl<C: Winding> Driver<'_, C> {
+    fn poll(
+        &mut self,
+        mut heard: Pin<&mut WaitForCancellationFuture<'_>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<ConnectionEnd> {
+        loop {
+            if let Poll::Ready(result) = self.connection.as_mut().poll(cx) {
+                return Poll::Ready(result.map_or_else(ConnectionEnd::Failed, |()| ConnectionEnd::Closed));
+            }
+            if self.must_drain(heard.as_mut(), cx) {
+                self.activity.drain();
+                if self.activity.is_http2() {
+                    // GOAWAY names the last stream that will be served, so nothing can get lost; HTTP/1 has no
+                    // such word, and its clients are told by `connection: close` on their next reply.
+                    self.connection.as_mut().wind_down();
+                    continue;
+                }
+            }
+            match ready!(self.poll_due(cx)) {
                 Due::Close(why) => return Poll::Ready(ConnectionEnd::TimedOut(why)),
                 Due::WindDown => {
-                    activity.wound_down();
-                    connection.as_mut().wind_down();
-                    if let Poll::Ready(result) = connection.as_mut().poll(cx) {
-                        let end = result.map_or_else(ConnectionEnd::Failed, |()| ConnectionEnd::Closed);
-                        return Poll::Ready(end);
-                    }
+                    self.activity.wound_down();
+                    self.connection.as_mut().wind_down();
                 }
-            },
-            Some((at, _)) => timer.as_mut().reset(at.into()),
-            // Nothing is due while an exchange runs; look again when the next wait could be over.
-            None => timer.as_mut().reset(Instant::now() + activity.limits().idle),
+            }
         }
+    }
+
+    /// Whether the stop has just been heard.
+    fn must_drain(&mut self, heard: Pin<&mut WaitForCancellationFuture<'_>>, cx: &mut Context<'_>) -> bool {
+        if self.activity.is_draining() {
+            return false;
+        }
+        let first = !std::mem::replace(&mut self.listening, true);
+        (first && heard.poll(cx).is_ready()) || self.stop.was_said()
+    }
+
+    fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Due> {
+        let Some((at, due)) = self.activity.next_due() else {
+            // Nothing is due while an exchange runs; look again when the next wait could be over.
+            self.timer.rest(self.activity.limits().idle, cx);
+            return Poll::Pending;
+        };
+        self.timer.poll_due(at, cx).map(|()| due)
     }
 }

@@ -7,9 +7,8 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 
-use super::{Activity, ConnectionEnd};
+use super::{Activity, ConnectionEnd, Stop};
 
 /// RFC 9113 §3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -33,7 +32,7 @@ impl Sniffed {
 pub(super) async fn sniff(
     stream: &mut TcpStream,
     activity: &Activity,
-    stop: &CancellationToken,
+    stop: &Stop,
 ) -> Result<Sniffed, ConnectionEnd> {
     let mut prefix = BytesMut::with_capacity(PREFACE.len());
     let limits = *activity.limits();
@@ -50,10 +49,10 @@ async fn first_byte(
     stream: &mut TcpStream,
     prefix: &mut BytesMut,
     limit: Duration,
-    stop: &CancellationToken,
+    stop: &Stop,
 ) -> Result<(), ConnectionEnd> {
     let stopping = async {
-        stop.cancelled().await;
+        stop.heard().await;
         tokio::time::sleep(STOPPING).await;
     };
     tokio::select! {

@@ -59,7 +59,11 @@ impl ReplyBody {
     ) -> Self {
         let reply = UpstreamReply { body, sealer, left: length, trailers: None, lease: Some(lease) };
         let mut this = Self { source: Source::Upstream(Box::new(reply)), exchange, piece_waits: false };
-        if this.left() == Some(0) && this.is_spent() {
+        // hyper asks a body of no bytes for nothing, so its end is now.
+        if let Source::Upstream(reply) = &this.source
+            && reply.left == Some(0)
+            && reply.body.is_end_stream()
+        {
             this.end(Outcome::Answered);
         }
         this

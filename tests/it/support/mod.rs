@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 pub(crate) use keys::TestKey;
 pub(crate) use origin::{Origin, Received};
-pub(crate) use sidecar::{Sidecar, SidecarBuilder};
-pub(crate) use wire::{Connection, Reply};
+pub(crate) use sidecar::Sidecar;
+pub(crate) use wire::{Connection, End, Reply};
 
 /// How long a condition may take to come true on a machine that is busy with other things.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);

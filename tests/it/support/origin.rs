@@ -29,7 +29,10 @@ impl Received {
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     pub(crate) fn header_all(&self, name: &str) -> Vec<&str> {
@@ -113,7 +116,11 @@ fn serve(stream: TcpStream, number: usize, log: &Mutex<Vec<Received>>, handler: 
     }
 }
 
-fn read_request(reader: &mut BufReader<TcpStream>, writer: &mut TcpStream, connection: usize) -> Option<Received> {
+fn read_request(
+    reader: &mut BufReader<TcpStream>,
+    writer: &mut TcpStream,
+    connection: usize,
+) -> Option<Received> {
     let mut received = Received { connection, ..Received::default() };
     received.request_line = read_line(reader)?;
     received.headers = read_fields(reader)?;
@@ -124,7 +131,8 @@ fn read_request(reader: &mut BufReader<TcpStream>, writer: &mut TcpStream, conne
         (Some(_), _) => read_chunked(reader, &mut received).is_some(),
         (None, Some(length)) => {
             let length: u64 = length.parse().ok()?;
-            reader.take(length).read_to_end(&mut received.body).is_ok() && received.body.len() as u64 == length
+            reader.take(length).read_to_end(&mut received.body).is_ok()
+                && received.body.len() as u64 == length
         }
         (None, None) => true,
     };

@@ -182,7 +182,8 @@ impl Sidecar {
     /// One page of the admin listener: status and body.
     pub(crate) fn admin_page(&self, path: &str) -> (u16, String) {
         let mut connection = Connection::to(self.admin());
-        connection.send(format!("GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n").as_bytes());
+        connection
+            .send(format!("GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n").as_bytes());
         let reply = connection.reply("GET");
         (reply.status, String::from_utf8(reply.body).unwrap())
     }
@@ -190,7 +191,8 @@ impl Sidecar {
     /// The value of the metric whose line begins with `series` and a space.
     pub(crate) fn metric(&self, series: &str) -> f64 {
         let (_, text) = self.admin_page("/metrics");
-        let line = text.lines().find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')));
+        let line =
+            text.lines().find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')));
         let line = line.unwrap_or_else(|| panic!("no series {series} in\n{text}"));
         line.rsplit(' ').next().unwrap().parse().unwrap()
     }

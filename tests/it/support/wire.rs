@@ -33,7 +33,8 @@ impl Connection {
     /// Sends one request and reads its reply.
     pub(crate) fn exchange(&mut self, request: &[u8]) -> Reply {
         self.send(request);
-        let method = String::from_utf8_lossy(&request[..request.iter().position(|&byte| byte == b' ').unwrap()]);
+        let method =
+            String::from_utf8_lossy(&request[..request.iter().position(|&byte| byte == b' ').unwrap()]);
         self.reply(&method)
     }
 
@@ -231,7 +232,10 @@ impl Reply {
     }
 
     pub(crate) fn header_all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.headers.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .filter(move |(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     pub(crate) fn is_whole(&self) -> bool {

@@ -1,0 +1,36 @@
+//! The word to stop, for every task of the process.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
+
+/// Said once, heard by every clone. To ask whether it was said costs one load, where the token beneath takes a lock.
+#[derive(Clone, Debug, Default)]
+pub struct Stop {
+    said: Arc<AtomicBool>,
+    token: CancellationToken,
+}
+
+impl Stop {
+    /// Says it.
+    pub fn say(&self) {
+        self.said.store(true, Ordering::Release);
+        self.token.cancel();
+    }
+
+    /// Whether it was said.
+    pub fn was_said(&self) -> bool {
+        self.said.load(Ordering::Acquire)
+    }
+
+    /// Waits until it is said.
+    pub fn heard(&self) -> WaitForCancellationFuture<'_> {
+        self.token.cancelled()
+    }
+
+    /// The token beneath.
+    pub fn token(&self) -> &CancellationToken {
+        &self.token
+    }
+}
