@@ -6,6 +6,7 @@ mod check;
 mod clients;
 mod commands;
 mod dockerfile;
+mod docs;
 mod exchange;
 mod life;
 mod openssl_speed;

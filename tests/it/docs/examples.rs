@@ -1,0 +1,31 @@
+//! Every file in examples/ is held by a test.
+
+use super::{files_below, read};
+
+/// Each example, and the test that runs or reads it.
+const HELD: [(&str, &str); 6] = [
+    ("examples/clients/AleClient.java", "tests/it/clients.rs"),
+    ("examples/clients/README.md", "tests/it/docs/examples.rs"),
+    ("examples/clients/curl-openssl.sh", "tests/it/clients.rs"),
+    ("examples/clients/node.mjs", "tests/it/clients.rs"),
+    ("examples/clients/php.php", "tests/it/clients.rs"),
+    ("examples/clients/python.py", "tests/it/clients.rs"),
+];
+
+#[test]
+fn every_example_is_held_by_a_test_that_names_it() {
+    assert_eq!(files_below("examples"), HELD.map(|(example, _)| example));
+    for (example, test) in HELD {
+        let name = example.rsplit('/').next().unwrap();
+        assert!(read(test).contains(&format!("{name}\"")), "{test} does not name {name}");
+    }
+}
+
+#[test]
+fn readme_of_the_clients_names_every_client() {
+    let readme = read("examples/clients/README.md");
+    for (example, _) in HELD.into_iter().filter(|(example, _)| !example.ends_with("README.md")) {
+        let name = example.rsplit('/').next().unwrap();
+        assert!(readme.contains(&format!("| `{name}` |")), "{name} is not in the table of clients");
+    }
+}

@@ -1,0 +1,38 @@
+//! docs/OPERATIONS.md, tried out.
+
+use std::collections::BTreeSet;
+
+use super::{console, quoted, read, table};
+use crate::support::{Origin, Sidecar, TestKey, eventually};
+
+#[test]
+fn rotation_of_keys_goes_as_described() {
+    assert_eq!(console::run(&read("docs/OPERATIONS.md"), &Origin::echo()), 3);
+}
+
+#[test]
+fn table_of_exit_statuses_is_that_of_the_code() {
+    let exit = read("src/cli/exit.rs");
+    let code: BTreeSet<u8> = exit
+        .lines()
+        .filter_map(|line| line.split("=> ").nth(1)?.trim_end_matches(',').parse().ok())
+        .collect();
+    assert!(code.contains(&78), "the reading of src/cli/exit.rs is broken");
+    let rows = table(&read("docs/OPERATIONS.md"), "| status | means |");
+    assert_eq!(rows.iter().map(|row| row[0].parse().unwrap()).collect::<BTreeSet<u8>>(), code);
+}
+
+#[test]
+fn table_of_log_fields_is_what_an_exchange_logs() {
+    let key = TestKey::new("AES-256-GCM");
+    let sidecar = Sidecar::inbound().keys(&[&key]).start();
+    // Nobody listens behind it, so that this line has a reason and a key.
+    let reply = sidecar.connect().exchange(&key.request("POST", "/orders", "", b"{}"));
+    assert_eq!(reply.status, 502);
+    let line = || sidecar.log().lines().find(|line| line.contains("alewife::access")).map(str::to_owned);
+    eventually("the exchange is logged", || line().is_some());
+    let line: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&line().unwrap()).unwrap();
+    let logged: BTreeSet<String> = line.keys().cloned().collect();
+    let rows = table(&read("docs/OPERATIONS.md"), "| field | holds |");
+    assert_eq!(rows.iter().flat_map(|row| quoted(&row[0])).collect::<BTreeSet<_>>(), logged);
+}

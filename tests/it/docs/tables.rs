@@ -1,0 +1,102 @@
+//! docs/METRICS.md and the table of settings against the code.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use alewife::metrics::{AleReason, Metrics, Outcome};
+use jiff::Timestamp;
+
+use super::{quoted, read, table};
+
+/// Type and labels of a metric.
+type Shape = (String, BTreeSet<String>);
+
+/// What a scrape shows of a process with one proxy.
+fn exported() -> BTreeMap<String, Shape> {
+    let metrics = Metrics::new();
+    let _kitchen = metrics.proxy("kitchen");
+    let text = metrics.encode(Timestamp::UNIX_EPOCH);
+    let mut found = BTreeMap::new();
+    let mut family = (String::new(), String::new());
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = rest.split_once(' ').unwrap();
+            family = (name.to_owned(), kind.to_owned());
+        } else if !line.starts_with('#') {
+            let series = line.rsplit_once(' ').unwrap().0;
+            let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+            let labels =
+                labels.trim_end_matches('}').split(',').filter_map(|label| Some(label.split_once('=')?.0));
+            let labels = labels.filter(|label| *label != "le").map(str::to_owned).collect();
+            let name = if family.1 == "histogram" { family.0.clone() } else { name.to_owned() };
+            found.insert(name, (family.1.clone(), labels));
+        }
+    }
+    found
+}
+
+#[test]
+fn table_of_metrics_is_what_a_scrape_shows() {
+    let rows = table(&read("docs/METRICS.md"), "| name | type | labels |");
+    let documented: BTreeMap<String, Shape> = rows
+        .iter()
+        .map(|row| (quoted(&row[0])[0].clone(), (row[1].clone(), quoted(&row[2]).into_iter().collect())))
+        .collect();
+    assert_eq!(documented, exported());
+}
+
+#[test]
+fn tables_of_label_values_are_those_of_the_code() {
+    let text = read("docs/METRICS.md");
+    let first = |head: &str| -> Vec<String> {
+        table(&text, head).iter().map(|row| quoted(&row[0])[0].clone()).collect()
+    };
+    assert_eq!(first("| `outcome` |"), Outcome::ALL.map(Outcome::label));
+    let reasons: BTreeSet<_> = first("| `reason` |").into_iter().collect();
+    assert_eq!(reasons, AleReason::ALL.map(|reason| reason.label().to_owned()).into_iter().collect());
+}
+
+/// Every key of config.example.toml by its full name.
+fn settings() -> BTreeSet<String> {
+    let mut section = String::new();
+    let mut found = BTreeSet::new();
+    for line in read("config.example.toml").lines() {
+        if line.starts_with('[') {
+            section = line.trim_matches(['[', ']']).to_owned() + ".";
+        } else if let Some((key, _)) = line.trim_start_matches('#').split_once(" = ")
+            && key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+        {
+            found.insert(section.clone() + key);
+        }
+    }
+    found
+}
+
+#[test]
+fn settings_in_the_readme_exist() {
+    let settings = settings();
+    assert!(settings.contains("proxy.timeouts.first_byte") && settings.contains("workers"), "{settings:?}");
+    for row in table(&read("README.md"), "| key | default |") {
+        let key = quoted(&row[0])[0].clone();
+        let family =
+            key.strip_suffix('*').filter(|prefix| settings.iter().any(|known| known.starts_with(prefix)));
+        assert!(family.is_some() || settings.contains(&key), "the README names a setting {key} that is none");
+    }
+}
+
+#[test]
+fn defaults_in_the_readme_are_those_of_the_example() {
+    let example = read("config.example.toml");
+    let mut compared = 0;
+    for row in table(&read("README.md"), "| key | default |") {
+        let name = quoted(&row[0])[0].clone();
+        let key = name.rsplit('.').next().unwrap();
+        if let Some(value) = row[1].strip_prefix('`').and_then(|value| value.strip_suffix('`')) {
+            assert!(
+                example.contains(&format!("\n#{key} = {value}\n")),
+                "{name} = {value} is not the default"
+            );
+            compared += 1;
+        }
+    }
+    assert!(compared >= 3, "the README names no defaults as code any more");
+}
