@@ -62,8 +62,14 @@ impl Proxy {
         });
         let serving = self.serve_stream(accepted.stream, client);
         async move {
-            if let ConnectionEnd::Failed(error) = serving.await {
-                tracing::debug!(peer = %accepted.peer, %error, "connection ended");
+            match serving.await {
+                ConnectionEnd::Closed => {}
+                ConnectionEnd::Failed(error) => {
+                    tracing::debug!(peer = %accepted.peer, %error, "connection failed");
+                }
+                ConnectionEnd::TimedOut(deadline) => {
+                    tracing::debug!(peer = %accepted.peer, deadline, "connection closed at a deadline");
+                }
             }
             drop(opened);
         }

@@ -80,10 +80,18 @@ impl Failure {
         if matches!(self, Self::NoCapacity(_)) {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
-        if matches!(self, Self::ClientBroke | Self::ClientTimedOut | Self::Framing(_)) {
+        if self.leaves_body_unread() {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
+    }
+
+    /// Whether the connection cannot serve on, since its next bytes belong to this request still.
+    fn leaves_body_unread(&self) -> bool {
+        matches!(
+            self,
+            Self::ClientBroke | Self::ClientTimedOut | Self::Framing(_) | Self::NoCapacity(_) | Self::TooLarge
+        )
     }
 
     fn told(&self) -> Told {

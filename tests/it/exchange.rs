@@ -60,3 +60,22 @@ fn a_reply_without_a_stated_length_is_sealed_with_the_tag_at_its_end() {
     assert_eq!(reply.open(&key).unwrap(), b"hello world");
     assert_eq!(reply.body.len(), 11 + 16);
 }
+
+#[test]
+fn a_reply_with_trailers_counts_as_answered_and_its_upstream_connection_is_kept() {
+    let origin = Origin::answering(|_, stream| {
+        stream.write_all(
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: x-sum\r\n\r\n5\r\nhello\r\n0\r\nx-sum: 7\r\n\r\n",
+        )
+    });
+    let key = TestKey::new("AES-256-GCM");
+    let sidecar = Sidecar::inbound().keys(&[&key]).upstream(origin.address()).start();
+    let mut connection = sidecar.connect();
+    for _ in 0..3 {
+        let reply = connection.exchange(&key.bodyless("GET", "/", "te: trailers\r\nconnection: te\r\n"));
+        assert_eq!(reply.open(&key).unwrap(), b"hello");
+        assert_eq!(reply.trailers, [("x-sum".to_owned(), "7".to_owned())]);
+    }
+    assert_eq!(sidecar.metric("alewife_requests_total{proxy=\"kitchen\",outcome=\"answered\"}"), 3.0);
+    assert!(origin.received().iter().all(|received| received.connection == 0));
+}

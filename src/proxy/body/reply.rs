@@ -108,7 +108,8 @@ impl ReplyBody {
                         self.end(Outcome::ReplyBroken);
                     }
                     None => self.end(Outcome::Answered),
-                    Some(Ok(_)) if self.is_spent() => self.end(Outcome::Answered),
+                    // Nothing follows the trailers, and nobody asks for more.
+                    Some(Ok(frame)) if frame.is_trailers() || self.is_spent() => self.end(Outcome::Answered),
                     Some(Ok(_)) => {}
                 }
                 Poll::Ready(frame)
