@@ -90,7 +90,11 @@ impl Failure {
     fn leaves_body_unread(&self) -> bool {
         matches!(
             self,
-            Self::ClientBroke | Self::ClientTimedOut | Self::Framing(_) | Self::NoCapacity(_) | Self::TooLarge
+            Self::ClientBroke
+                | Self::ClientTimedOut
+                | Self::Framing(_)
+                | Self::NoCapacity(_)
+                | Self::TooLarge
         )
     }
 

@@ -104,7 +104,9 @@ async fn serve(listener: TcpListener, books: Arc<Mutex<Books>>) {
     while let Ok((stream, _)) = listener.accept().await {
         let books = Arc::clone(&books);
         let service = service_fn(move |request| answer(request, Arc::clone(&books)));
-        tokio::spawn(http1::Builder::new().auto_date_header(false).serve_connection(TokioIo::new(stream), service));
+        tokio::spawn(
+            http1::Builder::new().auto_date_header(false).serve_connection(TokioIo::new(stream), service),
+        );
     }
 }
 
