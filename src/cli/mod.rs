@@ -9,6 +9,7 @@ mod keygen;
 mod keys;
 mod message;
 mod open;
+mod pipe;
 mod run;
 mod seal;
 mod send;

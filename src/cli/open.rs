@@ -9,12 +9,10 @@ use http::header::CONTENT_ENCODING;
 use jiff::Timestamp;
 use zeroize::Zeroize;
 
-use super::complain;
-use super::exit::Exit;
-use super::keys::{KeyFault, KeysArg};
-use super::message::{Head, HeadFault};
-use super::seal::{FORMAT, PIECE};
-use crate::ale::{self, BodyOpening, Refusal};
+use super::keys::KeysArg;
+use super::message::Head;
+use super::pipe::{self, FORMAT, PIECE, PipeFault};
+use crate::ale::{self, BodyOpening};
 use crate::keys::{Fingerprint, KeyRing};
 use crate::profile::Profile;
 
@@ -42,39 +40,10 @@ fn help() -> String {
 
 pub(super) fn run(args: &Args) -> ExitCode {
     let now = Timestamp::now();
-    let opened = args.keys.ring(now).map_err(OpenFault::Key).and_then(|ring| {
+    let opened = args.keys.ring(now).map_err(PipeFault::Key).and_then(|ring| {
         open(&mut io::stdin().lock(), &mut io::stdout().lock(), &ring, args.fingerprint.as_ref(), now)
     });
-    match opened {
-        Ok(()) => Exit::Success.into(),
-        Err(OpenFault::Key(KeyFault::File(faults))) => {
-            complain(&faults.to_string());
-            Exit::WrongConfiguration.into()
-        }
-        Err(fault) => {
-            complain(&format!("alewife open: {fault}"));
-            Exit::Failure.into()
-        }
-    }
-}
-
-/// Why a message was not opened.
-#[derive(Debug, thiserror::Error)]
-enum OpenFault {
-    #[error(transparent)]
-    Head(#[from] HeadFault),
-    #[error("standard input: {0}")]
-    Input(#[source] io::Error),
-    #[error(transparent)]
-    Key(KeyFault),
-    #[error("content-length says {stated}, but the body has {actual} bytes")]
-    Length { stated: u64, actual: u64 },
-    #[error("the message is sealed with the key {actual}, not with {wanted}")]
-    OtherKey { wanted: Fingerprint, actual: Fingerprint },
-    #[error("standard output: {0}")]
-    Output(#[source] io::Error),
-    #[error("the message does not open: {0}")]
-    Refused(#[from] Refusal),
+    pipe::end("open", opened)
 }
 
 fn open(
@@ -83,14 +52,14 @@ fn open(
     ring: &KeyRing,
     wanted: Option<&Fingerprint>,
     now: Timestamp,
-) -> Result<(), OpenFault> {
+) -> Result<(), PipeFault> {
     let profile = Arc::new(Profile::ale());
     let mut head = Head::read(input)?;
     let stated = head.content_length()?;
     let opened = ale::open_request(&profile, &mut head.parts(), ring, now)?;
     let actual = &opened.reply.key().fingerprint;
     if let Some(wanted) = wanted.filter(|wanted| *wanted != actual) {
-        return Err(OpenFault::OtherKey { wanted: wanted.clone(), actual: actual.clone() });
+        return Err(PipeFault::OtherKey { wanted: wanted.clone(), actual: actual.clone() });
     }
     head.remove(&profile.iv);
     head.remove(&profile.fingerprint);
@@ -112,9 +81,9 @@ fn open_held(
     head: &Head,
     stated: Option<u64>,
     mut opening: BodyOpening,
-) -> Result<(), OpenFault> {
+) -> Result<(), PipeFault> {
     let mut sealed = Vec::new();
-    input.read_to_end(&mut sealed).map_err(OpenFault::Input)?;
+    input.read_to_end(&mut sealed).map_err(PipeFault::Input)?;
     check_length(stated, sealed.len() as u64)?;
     let mut plain = BytesMut::with_capacity(sealed.len());
     let opened = opening.update(&sealed, &mut plain).and_then(|()| opening.finish());
@@ -122,8 +91,8 @@ fn open_held(
         plain.zeroize();
         return Err(refusal.into());
     }
-    head.write(output).and_then(|()| output.write_all(&plain)).map_err(OpenFault::Output)?;
-    output.flush().map_err(OpenFault::Output)
+    head.write(output).and_then(|()| output.write_all(&plain)).map_err(PipeFault::Output)?;
+    output.flush().map_err(PipeFault::Output)
 }
 
 fn open_streaming(
@@ -132,27 +101,27 @@ fn open_streaming(
     head: &Head,
     stated: Option<u64>,
     mut opening: BodyOpening,
-) -> Result<(), OpenFault> {
-    head.write(output).map_err(OpenFault::Output)?;
+) -> Result<(), PipeFault> {
+    head.write(output).map_err(PipeFault::Output)?;
     let (mut piece, mut plain, mut actual) = (vec![0; PIECE], BytesMut::with_capacity(PIECE), 0);
     loop {
-        let read = input.read(&mut piece).map_err(OpenFault::Input)?;
+        let read = input.read(&mut piece).map_err(PipeFault::Input)?;
         if read == 0 {
             break;
         }
         actual += read as u64;
         opening.update(&piece[..read], &mut plain)?;
         // Whoever reads the other end sees each piece now.
-        output.write_all(&plain.split()).and_then(|()| output.flush()).map_err(OpenFault::Output)?;
+        output.write_all(&plain.split()).and_then(|()| output.flush()).map_err(PipeFault::Output)?;
     }
     opening.finish()?;
-    output.flush().map_err(OpenFault::Output)?;
+    output.flush().map_err(PipeFault::Output)?;
     check_length(stated, actual)
 }
 
-fn check_length(stated: Option<u64>, actual: u64) -> Result<(), OpenFault> {
+fn check_length(stated: Option<u64>, actual: u64) -> Result<(), PipeFault> {
     match stated {
-        Some(stated) if stated != actual => Err(OpenFault::Length { stated, actual }),
+        Some(stated) if stated != actual => Err(PipeFault::Length { stated, actual }),
         _ => Ok(()),
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::proxy::Listener;
 use super::values::{AdminListen, ByteSize, Deadline, Workers};
 use super::{Config, Examined, memory, proxy};
 use crate::document::{Disclosure, Document, Field, Section};
@@ -105,13 +106,6 @@ fn read_keys<'t>(document: &mut Document<'t>, section: Section<'t>, directory: &
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawAdmin {
     listen: Field<AdminListen>,
-}
-
-/// An address that is taken, and the line that takes it.
-#[derive(Clone, Copy)]
-pub(super) struct Listener {
-    pub(super) address: SocketAddr,
-    pub(super) line: Option<usize>,
 }
 
 fn read_admin<'t>(document: &mut Document<'t>, section: Section<'t>) -> Option<Listener> {

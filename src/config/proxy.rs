@@ -6,7 +6,6 @@ use std::sync::Arc;
 use http::{HeaderName, Method};
 use serde::Deserialize;
 
-use super::file::Listener;
 use super::values::{ByteSize, Deadline, Listen, Mode, ProxyName};
 use crate::document::{Document, Field, Heading, Refusal, Section, Value};
 use crate::profile::Profile;
@@ -186,6 +185,13 @@ fn check_names(document: &mut Document<'_>, entries: &[Entry]) {
         let refusal = Refusal::new(problem, "give each proxy a name of its own");
         document.refuse(&entry.heading, "name", entry.name_at, refusal);
     }
+}
+
+/// An address that is taken, and the line that takes it.
+#[derive(Clone, Copy)]
+pub(super) struct Listener {
+    pub(super) address: SocketAddr,
+    pub(super) line: Option<usize>,
 }
 
 fn check_listeners(document: &mut Document<'_>, entries: &[Entry], admin: Option<Listener>) {

@@ -1,0 +1,57 @@
+//! What `seal` and `open` have in common: what they read and write, how they fail, and what they say then.
+
+use std::io;
+use std::process::ExitCode;
+
+use super::complain;
+use super::exit::Exit;
+use super::keys::KeyFault;
+use super::message::HeadFault;
+use crate::ale::Refusal;
+use crate::crypto::MessageTooLong;
+use crate::keys::Fingerprint;
+
+/// Bytes of a body that are read at a time.
+pub(super) const PIECE: usize = 64 * 1024;
+
+/// What `seal` and `open` read and write, for the help of both.
+pub(super) const FORMAT: &str = "\
+Standard input and output are a message: header lines, an empty line and the raw body. Lines may end in LF or \
+CRLF. A request line or a status line may stand before the headers and passes as it is. A body without headers \
+begins with the empty line.";
+
+/// Why a message did not go through the pipe.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PipeFault {
+    #[error(transparent)]
+    Head(#[from] HeadFault),
+    #[error("standard input: {0}")]
+    Input(#[source] io::Error),
+    #[error(transparent)]
+    Key(KeyFault),
+    #[error("content-length says {stated}, but the body has {actual} bytes")]
+    Length { stated: u64, actual: u64 },
+    #[error("the message is sealed with the key {actual}, not with {wanted}")]
+    OtherKey { wanted: Fingerprint, actual: Fingerprint },
+    #[error("standard output: {0}")]
+    Output(#[source] io::Error),
+    #[error("the message does not open: {0}")]
+    Refused(#[from] Refusal),
+    #[error(transparent)]
+    TooLong(#[from] MessageTooLong),
+}
+
+/// Tells how `command` ended, on standard error and by its exit status.
+pub(super) fn end(command: &str, result: Result<(), PipeFault>) -> ExitCode {
+    match result {
+        Ok(()) => Exit::Success.into(),
+        Err(PipeFault::Key(KeyFault::File(faults))) => {
+            complain(&faults.to_string());
+            Exit::WrongConfiguration.into()
+        }
+        Err(fault) => {
+            complain(&format!("alewife {command}: {fault}"));
+            Exit::Failure.into()
+        }
+    }
+}
