@@ -29,7 +29,7 @@ pub struct ConnectionLimits {
     pub idle: Duration,
 }
 
-/// See the module. Moments are those of [`Clock`]; 0 is "none".
+/// See the module. Moments are nanoseconds since the connection was accepted; 0 is "none".
 pub struct Activity {
     clock: Clock,
     limits: ConnectionLimits,
