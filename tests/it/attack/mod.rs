@@ -1,0 +1,4 @@
+//! What a hostile peer tries, from outside.
+
+mod desync;
+mod terminal;
