@@ -42,3 +42,16 @@ fn verbose_output_shows_no_header_as_a_terminal_would_obey_it() {
     assert!(shown.contains("< x-name: \u{fffd}31msoup\n"), "{shown:?}");
     assert!(!shown.contains('\u{9b}'), "{shown:?}");
 }
+
+#[test]
+fn a_peer_cannot_fill_the_log_with_one_long_line() {
+    let (origin, key) = (Origin::echo(), TestKey::new("AES-256-GCM"));
+    let sidecar = Sidecar::inbound().keys(&[&key]).upstream(origin.address()).start();
+    let long = "é".repeat(25_000);
+    sidecar.connect().exchange(&key.bodyless("GET", &format!("/{long}"), ""));
+    sidecar.connect().exchange(&key.bodyless(&"X".repeat(50_000), "/", ""));
+    eventually("both are logged", || sidecar.log().matches("exchange").count() == 2);
+    let log = sidecar.log();
+    assert!(log.lines().all(|line| line.len() < 2000), "{log}");
+    assert!(log.contains("ééé"), "{log}");
+}
