@@ -1,11 +1,14 @@
 //! One budget for all bytes that are held until their tag verifies.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use prometheus_client::metrics::gauge::Gauge;
+
+/// The part of an IPv6 address that its holder cannot choose.
+const NETWORK: u128 = !0 << 64;
 
 /// Counts the bytes held in the whole process and for each peer address.
 ///
@@ -24,7 +27,13 @@ impl HeldBudget {
     }
 
     /// The account of one peer address; all its connections share it.
+    ///
+    /// An IPv6 host has a whole /64 to choose its addresses from, so these count as one.
     pub fn account(self: &Arc<Self>, peer: IpAddr) -> Arc<PeerAccount> {
+        let peer = match peer.to_canonical() {
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & NETWORK).into(),
+            v4 => v4,
+        };
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(account) = peers.get(&peer).and_then(Weak::upgrade) {
             return account;
@@ -162,6 +171,23 @@ mod tests {
         let (one, other) = (budget.account(peer(1)), budget.account(peer(1)));
         let _held = one.reserve(60).unwrap();
         assert_eq!(other.reserve(60).err(), Some(NoCapacity));
+    }
+
+    #[test]
+    fn addresses_that_one_host_can_choose_from_share_a_quarter() {
+        let budget = HeldBudget::new(400, Gauge::default());
+        let account = |text: &str| budget.account(text.parse().unwrap());
+        for (one, other) in [("2001:db8:0:1::1", "2001:db8:0:1:ffff::2"), ("192.0.2.1", "::ffff:192.0.2.1")] {
+            let (one, other) = (account(one), account(other));
+            let _held = one.reserve(60).unwrap();
+            assert_eq!(other.reserve(60).err(), Some(NoCapacity));
+        }
+        for (one, other) in [("2001:db8:0:1::1", "2001:db8:0:2::1"), ("::ffff:192.0.2.1", "::ffff:192.0.2.2")]
+        {
+            let (one, other) = (account(one), account(other));
+            let _held = one.reserve(60).unwrap();
+            assert!(other.reserve(60).is_ok());
+        }
     }
 
     #[test]

@@ -14,6 +14,9 @@ use crate::metrics::{Outcome, ProxyMetrics, RequestGuard};
 use crate::net::Activity;
 use crate::profile::Profile;
 
+/// Bytes of a path or a method that are logged.
+const LONGEST_SHOWN: usize = 512;
+
 /// Lives from the head of a request to the end of its reply; counts and logs itself when it ends.
 ///
 /// An exchange that is dropped before its end was given up by the client.
@@ -144,9 +147,9 @@ impl Exchange {
             target: "alewife::access",
             proxy = &*self.shared.name,
             peer = %self.peer,
-            method = self.method.as_str(),
+            method = shown(self.method.as_str()),
             // The query may carry what its sender thinks of as sealed; the log has no use for it.
-            path = self.target.path(),
+            path = shown(self.target.path()),
             status = self.status.map(|status| status.as_u16()),
             outcome = outcome.label(),
             reason = self.failure.as_deref(),
@@ -155,6 +158,13 @@ impl Exchange {
             "exchange"
         );
     }
+}
+
+/// As much of a peer's text as a line of the log bears. With all of it, a few requests could fill the buffer and
+/// have the lines of others given up.
+fn shown(text: &str) -> &str {
+    // A character has four bytes at most, so one of these cuts falls between two.
+    (0..4).find_map(|less| text.get(..LONGEST_SHOWN - less)).unwrap_or(text)
 }
 
 impl Drop for Exchange {

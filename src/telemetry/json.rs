@@ -108,30 +108,32 @@ struct Escaped<'a, W>(&'a mut W);
 impl<W: Write> Write for Escaped<'_, W> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let mut rest = text;
-        while let Some(at) = rest.bytes().position(must_be_escaped) {
+        while let Some(at) = rest.bytes().position(may_need_escape) {
+            // What is looked for begins a character, so this cuts none in two.
             let (clean, from) = rest.split_at(at);
-            // What must be escaped is ASCII, so one byte is one character.
-            let (special, after) = from.split_at(1);
+            let mut characters = from.chars();
             self.0.write_str(clean)?;
-            self.escape(special.as_bytes()[0])?;
-            rest = after;
+            characters.next().map_or(Ok(()), |special| self.escape(special))?;
+            rest = characters.as_str();
         }
         self.0.write_str(rest)
     }
 }
 
 impl<W: Write> Escaped<'_, W> {
-    fn escape(&mut self, byte: u8) -> fmt::Result {
-        match byte {
-            b'"' => self.0.write_str("\\\""),
-            b'\\' => self.0.write_str("\\\\"),
-            b'\n' => self.0.write_str("\\n"),
-            other => write!(self.0, "\\u{other:04x}"),
+    fn escape(&mut self, special: char) -> fmt::Result {
+        match special {
+            '"' => self.0.write_str("\\\""),
+            '\\' => self.0.write_str("\\\\"),
+            '\n' => self.0.write_str("\\n"),
+            control if control.is_control() => write!(self.0, "\\u{:04x}", u32::from(control)),
+            harmless => self.0.write_char(harmless),
         }
     }
 }
 
-/// DEL is legal in JSON, but not welcome on a terminal.
-fn must_be_escaped(byte: u8) -> bool {
-    byte < 0x20 || byte == b'"' || byte == b'\\' || byte == 0x7f
+/// DEL and the controls from U+0080 to U+009F, whose first byte is 0xC2, are legal in JSON, but a terminal obeys
+/// them.
+fn may_need_escape(byte: u8) -> bool {
+    byte < 0x20 || matches!(byte, b'"' | b'\\' | 0x7f | 0xc2)
 }

@@ -70,8 +70,10 @@ impl<W: Write> Show<W> {
 
     fn line(&mut self, mark: char, text: &str) {
         if self.wanted {
+            // A peer wrote some of it, and a terminal obeys the controls above U+007F as well.
+            let harmless = text.replace(|c: char| c.is_control() && c != '\t', "\u{fffd}");
             // Nobody is left to be told if this is closed.
-            let _ = writeln!(self.output, "{mark} {text}");
+            let _ = writeln!(self.output, "{mark} {harmless}");
         }
     }
 }

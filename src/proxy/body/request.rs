@@ -148,6 +148,8 @@ impl StreamedBody {
             Err(frame) => {
                 let mut trailers = frame.into_trailers().unwrap_or_default();
                 forward::strip_trailers(&mut trailers, &self.profile);
+                // Nothing follows trailers, and hyper does not ask again.
+                self.finish()?;
                 return Ok(Frame::trailers(trailers));
             }
         };

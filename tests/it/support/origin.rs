@@ -82,6 +82,11 @@ impl Origin {
         Self { address, received }
     }
 
+    /// An application that a test runs itself.
+    pub(crate) fn at(address: SocketAddr) -> Self {
+        Self { address, received: Arc::default() }
+    }
+
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
