@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use crate::metrics::ProxyMetrics;
@@ -46,8 +47,14 @@ pub struct Pool<B> {
 }
 
 struct Idle<B> {
-    sender: SendRequest<B>,
+    wire: Wire<B>,
     since: Instant,
+}
+
+/// One connection: the way in, and the task that carries it.
+struct Wire<B> {
+    sender: SendRequest<B>,
+    task: AbortHandle,
 }
 
 impl<B> Pool<B>
@@ -67,9 +74,10 @@ where
         self: &Arc<Self>,
         mut request: Request<B>,
     ) -> Result<(Response<Incoming>, Lease<B>), SendFault> {
-        if let Some(mut sender) = self.take_idle() {
-            match sender.try_send_request(request).await {
-                Ok(response) => return Ok((response, self.lease(sender))),
+        if let Some(mut wire) = self.take_idle() {
+            let waiting = Waiting::on(&wire.task);
+            match wire.sender.try_send_request(request).await {
+                Ok(response) => return Ok((response, self.lease(wire, waiting))),
                 Err(mut fault) => match fault.take_message() {
                     // Not a byte of it was written: the application closed the kept connection meanwhile.
                     Some(unsent) => request = unsent,
@@ -78,17 +86,19 @@ where
             }
             self.metrics.upstream_retried();
         }
-        let mut sender = self.connect().await?;
-        let response = sender.send_request(request).await.map_err(SendFault::Broke)?;
-        Ok((response, self.lease(sender)))
+        let mut wire = self.connect().await?;
+        let waiting = Waiting::on(&wire.task);
+        let response = wire.sender.send_request(request).await.map_err(SendFault::Broke)?;
+        Ok((response, self.lease(wire, waiting)))
     }
 
-    fn lease(self: &Arc<Self>, sender: SendRequest<B>) -> Lease<B> {
-        Lease { sender, pool: Arc::clone(self) }
+    fn lease(self: &Arc<Self>, wire: Wire<B>, waiting: Waiting) -> Lease<B> {
+        waiting.end();
+        Lease { wire, pool: Arc::clone(self) }
     }
 
     /// The connection that was used last and is ready; drops what is closed or too old.
-    fn take_idle(&self) -> Option<SendRequest<B>> {
+    fn take_idle(&self) -> Option<Wire<B>> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let oldest = Instant::now().checked_sub(self.settings.idle);
         // Ordered by age, and the newest has the best chance to be open still.
@@ -96,19 +106,19 @@ where
         while kept > 0 {
             kept -= 1;
             let candidate = &idle[kept];
-            if candidate.sender.is_closed() {
+            if candidate.wire.sender.is_closed() {
                 idle.remove(kept);
             } else if oldest.is_some_and(|oldest| candidate.since < oldest) {
                 idle.drain(..=kept);
                 return None;
-            } else if candidate.sender.is_ready() {
-                return Some(idle.remove(kept).sender);
+            } else if candidate.wire.sender.is_ready() {
+                return Some(idle.remove(kept).wire);
             }
         }
         None
     }
 
-    async fn connect(&self) -> Result<SendRequest<B>, SendFault> {
+    async fn connect(&self) -> Result<Wire<B>, SendFault> {
         let address = (self.settings.host.as_str(), self.settings.port);
         let stream = match timeout(self.settings.connect, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => stream,
@@ -123,13 +133,13 @@ where
             .handshake(TokioIo::new(stream))
             .await
             .map_err(SendFault::Broke)?;
-        tokio::spawn(async move {
+        let carrying = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 // Whoever waits for the reply is told as well; this is for a connection that nobody uses.
                 tracing::debug!(%error, "a connection to the application broke");
             }
         });
-        Ok(sender)
+        Ok(Wire { sender, task: carrying.abort_handle() })
     }
 
     /// Drops what is closed or too old, until nothing is left.
@@ -139,7 +149,7 @@ where
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
             let now = Instant::now();
             idle.retain(|kept| {
-                !kept.sender.is_closed() && now.duration_since(kept.since) < self.settings.idle
+                !kept.wire.sender.is_closed() && now.duration_since(kept.since) < self.settings.idle
             });
             if idle.is_empty() {
                 self.sweeping.store(false, Ordering::Relaxed);
@@ -151,7 +161,7 @@ where
 
 /// A connection in use by one exchange. Dropping it closes the connection.
 pub struct Lease<B> {
-    sender: SendRequest<B>,
+    wire: Wire<B>,
     pool: Arc<Pool<B>>,
 }
 
@@ -162,17 +172,40 @@ where
 {
     /// Keeps the connection for the next exchange; request and reply must have ended.
     pub fn give_back(self) {
-        if self.sender.is_closed() {
+        if self.wire.sender.is_closed() {
             return;
         }
         let mut idle = self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() >= MOST_IDLE {
             idle.remove(0);
         }
-        idle.push(Idle { sender: self.sender, since: Instant::now() });
+        idle.push(Idle { wire: self.wire, since: Instant::now() });
         drop(idle);
         if !self.pool.sweeping.swap(true, Ordering::Relaxed) {
             tokio::spawn(Arc::clone(&self.pool).sweep());
+        }
+    }
+}
+
+/// Ends the connection if the wait for a reply is given up: hyper would go on writing the request to an application
+/// that takes none of it, and hold on to the client's body meanwhile.
+struct Waiting(Option<AbortHandle>);
+
+impl Waiting {
+    fn on(task: &AbortHandle) -> Self {
+        Self(Some(task.clone()))
+    }
+
+    /// The head of a reply is there.
+    fn end(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(task) = self.0.take() {
+            task.abort();
         }
     }
 }

@@ -257,6 +257,11 @@ fn refuse(failure: Failure, mut exchange: Exchange) -> Response<ReplyBody> {
     exchange.failed(&failure, response.status());
     let (mut head, body) = response.into_parts();
     head.version = exchange.version();
+    if !exchange.request_is_whole() {
+        // What the client still sends cannot be told from a next request.
+        exchange.activity().linger();
+        head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     if head.version == Version::HTTP_2 {
         head.headers.remove(CONNECTION);
     }

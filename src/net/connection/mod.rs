@@ -97,7 +97,7 @@ fn http2_builder() -> http2::Builder<TokioExecutor> {
         .auto_date_header(false)
         .initial_stream_window_size(256 * 1024)
         .initial_connection_window_size(1024 * 1024)
-        .max_concurrent_streams(200)
+        .max_concurrent_streams(100)
         .max_header_list_size(MAX_HEAD as u32)
         .keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(20));

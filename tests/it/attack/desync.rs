@@ -148,3 +148,25 @@ fn a_large_streamed_upload_to_an_application_that_is_down_reads_its_502() {
         assert_eq!(reply.text(), r#"{"errorCode":103,"message":"Application not reachable"}"#);
     }
 }
+
+#[test]
+fn a_large_streamed_upload_that_the_application_does_not_take_reads_its_504() {
+    // Accepted by the kernel, read by nobody.
+    let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let key = ctr();
+    let sidecar = Sidecar::inbound()
+        .keys(&[&key])
+        .proxy("timeouts = { body = \"300ms\", reply = \"300ms\" }")
+        .upstream(deaf.local_addr().unwrap())
+        .start();
+    let plain = vec![b'x'; 15 * 1024 * 1024];
+    for _ in 0..5 {
+        let mut client = sidecar.connect();
+        let mut writer = client.stream.try_clone().unwrap();
+        let request = key.request("POST", "/orders", "", &plain);
+        let writing = std::thread::spawn(move || writer.write_all(&request));
+        let reply = client.try_reply("POST").expect("the reply, not a reset");
+        assert_eq!(reply.status, 504);
+        let _ = writing.join().unwrap();
+    }
+}
