@@ -126,7 +126,14 @@ fn key_that_seals_is_the_rings_unless_another_is_named() {
     assert!(sealed.windows(second.fingerprint.len()).any(|window| window == second.fingerprint.as_bytes()));
     let ended = seal(&file, "nobody", b"\nx");
     assert_eq!((ended.status, &ended.stdout[..]), (1, &b""[..]));
-    assert_eq!(ended.stderr, "alewife seal: nobody: no key has this fingerprint\n");
+    assert_eq!(
+        ended.stderr,
+        format!(
+            "alewife seal: {}: nobody: no key has this fingerprint; append its entry to the file, or leave \
+             --fingerprint out\n",
+            file.path()
+        )
+    );
 }
 
 #[test]
