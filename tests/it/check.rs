@@ -259,6 +259,24 @@ fn wrong_command_lines_end_with_64() {
 }
 
 #[test]
+fn missing_configuration_names_the_variable_that_may_hold_it() {
+    for command in ["check", "run"] {
+        let output = alewife(&[command]);
+        assert_eq!(code(&output), 64);
+        assert!(stderr(&output).contains("ALEWIFE_CONFIG may name"), "{}", stderr(&output));
+    }
+    assert!(!stderr(&alewife(&["seal"])).contains("ALEWIFE_CONFIG"));
+}
+
+#[test]
+fn single_brackets_around_proxy_are_told_with_the_name() {
+    let house = house(&SMALLEST.replace("[[proxy]]", "[proxy]"), &keygen(&[]));
+    let output = check(&house);
+    assert_eq!(code(&output), 78);
+    assert!(stderr(&output).contains("two brackets: [[proxy]]\n"), "{}", stderr(&output));
+}
+
+#[test]
 fn help_and_version_end_with_0() {
     for arguments in [&["--help"][..], &["--version"], &["check", "--help"], &["keygen", "--help"]] {
         let output = alewife(arguments);
