@@ -69,7 +69,7 @@ case $method in
     *) set -- "$@" --request "$method" ;;
 esac
 : >"$dir/reply" # curl makes no file for an empty body
-status=$(curl --silent --show-error --max-time 30 --dump-header "$dir/head" --output "$dir/reply" \
+status=$(curl --silent --noproxy '*' --show-error --max-time 30 --dump-header "$dir/head" --output "$dir/reply" \
     --write-out '%{http_code}' "$@" -- "$ALE_URL") || { echo "failed: curl says no reply" >&2; exit 1; }
 
 # --- judge the reply, then open it ---

@@ -126,7 +126,9 @@ impl AdminServer {
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
     /// The address could not be bound.
-    #[error("the admin listener cannot bind {listen}: {source}")]
+    #[error(
+        "the admin listener cannot bind {listen}: {source}; `[admin] listen` takes another address, or \"off\""
+    )]
     Bind {
         /// The configured address.
         listen: SocketAddr,

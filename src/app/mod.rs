@@ -117,7 +117,8 @@ impl App {
         let budget = HeldBudget::new(config.max_held, metrics.held_bytes.clone());
         let mut listeners = Vec::new();
         for proxy in &config.proxies {
-            let listener = Listener::bind(proxy.listen)?;
+            let listener = Listener::bind(proxy.listen)
+                .map_err(|source| StartError::Bind { proxy: Arc::clone(&proxy.name), source })?;
             let config = Arc::new(proxy.clone());
             self.proxies.push(Listening { config, address: listener.address() });
             listeners.push((listener, Vec::new()));
@@ -152,8 +153,13 @@ pub enum StartError {
     #[error(transparent)]
     Admin(#[from] AdminError),
     /// A proxy's listener could not be bound.
-    #[error(transparent)]
-    Bind(#[from] BindError),
+    #[error("proxy {proxy}: {source}; proxy.{proxy}.listen takes another address")]
+    Bind {
+        /// The proxy's name.
+        proxy: Arc<str>,
+        /// The address, and what the system said.
+        source: BindError,
+    },
     /// The key file cannot be followed.
     #[error("the key file cannot be watched: {0}")]
     Watch(#[source] std::io::Error),

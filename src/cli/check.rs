@@ -39,7 +39,8 @@ pub(super) fn run(args: &Args) -> ExitCode {
     }
     let exit = match (examined.config, keys) {
         (Ok(config), Some((Ok(parsed), _))) => {
-            notes(&config).iter().for_each(|note| complain(&format!("note: {note}")));
+            let unproven = note_unproven(&config, &parsed, now);
+            notes(&config).iter().chain(&unproven).for_each(|note| complain(&format!("note: {note}")));
             print(&summary(file, &config, &parsed, now))
         }
         (config, keys) => {
@@ -81,6 +82,20 @@ fn notes(config: &Config) -> Vec<String> {
         )
     };
     config.proxies.iter().filter(beyond).map(note).collect()
+}
+
+/// CFB and CTR are allowed, but whoever takes one for what GCM is errs.
+fn note_unproven(config: &Config, parsed: &ParsedRing, now: Timestamp) -> Option<String> {
+    let key = parsed.ring.sealing_key(now)?;
+    let algorithm = key.secret.algorithm();
+    (!algorithm.is_authenticated()).then(|| {
+        format!(
+            "{}: {} seals now, and {algorithm} proves nothing: neither who sent a message nor that it is \
+             unchanged; see keys.require_authenticated",
+            config.keys.file.display(),
+            key.fingerprint
+        )
+    })
 }
 
 /// What `run` would do with all this.

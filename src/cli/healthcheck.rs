@@ -1,12 +1,13 @@
 //! `alewife healthcheck`: a probe for images that have neither a shell nor curl.
 
+use std::io::ErrorKind::ConnectionRefused;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use http::{StatusCode, Uri};
@@ -15,13 +16,17 @@ use jiff::SignedDuration;
 /// A reply beyond this is none of ours.
 const LARGEST_REPLY: u64 = 64 * 1024;
 
+/// The pause after a refused connection.
+const BETWEEN_TRIES: Duration = Duration::from_millis(50);
+
 /// Asks a running sidecar whether it is ready: exit status 0 if it is, 1 otherwise.
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "Examples:\n  alewife healthcheck\n\nin a Dockerfile:\n  HEALTHCHECK CMD [\"alewife\", \"healthcheck\"]"
+    after_help = "A refused connection is tried again until --timeout is over: a sidecar that has just been started \
+may not listen yet.\n\nExamples:\n  alewife healthcheck\n\nin a Dockerfile:\n  HEALTHCHECK CMD [\"alewife\", \"healthcheck\"]"
 )]
 pub(super) struct HealthcheckArgs {
-    /// The page that answers with 200 where all is well; http only.
+    /// The page that answers with 200 where all is well; http only, and /readyz unless a path is given.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9180/readyz")]
     url: Target,
     /// The longest wait, with its unit: 500ms, 3s, 1m.
@@ -54,6 +59,8 @@ struct Target {
 impl Target {
     fn request(&self) -> String {
         let path = self.uri.path_and_query().map_or("/", |path| path.as_str());
+        // The admin listener has nothing at the root: an address alone asks whether it is ready.
+        let path = if path == "/" { "/readyz" } else { path };
         let authority = self.uri.authority().map_or("", |authority| authority.as_str());
         // HTTP/1.0: the server closes after its reply and does not chunk it.
         format!("GET {path} HTTP/1.0\r\nhost: {authority}\r\nuser-agent: alewife-healthcheck\r\n\r\n")
@@ -109,15 +116,33 @@ enum Unhealthy {
 /// Asks on a thread of its own: looking up a name has no deadline, waiting for the thread has.
 fn probe(target: Target, timeout: Duration) -> Result<(), Unhealthy> {
     let (sender, answer) = mpsc::channel();
+    let began = Instant::now();
     let ask = move || {
         // The receiver is gone if the time was up.
-        let _ = sender.send(ask(&target));
+        let _ = sender.send(patiently(began, timeout, || ask(&target)));
     };
     thread::Builder::new().spawn(ask).map_err(Unhealthy::Thread)?;
     match answer.recv_timeout(timeout) {
         Ok(answer) => answer,
         Err(RecvTimeoutError::Timeout) => Err(Unhealthy::TimedOut(timeout)),
         Err(RecvTimeoutError::Disconnected) => Err(Unhealthy::NotHttp),
+    }
+}
+
+/// Asks again where nobody listens yet, as long as there is time for another try.
+fn patiently(
+    began: Instant,
+    timeout: Duration,
+    mut ask: impl FnMut() -> Result<(), Unhealthy>,
+) -> Result<(), Unhealthy> {
+    loop {
+        let answer = ask();
+        let refused = matches!(&answer, Err(Unhealthy::Connect(error)) if error.kind() == ConnectionRefused);
+        // The second pause leaves the refusal the time to be told.
+        if !refused || began.elapsed() + 2 * BETWEEN_TRIES >= timeout {
+            return answer;
+        }
+        thread::sleep(BETWEEN_TRIES);
     }
 }
 
@@ -237,11 +262,21 @@ mod tests {
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let target = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
         drop(listener);
-        let error = probe(target, Duration::from_secs(60)).unwrap_err();
-        assert!(
-            matches!(&error, Unhealthy::Connect(io) if io.kind() == io::ErrorKind::ConnectionRefused),
-            "{error}"
-        );
+        let error = patiently(Instant::now(), Duration::ZERO, || ask(&target)).unwrap_err();
+        assert!(matches!(&error, Unhealthy::Connect(io) if io.kind() == ConnectionRefused), "{error}");
+    }
+
+    #[test]
+    fn a_refused_connection_is_tried_again_and_nothing_else_is() {
+        let refused = || Unhealthy::Connect(ConnectionRefused.into());
+        let tried = |mut answers: Vec<Result<(), Unhealthy>>| {
+            let answer = patiently(Instant::now(), Duration::from_secs(60), || answers.pop().unwrap());
+            (answer.map_err(|error| error.to_string()), answers.len())
+        };
+        assert_eq!(tried(vec![Ok(()), Err(refused()), Err(refused())]), (Ok(()), 0));
+        let broken = || Unhealthy::Connect(io::ErrorKind::AddrNotAvailable.into());
+        assert_eq!(tried(vec![Ok(()), Err(broken())]), (Err(broken().to_string()), 1));
+        assert_eq!(tried(vec![Ok(()), Err(Unhealthy::NotHttp)]), (Err(Unhealthy::NotHttp.to_string()), 1));
     }
 
     #[test]
@@ -249,7 +284,7 @@ mod tests {
         let parse = |text: &str| text.parse::<Target>();
         let target = parse("http://[::1]:9180").unwrap();
         assert_eq!((target.host.as_str(), target.port), ("::1", 9180));
-        assert!(target.request().starts_with("GET / HTTP/1.0\r\nhost: [::1]:9180\r\n"));
+        assert!(target.request().starts_with("GET /readyz HTTP/1.0\r\nhost: [::1]:9180\r\n"));
         assert_eq!(parse("http://kitchen/livez").unwrap().port, 80);
         assert_eq!(parse("https://kitchen/livez"), Err(NotATarget::Scheme));
         assert_eq!(parse("/livez"), Err(NotATarget::Scheme));

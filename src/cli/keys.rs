@@ -23,6 +23,10 @@ impl KeysArg {
         Ok(key_file::load(&self.keys, RingPolicy::default(), now)?.ring)
     }
 
+    fn name(&self) -> String {
+        self.keys.display().to_string()
+    }
+
     /// The key that seals: the one that is named, else the ring's choice.
     pub(super) fn sealing_key(
         &self,
@@ -34,8 +38,10 @@ impl KeysArg {
             Some(named) => ring
                 .opening_key(named.as_str(), now)
                 .cloned()
-                .map_err(|fault| KeyFault::Unavailable { named: named.clone(), fault }),
-            None => ring.sealing_key(now).cloned().ok_or(KeyFault::NoSealingKey),
+                .map_err(|fault| KeyFault::Unavailable { file: self.name(), named: named.clone(), fault }),
+            None => {
+                ring.sealing_key(now).cloned().ok_or_else(|| KeyFault::NoSealingKey { file: self.name() })
+            }
         }
     }
 }
@@ -47,9 +53,17 @@ pub(super) enum KeyFault {
     #[error(transparent)]
     File(#[from] Faults),
     /// None is valid now.
-    #[error("no key of the file is valid for sealing now")]
-    NoSealingKey,
+    #[error("{file}: no key of the file is valid for sealing now; `alewife keygen` makes one to append")]
+    NoSealingKey { file: String },
     /// The one that was named cannot be used.
-    #[error("{named}: {fault}")]
-    Unavailable { named: Fingerprint, fault: KeyUnavailable },
+    #[error("{file}: {named}: {fault}; {}", remedy(*fault))]
+    Unavailable { file: String, named: Fingerprint, fault: KeyUnavailable },
+}
+
+fn remedy(fault: KeyUnavailable) -> &'static str {
+    match fault {
+        KeyUnavailable::Expired => "name another one with --fingerprint, or leave that out",
+        KeyUnavailable::NotYetValid => "wait for its valid_after, or leave --fingerprint out",
+        KeyUnavailable::Unknown => "append its entry to the file, or leave --fingerprint out",
+    }
 }

@@ -19,7 +19,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 
 use self::exit::Exit;
@@ -97,6 +97,14 @@ pub fn main() -> ExitCode {
 fn refuse_command_line(error: &clap::Error) -> ExitCode {
     // Nobody is left to be told if the stream is closed.
     let _ = error.print();
+    let lacks_config = error.kind() == ErrorKind::MissingRequiredArgument
+        && matches!(
+            error.get(ContextKind::InvalidArg),
+            Some(ContextValue::Strings(lacking)) if lacking.iter().any(|arg| arg.starts_with("--config"))
+        );
+    if lacks_config {
+        complain("The environment's ALEWIFE_CONFIG may name the configuration file instead.");
+    }
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
         _ if std::env::args_os().nth(1).as_deref() == Some(OsStr::new("send")) => Exit::SendUsage.into(),

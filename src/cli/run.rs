@@ -71,7 +71,7 @@ fn sidecar(args: &Args) -> Result<(), RunError> {
     let metrics = Arc::new(Metrics::new());
     let _log = telemetry::init(&config.log, metrics.log_lines_dropped.clone())?;
     for warning in &keys.warnings {
-        tracing::warn!("{warning}");
+        tracing::warn!("{}", warning.one_line());
     }
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Runtime)?;

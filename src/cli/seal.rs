@@ -20,7 +20,8 @@ use crate::profile::Profile;
 pub(super) struct Args {
     #[command(flatten)]
     keys: KeysArg,
-    /// The key that seals; unless given, the one that is valid now with the latest valid_after
+    /// The key that seals; unless given, the file's `primary`, else the one that is valid now with the latest
+    /// valid_after, and of equals the later entry
     #[arg(long, value_name = "ID")]
     fingerprint: Option<Fingerprint>,
 }

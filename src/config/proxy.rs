@@ -1,6 +1,6 @@
 //! `[[proxy]]`: each proxy by itself, then all of them together.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use http::{HeaderName, Method};
@@ -27,6 +27,7 @@ pub(super) fn read_all<'t>(
     let entries: Vec<_> = sections.into_iter().map(|section| Entry::read(document, section)).collect();
     check_names(document, &entries);
     check_listeners(document, &entries, admin);
+    check_upstreams(document, &entries, admin);
     entries.into_iter().map(|entry| entry.config).collect()
 }
 
@@ -66,6 +67,8 @@ struct Entry {
     name_at: Option<usize>,
     listen: Option<SocketAddr>,
     listen_at: Option<usize>,
+    upstream: Option<Upstream>,
+    upstream_at: Option<usize>,
     config: Option<ProxyConfig>,
 }
 
@@ -75,10 +78,11 @@ impl Entry {
         let timeouts = document.table(&mut section, "timeouts");
         let (raw, heading) = document.read::<RawProxy>(section);
         let (name_at, listen_at) = (raw.name.start(), raw.listen.start());
+        let upstream_at = raw.upstream.start();
         let timeouts = read_timeouts(document, timeouts);
 
         let required = Required::read(document, &heading, raw.name, raw.mode, raw.listen, raw.upstream);
-        let (name, listen) = (required.name.clone(), required.listen);
+        let (name, listen, upstream) = (required.name.clone(), required.listen, required.upstream.clone());
         let ale = Profile::ale();
         let methods = document.or(&heading, "bodyless_methods", raw.bodyless_methods, ale.bodyless_methods);
         let profile = Profile {
@@ -105,7 +109,7 @@ impl Entry {
             max_body,
             timeouts,
         });
-        Self { heading, name, name_at, listen, listen_at, config }
+        Self { heading, name, name_at, listen, listen_at, upstream, upstream_at, config }
     }
 }
 
@@ -209,6 +213,39 @@ fn check_listeners(document: &mut Document<'_>, entries: &[Entry], admin: Option
         }
         taken.push((Listener { address, line }, entry.heading.key_path("")));
     }
+}
+
+/// Requests that go to a listener of this process come back to it, or to the admin listener.
+fn check_upstreams(document: &mut Document<'_>, entries: &[Entry], admin: Option<Listener>) {
+    let proxies = entries.iter().filter_map(|entry| Some((entry.listen?, entry.heading.key_path(""))));
+    let listeners: Vec<_> = admin
+        .map(|listener| (listener.address, "the admin listener".to_owned()))
+        .into_iter()
+        .chain(proxies)
+        .collect();
+    for entry in entries {
+        let Some(upstream) = &entry.upstream else { continue };
+        if let Some((address, owner)) = listeners.iter().find(|(address, _)| leads_to(upstream, *address)) {
+            let problem = format!("{upstream} is {owner} itself, which listens on {address}");
+            let refusal = Refusal::new(problem, "write the address of the application");
+            document.refuse(&entry.heading, "upstream", entry.upstream_at, refusal);
+        }
+    }
+}
+
+/// Whether requests to `upstream` arrive at a listener of this machine. Other names than localhost are not looked up.
+fn leads_to(upstream: &Upstream, listener: SocketAddr) -> bool {
+    let reaches = |ip: IpAddr| {
+        let wide = listener.ip();
+        ip == wide || ip.is_loopback() && wide.is_unspecified() && (wide.is_ipv6() || ip.is_ipv4())
+    };
+    let host = upstream.host.as_str();
+    let addresses: Vec<IpAddr> = if host.eq_ignore_ascii_case("localhost") {
+        vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
+    } else {
+        host.parse().into_iter().collect()
+    };
+    listener.port() != 0 && listener.port() == upstream.port && addresses.into_iter().any(reaches)
 }
 
 /// Whether two listeners can't stand at these addresses at once. Port 0 is a different one each time.

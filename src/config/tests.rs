@@ -363,3 +363,38 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn upstream_that_is_a_listener_of_the_same_configuration_is_refused() {
+    let upstream = |listen: &str, upstream: &str| {
+        let text = SMALLEST.replace("127.0.0.1:8080", listen);
+        text.replace("http://127.0.0.1:3000", upstream)
+    };
+    let told = |url: &str, owner: &str, address: &str| {
+        vec![format!("7:12: proxy.kitchen.upstream: {url} is {owner} itself, which listens on {address}")]
+    };
+    for (listen, url) in [
+        ("127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("127.0.0.1:8080", "http://localhost:8080"),
+        ("0.0.0.0:8080", "http://127.0.0.1:8080"),
+        ("[::]:8080", "http://127.0.0.1:8080"),
+        ("[::1]:8080", "http://[::1]:8080"),
+    ] {
+        assert_eq!(faults(&upstream(listen, url)), told(url, "proxy.kitchen", listen));
+    }
+    let admin = "http://127.0.0.1:9180";
+    assert_eq!(
+        faults(&upstream("127.0.0.1:8080", admin)),
+        told(admin, "the admin listener", "127.0.0.1:9180")
+    );
+    for (listen, url) in [
+        ("127.0.0.1:8080", "http://127.0.0.1:8081"),
+        ("127.0.0.1:8080", "http://127.0.0.2:8080"),
+        ("127.0.0.1:8080", "http://kitchen:8080"),
+        ("0.0.0.0:8080", "http://192.0.2.1:8080"),
+        ("0.0.0.0:8080", "http://[::1]:8080"),
+        ("127.0.0.1:0", "http://127.0.0.1:80"),
+    ] {
+        assert!(parse(&upstream(listen, url)).is_ok(), "{listen} {url}");
+    }
+}

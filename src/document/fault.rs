@@ -18,6 +18,14 @@ pub struct Fault {
     pub remedy: String,
 }
 
+impl Fault {
+    /// The same on one line, for a log.
+    pub fn one_line(&self) -> String {
+        let text = self.to_string();
+        text.lines().map(str::trim).collect::<Vec<_>>().join("; ")
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.file)?;

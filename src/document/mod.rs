@@ -181,11 +181,12 @@ impl<'t> Document<'t> {
     }
 
     fn wrong_shape(&mut self, path: &str, span: &Range<usize>, found: &DeValue<'_>, shape: Shape) {
+        // `proxy`, or `proxy[1]` for what stands among others.
+        let name = path.split('[').next().unwrap_or(path);
+        let two = format!("write each under a line with the name in two brackets: [[{name}]]");
         let (expected, remedy) = match shape {
             Shape::Table => ("a table", "write its keys under a line with its name in brackets: [name]"),
-            Shape::Tables => {
-                ("a list of tables", "write each under a line with the name in two brackets: [[name]]")
-            }
+            Shape::Tables => ("a list of tables", two.as_str()),
         };
         let problem = format!("expected {expected}, found a value of type {}", found.type_str());
         let fault = self.fault(Some(span.start), path.to_owned(), Refusal::new(problem, remedy));

@@ -154,7 +154,7 @@ impl Exchange {
             outcome = outcome.label(),
             reason = self.failure.as_deref(),
             key = self.key.as_ref().map(|key| key.fingerprint.as_str()),
-            ms = elapsed.as_secs_f64() * 1000.0,
+            ms = (elapsed.as_secs_f64() * 1e6).round() / 1e3,
             "exchange"
         );
     }

@@ -42,7 +42,9 @@ pub fn read(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
 
 /// Whether everyone on the machine may read the file. Usual for secret mounts, so only worth a note.
 pub fn is_world_readable(path: &Path) -> io::Result<bool> {
-    Ok(Exposure::of(&std::fs::metadata(path)?).readable)
+    let metadata = std::fs::metadata(path)?;
+    // A directory in place of the file is a fault of its own.
+    Ok(!metadata.is_dir() && Exposure::of(&metadata).readable)
 }
 
 /// Reads all of `file` without leaving pieces behind: a vector that grows would be copied and not wiped.
@@ -169,6 +171,8 @@ mod tests {
     fn what_is_no_key_file_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         assert!(matches!(read(directory.path()), Err(KeyFileError::Directory)));
+        fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
+        assert!(!is_world_readable(directory.path()).unwrap());
         assert!(matches!(read(&directory.path().join("none")), Err(KeyFileError::Unreadable(_))));
         let path = private(directory.path(), b"\xff");
         assert!(matches!(read(&path), Err(KeyFileError::NotUtf8)));

@@ -141,7 +141,7 @@ impl KeyReloader {
         self.store.swap(ring);
         self.metrics.key_ring_reloaded(keys, now);
         for warning in &warnings {
-            tracing::warn!("{}", one_line(warning));
+            tracing::warn!("{}", warning.one_line());
         }
         tracing::info!(keys, sealing = sealing.as_deref().unwrap_or("none"), "keys reloaded");
     }
@@ -149,7 +149,7 @@ impl KeyReloader {
     fn refuse(&self, faults: &Faults) {
         self.metrics.key_reload_failed();
         let count = faults.iter().len();
-        let told: Vec<_> = faults.iter().take(MOST_FAULTS_TOLD).map(one_line).collect();
+        let told: Vec<_> = faults.iter().take(MOST_FAULTS_TOLD).map(Fault::one_line).collect();
         tracing::error!(faults = count, "key file refused, the keys in force stay: {}", told.join(" | "));
     }
 }
@@ -210,9 +210,4 @@ fn parse(config: &KeysConfig, read: Result<Zeroizing<String>, KeyFileError>) -> 
     let name = config.file.display().to_string();
     let text = read.map_err(|error| error.into_fault(&name))?;
     parse_key_file(&text, &name, config.policy(), Timestamp::now())
-}
-
-fn one_line(fault: &Fault) -> String {
-    let text = fault.to_string();
-    text.lines().map(str::trim).collect::<Vec<_>>().join("; ")
 }

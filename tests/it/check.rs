@@ -191,6 +191,33 @@ fn odd_but_allowed_settings_are_told() {
 }
 
 #[test]
+fn key_that_seals_without_a_proof_is_noted() {
+    let gcm = keygen(&["--fingerprint", "proven", "--valid-after", "-1h"]);
+    let ctr = keygen(&["--fingerprint", "unproven", "--algorithm", "AES-256-CTR"]);
+    let house = house(SMALLEST, &(gcm + &ctr));
+    let output = check(&house);
+    let expected = format!(
+        "note: {}/keys.toml: unproven seals now, and AES-256-CTR proves nothing: neither who sent a message nor \
+         that it is unchanged; see keys.require_authenticated\n",
+        house.path().display()
+    );
+    assert_eq!((code(&output), stderr(&output)), (0, expected.as_str()));
+}
+
+#[test]
+fn of_keys_without_a_start_the_later_entry_seals() {
+    let entry = |name: &str, byte: &str| {
+        let secret = byte.repeat(32);
+        format!("[[key]]\nfingerprint = \"{name}\"\nalgorithm = \"AES-256-GCM\"\nsecret = \"hex:{secret}\"\n")
+    };
+    let (first, second) = (entry("first", "a1"), entry("second", "b2"));
+    let output = check(&house(SMALLEST, &format!("{first}{second}")));
+    assert!(stdout(&output).contains("second (AES-256-GCM) seals\n"), "{}", stdout(&output));
+    let output = check(&house(SMALLEST, &format!("primary = \"first\"\n{first}{second}")));
+    assert!(stdout(&output).contains("first (AES-256-GCM) seals\n"), "{}", stdout(&output));
+}
+
+#[test]
 fn configuration_may_be_named_by_the_environment() {
     let house = house(SMALLEST, &keygen(&[]));
     let output =
@@ -229,6 +256,24 @@ fn wrong_command_lines_end_with_64() {
         assert_eq!((code(&output), stdout(&output)), (64, ""), "for {arguments:?}");
         assert!(!stderr(&output).is_empty());
     }
+}
+
+#[test]
+fn missing_configuration_names_the_variable_that_may_hold_it() {
+    for command in ["check", "run"] {
+        let output = alewife(&[command]);
+        assert_eq!(code(&output), 64);
+        assert!(stderr(&output).contains("ALEWIFE_CONFIG may name"), "{}", stderr(&output));
+    }
+    assert!(!stderr(&alewife(&["seal"])).contains("ALEWIFE_CONFIG"));
+}
+
+#[test]
+fn single_brackets_around_proxy_are_told_with_the_name() {
+    let house = house(&SMALLEST.replace("[[proxy]]", "[proxy]"), &keygen(&[]));
+    let output = check(&house);
+    assert_eq!(code(&output), 78);
+    assert!(stderr(&output).contains("two brackets: [[proxy]]\n"), "{}", stderr(&output));
 }
 
 #[test]

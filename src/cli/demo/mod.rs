@@ -7,8 +7,10 @@ mod tour;
 mod wire;
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::net::SocketAddr;
+#[cfg(unix)]
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -24,7 +26,7 @@ use super::exit::Exit;
 use super::{complain, print};
 use crate::app::{App, StartError, StopError};
 use crate::config::Config;
-use crate::crypto::encoding::hex_encode;
+use crate::crypto::encoding::{base64_encode, hex_encode};
 use crate::document::Faults;
 use crate::keys::Key;
 use crate::metrics::Metrics;
@@ -130,26 +132,31 @@ fn sealing_key(keys: &LoadedKeys) -> Result<Arc<Key>, DemoFault> {
 /// The temporary directory with the files of the demo; it goes with this.
 struct Stage {
     directory: TempDir,
-    ctr_hex: Zeroizing<String>,
+    ctr: Zeroizing<[u8; 32]>,
 }
 
 impl Stage {
     fn set() -> Result<Self, DemoFault> {
-        let directory =
-            tempfile::Builder::new().prefix("alewife-demo-").tempdir().map_err(DemoFault::Stage)?;
-        let (gcm_hex, ctr_hex) = (random_hex(), random_hex());
-        let entry = |fingerprint, algorithm, hex: &str| {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("alewife-demo-");
+        #[cfg(unix)]
+        builder.permissions(fs::Permissions::from_mode(0o700));
+        let directory = builder.tempdir().map_err(DemoFault::Stage)?;
+        let (gcm, ctr) = (random_secret(), random_secret());
+        let entry = |fingerprint, algorithm, secret: &[u8; 32]| {
+            let secret = Zeroizing::new(base64_encode(secret));
             format!(
-                "\n[[key]]\nfingerprint = \"{fingerprint}\"\nalgorithm = \"{algorithm}\"\nsecret = \"hex:{hex}\"\n"
+                "\n[[key]]\nfingerprint = \"{fingerprint}\"\nalgorithm = \"{algorithm}\"\nsecret = \"base64:{}\"\n",
+                *secret
             )
         };
         let keys = Zeroizing::new(format!(
             "primary = \"{GCM}\"\n{}{}",
-            *Zeroizing::new(entry(GCM, "AES-256-GCM", &gcm_hex)),
-            *Zeroizing::new(entry(hints::CTR, "AES-256-CTR", &ctr_hex))
+            *Zeroizing::new(entry(GCM, "AES-256-GCM", &gcm)),
+            *Zeroizing::new(entry(hints::CTR, "AES-256-CTR", &ctr))
         ));
-        let stage = Self { directory, ctr_hex };
-        fs::write(stage.keys(), keys.as_bytes()).map_err(DemoFault::Stage)?;
+        let stage = Self { directory, ctr };
+        write_private(&stage.keys(), keys.as_bytes()).map_err(DemoFault::Stage)?;
         Ok(stage)
     }
 
@@ -176,7 +183,7 @@ impl Stage {
     fn hints(&self, sidecar: SocketAddr, paint: Paint) -> Result<Zeroizing<String>, DemoFault> {
         let binary = std::env::current_exe().unwrap_or_else(|_| Path::new("alewife").to_owned());
         let send = hints::send_line(&binary, &self.keys(), sidecar);
-        let curl = Zeroizing::new(hints::curl_line(&self.ctr_hex, sidecar));
+        let curl = Zeroizing::new(hints::curl_line(&Zeroizing::new(hex_encode(&*self.ctr)), sidecar));
         Ok(Zeroizing::new(format!(
             "\n{}\n\n{send}\n\n{}\n{}\n\n{}\n\n{}\n",
             paint.title("Order something yourself, from another terminal:"),
@@ -188,10 +195,19 @@ impl Stage {
     }
 }
 
-fn random_hex() -> Zeroizing<String> {
+fn random_secret() -> Zeroizing<[u8; 32]> {
     let mut bytes = Zeroizing::new([0; 32]);
     rand::rng().fill_bytes(&mut *bytes);
-    Zeroizing::new(hex_encode(&*bytes))
+    bytes
+}
+
+/// A new file that nobody but its owner may ever read.
+fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    options.mode(0o600);
+    options.open(path)?.write_all(bytes)
 }
 
 struct Signals {

@@ -153,7 +153,7 @@ mod tests {
             SendFault::File { name: String::new(), source: failed() },
             SendFault::TimedOut(Duration::ZERO),
             SendFault::EmptyReply,
-            SendFault::Key(KeyFault::NoSealingKey),
+            SendFault::Key(KeyFault::NoSealingKey { file: String::new() }),
             SendFault::Forged(ReplyFault::Unsealed),
         ];
         // A success, and the two faults of hyper's that only a peer can make.

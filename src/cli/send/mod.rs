@@ -46,7 +46,8 @@ pub(super) struct Args {
     data: DataArgs,
     #[command(flatten)]
     keys: KeysArg,
-    /// The key that seals; unless given, the one that is valid now with the latest valid_after
+    /// The key that seals; unless given, the file's `primary`, else the one that is valid now with the latest
+    /// valid_after, and of equals the later entry
     #[arg(long, value_name = "ID")]
     fingerprint: Option<Fingerprint>,
     /// Shows the sealed and the plain side on standard error
@@ -61,7 +62,7 @@ pub(super) struct Args {
     /// Writes the opened reply to a file
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Says nothing about what went wrong
+    /// Says nothing about what went wrong, nor that an error came in clear
     #[arg(short, long)]
     silent: bool,
     /// Shows no reply with a status of 400 or above, and ends with 22
@@ -81,7 +82,8 @@ fn help() -> String {
     format!(
         "The reply must be sealed with the request's key under another IV; under GCM it is shown once its tag is \
          verified, under CFB and CTR, which prove nothing, as it comes. Only the sidecar's own errors may come in \
-         clear. Neither ~/.curlrc nor a proxy of the environment is used, and redirections are not followed.\n\n\
+         clear; anybody on the way could have written one, which a line on standard error says unless -s is given. \
+         Neither ~/.curlrc nor a proxy of the environment is used, and redirections are not followed.\n\n\
          {EXIT_STATUS}\n\n\
          Example:\n  alewife send --keys keys.toml --json '{{\"dish\":\"soup\"}}' http://127.0.0.1:8080/orders"
     )
@@ -118,6 +120,7 @@ fn send(args: &Args) -> Result<(), SendFault> {
         connect_timeout: args.connect_timeout,
         include: args.include,
         fail: args.fail,
+        silent: args.silent,
         output: Output::to(args.output.clone()),
         show,
     };

@@ -14,6 +14,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use zeroize::Zeroize;
 
+use super::super::complain;
 use super::SealedRequest;
 use super::fault::SendFault;
 use super::output::Output;
@@ -24,6 +25,10 @@ use crate::ale::{ClearError, OpenedReply, ReplyBodyOpening, ReplyFault};
 /// The sidecar's own errors are short.
 const LARGEST_CLEAR: usize = 64 * 1024;
 
+/// P5: nothing vouches for such an error.
+const IN_CLEAR: &str =
+    "alewife send: the reply is an error in clear, which anybody on the way could have written";
+
 /// A transfer about to begin.
 pub(super) struct Transfer<W> {
     pub(super) target: Target,
@@ -31,6 +36,7 @@ pub(super) struct Transfer<W> {
     pub(super) connect_timeout: Duration,
     pub(super) include: bool,
     pub(super) fail: bool,
+    pub(super) silent: bool,
     pub(super) output: Output,
     pub(super) show: Show<W>,
 }
@@ -102,6 +108,9 @@ impl<W: Write> Transfer<W> {
         let ClearError { code, message } = ClearError::read(head.status, &bytes)?;
         let message: String = message.chars().filter(|c| !c.is_control()).collect();
         self.show.note(&format!("an error of the sidecar, in clear: errorCode {code}, {message}"));
+        if !self.silent {
+            complain(IN_CLEAR);
+        }
         self.begin(head)?;
         self.output.write(&bytes)
     }

@@ -2,8 +2,11 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+
+use alewife::crypto::encoding;
 
 use super::{Ended, alewife};
 
@@ -85,6 +88,17 @@ fn demo_is_without_colours_where_none_are_wanted() {
     }
 }
 
+#[test]
+fn keys_of_the_demo_are_its_owners_alone_and_in_base64() {
+    let demo = Demo::start(&[]);
+    let keys = demo.key_file();
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&keys), mode(keys.parent().unwrap())), (0o600, 0o700));
+    let text = std::fs::read_to_string(&keys).unwrap();
+    assert_eq!((text.matches("\"base64:").count(), text.matches("hex:").count()), (2, 0));
+    demo.stop("TERM");
+}
+
 /// A demo that stays up.
 struct Demo {
     child: Child,
@@ -115,6 +129,12 @@ impl Demo {
 
     fn line_with(&self, part: &str) -> &str {
         self.text.lines().find(|line| line.contains(part)).unwrap_or_else(|| panic!("{part}:\n{}", self.text))
+    }
+
+    /// The key file as it lies there.
+    fn key_file(&self) -> PathBuf {
+        let inside = self.directory.path().read_dir().unwrap().next().unwrap().unwrap();
+        inside.path().join("keys.toml")
     }
 
     fn stop(mut self, signal: &str) {
@@ -185,12 +205,15 @@ fn lines_of_the_demo_work_as_they_are_pasted() {
 #[test]
 fn demo_shows_its_throw_away_key_only_in_the_line_that_needs_it() {
     let demo = Demo::start(&[]);
-    let directory = demo.directory.path().read_dir().unwrap().next().unwrap().unwrap().path();
-    let keys = std::fs::read_to_string(directory.join("keys.toml")).unwrap();
-    let secrets: Vec<&str> = keys.split("hex:").skip(1).map(|rest| &rest[..64]).collect();
+    let keys = std::fs::read_to_string(demo.key_file()).unwrap();
+    let secrets: Vec<&str> = keys.split("base64:").skip(1).map(|rest| &rest[..44]).collect();
+    let hex = |text: &str| encoding::hex_encode(&encoding::base64_decode(text.as_bytes()).unwrap());
     assert_eq!(secrets.len(), 2);
-    assert!(!demo.text.contains(secrets[0]), "the key that seals is shown");
-    assert_eq!(demo.text.matches(secrets[1]).count(), 1);
+    for shown in [secrets[0], secrets[1], &hex(secrets[0])] {
+        assert!(!demo.text.contains(shown), "the key that seals is shown, or one in base64");
+    }
+    // openssl takes hex.
+    assert_eq!(demo.text.matches(&hex(secrets[1])).count(), 1);
     assert!(demo.text.contains("a throw-away, made for this demo"), "{}", demo.text);
     demo.stop("TERM");
 }

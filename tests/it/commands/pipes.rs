@@ -22,11 +22,12 @@ fn all_keys() -> Vec<TestKey> {
     Algorithm::ALL.iter().map(|algorithm| TestKey::new(&algorithm.to_string())).collect()
 }
 
-/// Splits behind the empty line.
+/// Splits behind the first empty line, whichever line ends the head has: the body may hold the other kind.
 fn split(message: &[u8]) -> (String, Vec<u8>) {
-    let end = message.windows(2).position(|two| two == b"\n\n").map(|end| end + 2);
-    let end =
-        end.or_else(|| message.windows(4).position(|four| four == b"\r\n\r\n").map(|end| end + 4)).unwrap();
+    let behind = |empty: &[u8]| {
+        message.windows(empty.len()).position(|bytes| bytes == empty).map(|at| at + empty.len())
+    };
+    let end = [behind(b"\n\n"), behind(b"\r\n\r\n")].into_iter().flatten().min().unwrap();
     (String::from_utf8(message[..end].to_vec()).unwrap(), message[end..].to_vec())
 }
 
@@ -125,7 +126,14 @@ fn key_that_seals_is_the_rings_unless_another_is_named() {
     assert!(sealed.windows(second.fingerprint.len()).any(|window| window == second.fingerprint.as_bytes()));
     let ended = seal(&file, "nobody", b"\nx");
     assert_eq!((ended.status, &ended.stdout[..]), (1, &b""[..]));
-    assert_eq!(ended.stderr, "alewife seal: nobody: no key has this fingerprint\n");
+    assert_eq!(
+        ended.stderr,
+        format!(
+            "alewife seal: {}: nobody: no key has this fingerprint; append its entry to the file, or leave \
+             --fingerprint out\n",
+            file.path()
+        )
+    );
 }
 
 #[test]

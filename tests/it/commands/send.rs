@@ -232,12 +232,16 @@ fn error_of_the_sidecar_is_printed_like_any_other() {
     let send = |args: &[&str]| run([&["send", "--keys", &keys, "-d", "x"], args, &[&url]].concat(), b"");
     let body = r#"{"errorCode":2,"message":"Unable to decrypt payload"}"#;
     let ended = send(&[]);
+    let in_clear =
+        "alewife send: the reply is an error in clear, which anybody on the way could have written\n";
+    assert_eq!((ended.status, ended.text(), ended.stderr.as_str()), (0, body, in_clear));
+    let ended = send(&["-s"]);
     assert_eq!((ended.status, ended.text(), ended.stderr.as_str()), (0, body, ""));
     let ended = send(&["-v"]);
     let note = "* an error of the sidecar, in clear: errorCode 2, Unable to decrypt payload\n";
     assert!(ended.stderr.contains(note), "{}", ended.stderr);
     let ended = send(&["-f"]);
     assert_eq!((ended.status, ended.text()), (22, ""));
-    assert_eq!(ended.stderr, "alewife send: (22) the requested URL returned error: 400\n");
+    assert_eq!(ended.stderr, format!("{in_clear}alewife send: (22) the requested URL returned error: 400\n"));
     assert_eq!(scene.origin.count(), 0);
 }

@@ -183,11 +183,22 @@ fn key_file_without_a_usable_key_is_58() {
     let named = |fingerprint: &str, file: &str| {
         run(["send", "--keys", file, "--fingerprint", fingerprint, "http://kitchen/"], b"")
     };
-    assert_refused(&named("nobody", &keys.path()), 58, "nobody: no key has this fingerprint");
+    let unknown =
+        "nobody: no key has this fingerprint; append its entry to the file, or leave --fingerprint out";
+    assert_refused(&named("nobody", &keys.path()), 58, &format!("{}: {unknown}", keys.path()));
+    let future = KeyFile::with(&format!("{}valid_after = 9001-01-01T00:00:00Z\n", key().entry()));
+    let early = "the key is not yet valid; wait for its valid_after, or leave --fingerprint out";
+    let fingerprint = key().fingerprint.clone();
+    assert_refused(
+        &named(&fingerprint, &future.path()),
+        58,
+        &format!("{}: {fingerprint}: {early}", future.path()),
+    );
     assert_eq!(named("nobody", &keys.at("absent.toml")).status, 58);
     let expired = KeyFile::with(&format!("{}valid_until = 2001-01-01T00:00:00Z\n", key().entry()));
     let ended = run(["send", "--keys", &expired.path(), "http://kitchen/"], b"");
-    assert_refused(&ended, 58, "no key of the file is valid for sealing now");
+    let none = "no key of the file is valid for sealing now; `alewife keygen` makes one to append";
+    assert_refused(&ended, 58, &format!("{}: {none}", expired.path()));
 }
 
 #[test]

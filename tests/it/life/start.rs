@@ -42,12 +42,15 @@ fn a_port_in_use_ends_with_status_1_and_names_it() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let key = TestKey::new("AES-256-GCM").entry();
-    for (listen, admin) in [(address.as_str(), "127.0.0.1:0"), ("127.0.0.1:0", address.as_str())] {
+    let of_proxy = (address.as_str(), "127.0.0.1:0", "; proxy.kitchen.listen takes another address");
+    let of_admin = ("127.0.0.1:0", address.as_str(), "; `[admin] listen` takes another address, or \"off\"");
+    for (listen, admin, remedy) in [of_proxy, of_admin] {
         let output = run(&config(listen, admin), &key);
         assert_eq!(output.status.code(), Some(1));
         assert_eq!(text(&output.stdout), "");
         let last = text(&output.stderr).lines().last().unwrap_or_default();
         assert!(last.contains(&address) && last.contains("in use"), "{last}");
+        assert!(last.ends_with(remedy), "{last}");
     }
 }
 
