@@ -274,24 +274,24 @@ impl WycheproofTest {
 
 /// One record of a CAVP response file: lines `name = value`, perhaps a line `FAIL`.
 #[derive(Default)]
-struct Record(HashMap<String, String>);
+pub(crate) struct Record(HashMap<String, String>);
 
 impl Record {
-    fn bytes(&self, name: &str) -> Vec<u8> {
+    pub(crate) fn bytes(&self, name: &str) -> Vec<u8> {
         self.optional(name).unwrap_or_else(|| panic!("record without {name}"))
     }
 
-    fn optional(&self, name: &str) -> Option<Vec<u8>> {
+    pub(crate) fn optional(&self, name: &str) -> Option<Vec<u8>> {
         self.0.get(name).map(|value| hex(value))
     }
 
-    fn fails(&self) -> bool {
+    pub(crate) fn fails(&self) -> bool {
         self.0.contains_key("FAIL")
     }
 }
 
 /// The records of a file: what stands between blank lines and has a count.
-fn records(file: &Path) -> Vec<Record> {
+pub(crate) fn records(file: &Path) -> Vec<Record> {
     let text = fs::read_to_string(file).unwrap().replace('\r', "");
     let read = |block: &str| -> Record {
         let lines = block.lines().filter(|line| !line.starts_with(['#', '[']));
@@ -306,7 +306,7 @@ fn trimmed((name, value): (&str, &str)) -> (String, String) {
 }
 
 /// The response files of a directory, which must be `expected` in number.
-fn files(name: &str, expected: usize) -> Vec<PathBuf> {
+pub(crate) fn files(name: &str, expected: usize) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory().join(name)).unwrap();
     let files: Vec<_> = entries
         .map(|entry| entry.unwrap().path())

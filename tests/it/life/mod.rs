@@ -13,6 +13,7 @@ mod secrecy;
 mod start;
 mod stop;
 mod stop_load;
+mod ways_under_load;
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};

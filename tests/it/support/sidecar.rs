@@ -14,6 +14,7 @@ pub(crate) struct SidecarBuilder {
     top: String,
     keys: String,
     keys_extra: String,
+    keys_path: String,
     proxy: String,
     upstream: String,
     log: String,
@@ -37,6 +38,12 @@ impl SidecarBuilder {
     /// The key file's text.
     pub(crate) fn key_file(mut self, text: &str) -> Self {
         self.keys = text.to_owned();
+        self
+    }
+
+    /// The key file stands elsewhere, and is the test's own.
+    pub(crate) fn keys_at(mut self, path: &Path) -> Self {
+        self.keys_path = path.display().to_string();
         self
     }
 
@@ -109,9 +116,9 @@ impl SidecarBuilder {
 
     fn config_text(&self) -> String {
         format!(
-            "{}\n[keys]\nfile = \"keys.toml\"\n{}\n[admin]\nlisten = \"127.0.0.1:0\"\n[log]\n{}\n[[proxy]]\n\
+            "{}\n[keys]\nfile = \"{}\"\n{}\n[admin]\nlisten = \"127.0.0.1:0\"\n[log]\n{}\n[[proxy]]\n\
              name = \"kitchen\"\nmode = \"inbound\"\nlisten = \"127.0.0.1:0\"\nupstream = \"http://{}\"\n{}",
-            self.top, self.keys_extra, self.log, self.upstream, self.proxy
+            self.top, self.keys_path, self.keys_extra, self.log, self.upstream, self.proxy
         )
     }
 }
@@ -132,6 +139,7 @@ impl Sidecar {
             top: "workers = 2".to_owned() + "\n",
             keys: String::new(),
             keys_extra: String::new(),
+            keys_path: "keys.toml".to_owned(),
             proxy: String::new(),
             upstream: "127.0.0.1:9".to_owned(),
             log: String::new(),

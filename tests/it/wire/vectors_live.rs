@@ -1,4 +1,4 @@
-//! Published vectors as requests to the running sidecar: those of Wycheproof that fit P1-P3.
+//! Published vectors as requests to the running sidecar: those of Wycheproof and of CAVP that fit P1-P3.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::strict::StrictOrigin;
 use super::{DECRYPT, assert_error};
 use crate::support::{Sidecar, TestKey};
+use crate::vectors::{Record, files, records};
 
 #[derive(Deserialize)]
 struct File {
@@ -99,4 +100,85 @@ fn wycheproof_vectors_that_fit_are_opened_or_refused_as_live_requests() {
         assert_eq!(origin.requests().len(), valid);
     }
     assert_eq!((valid, invalid, keys.len()), (115, 81, 79));
+}
+
+/// A vector of CAVP, whose key is its own.
+struct Message {
+    key: TestKey,
+    iv: Vec<u8>,
+    sealed: Vec<u8>,
+    /// `None` where opening must fail.
+    plain: Option<Vec<u8>>,
+}
+
+impl Message {
+    fn new(mode: &str, number: usize, secret: Vec<u8>, record: &Record) -> Self {
+        let algorithm = format!("AES-{}-{mode}", secret.len() * 8);
+        let key = TestKey { secret, ..TestKey::numbered(&algorithm, number as u32) };
+        Self { key, iv: record.bytes("IV"), sealed: Vec::new(), plain: None }
+    }
+
+    fn request(&self) -> Vec<u8> {
+        let envelope = self.key.envelope(&self.iv);
+        let length = self.sealed.len();
+        let head = format!("POST / HTTP/1.1\r\nhost: a\r\n{envelope}content-length: {length}\r\n\r\n");
+        [head.as_bytes(), &self.sealed].concat()
+    }
+}
+
+/// Sends each message to one sidecar that knows all their keys. Says how many opened and how many were refused.
+fn send(messages: &[Message]) -> (usize, usize) {
+    let origin = StrictOrigin::echo();
+    let keys: Vec<_> = messages.iter().map(|message| &message.key).collect();
+    let sidecar = Sidecar::inbound().keys(&keys).upstream(origin.address()).start();
+    let mut connection = sidecar.connect();
+    let mut opened = 0;
+    for message in messages {
+        let reply = connection.exchange(&message.request());
+        match &message.plain {
+            Some(plain) => {
+                opened += 1;
+                assert_eq!(reply.open(&message.key).as_ref(), Some(plain), "{}", message.key.fingerprint);
+                assert_eq!(&origin.last().body, plain);
+            }
+            None => assert_error(&reply, 400, DECRYPT, false),
+        }
+        assert_eq!(origin.requests().len(), opened);
+    }
+    (opened, messages.len() - opened)
+}
+
+#[test]
+fn cavp_gcm_vectors_that_fit_are_opened_or_refused_as_live_requests() {
+    let mut messages = Vec::new();
+    for file in files("cavp_gcm", 6) {
+        let all = records(&file);
+        let fitting = all.iter().filter(|record| {
+            record.bytes("IV").len() == 12
+                && record.bytes("AAD").is_empty()
+                && record.bytes("IV").iter().any(|&byte| byte != 0)
+        });
+        for record in fitting {
+            let mut message = Message::new("GCM", messages.len(), record.bytes("Key"), record);
+            message.sealed = [record.bytes("CT"), record.bytes("Tag")].concat();
+            message.plain = (!record.fails()).then(|| record.optional("PT").unwrap_or_default());
+            messages.push(message);
+        }
+    }
+    assert_eq!(send(&messages), (341, 109));
+}
+
+#[test]
+fn cavp_cfb128_vectors_that_fit_are_opened_as_live_requests() {
+    let mut messages = Vec::new();
+    for file in files("cavp_cfb128", 15) {
+        let all = records(&file);
+        for record in all.iter().filter(|record| record.bytes("IV").iter().any(|&byte| byte != 0)) {
+            let mut message = Message::new("CFB", messages.len(), record.bytes("KEY"), record);
+            message.sealed = record.bytes("CIPHERTEXT");
+            message.plain = Some(record.bytes("PLAINTEXT"));
+            messages.push(message);
+        }
+    }
+    assert_eq!(send(&messages), (864, 0));
 }
