@@ -70,7 +70,7 @@ impl Frames {
                 }
             }
             let mut buffer = [0; 4096];
-            match self.stream.read(&mut buffer) {
+            match crate::support::uninterrupted(|| self.stream.read(&mut buffer)) {
                 Ok(read) if read > 0 => self.unread.extend_from_slice(&buffer[..read]),
                 Ok(_) => panic!("the connection closed"),
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {

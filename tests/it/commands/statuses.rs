@@ -32,7 +32,7 @@ fn server(answer: impl FnOnce(&[u8], TcpStream) + Send + 'static) -> SocketAddr 
         let (mut stream, _) = listener.accept().unwrap();
         let (mut request, mut buffer) = (Vec::new(), [0; 4096]);
         while !request.windows(4).any(|window| window == b"\r\n\r\n") {
-            let read = stream.read(&mut buffer).unwrap();
+            let read = crate::support::uninterrupted(|| stream.read(&mut buffer)).unwrap();
             request.extend_from_slice(&buffer[..read]);
         }
         answer(&request, stream);

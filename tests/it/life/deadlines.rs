@@ -269,7 +269,7 @@ fn an_upload_that_goes_on_after_an_early_reply_reaches_the_application_whole() {
     let mut reader = application.try_clone().unwrap();
     thread::spawn(move || {
         let mut scratch = [0; 4096];
-        while let Ok(read) = reader.read(&mut scratch)
+        while let Ok(read) = crate::support::uninterrupted(|| reader.read(&mut scratch))
             && read > 0
         {
             sink.lock().unwrap().extend_from_slice(&scratch[..read]);

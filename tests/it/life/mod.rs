@@ -59,7 +59,7 @@ fn connect_from(last: u8, to: SocketAddr) -> Connection {
 fn await_end(stream: &mut TcpStream) {
     let mut scratch = [0; 64 * 1024];
     loop {
-        match stream.read(&mut scratch) {
+        match crate::support::uninterrupted(|| stream.read(&mut scratch)) {
             Ok(0) => return,
             Ok(_) => {}
             Err(error) => match error.kind() {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 pub(crate) use keys::TestKey;
 pub(crate) use origin::{Origin, Received};
 pub(crate) use sidecar::{Sidecar, SidecarBuilder};
-pub(crate) use wire::{Connection, End, Reply};
+pub(crate) use wire::{Connection, End, Reply, uninterrupted};
 
 /// How long a condition may take to come true on a machine that is busy with other things.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);

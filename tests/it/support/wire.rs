@@ -128,7 +128,7 @@ impl Connection {
 
     fn fill(&mut self) -> io::Result<usize> {
         let mut buffer = [0; 16 * 1024];
-        let read = self.stream.read(&mut buffer)?;
+        let read = uninterrupted(|| self.stream.read(&mut buffer))?;
         self.unread.extend_from_slice(&buffer[..read]);
         Ok(read)
     }
@@ -184,6 +184,16 @@ impl Connection {
             }
         };
         reply.body = std::mem::take(&mut self.unread);
+    }
+}
+
+/// Signals of the processes that other tests run may interrupt a read.
+pub(crate) fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
     }
 }
 

@@ -190,7 +190,7 @@ impl Input {
 
     fn fill(&mut self) -> Result<(), Stop> {
         let mut buffer = [0; 16 * 1024];
-        let read = self.stream.read(&mut buffer)?;
+        let read = crate::support::uninterrupted(|| self.stream.read(&mut buffer))?;
         self.unread.extend_from_slice(&buffer[..read]);
         if read == 0 { Err(Stop::Gone) } else { Ok(()) }
     }
