@@ -11,7 +11,7 @@ use zeroize::Zeroize;
 
 use super::keys::KeysArg;
 use super::message::Head;
-use super::pipe::{self, FORMAT, PIECE, PipeFault};
+use super::pipe::{self, FORMAT, PIECE, PipeFault, check_length};
 use crate::ale::{self, BodyOpening};
 use crate::keys::{Fingerprint, KeyRing};
 use crate::profile::Profile;
@@ -117,11 +117,4 @@ fn open_streaming(
     opening.finish()?;
     output.flush().map_err(PipeFault::Output)?;
     check_length(stated, actual)
-}
-
-fn check_length(stated: Option<u64>, actual: u64) -> Result<(), PipeFault> {
-    match stated {
-        Some(stated) if stated != actual => Err(PipeFault::Length { stated, actual }),
-        _ => Ok(()),
-    }
 }

@@ -41,6 +41,14 @@ pub(super) enum PipeFault {
     TooLong(#[from] MessageTooLong),
 }
 
+/// Holds a body to the `content-length` that its head states, if it states one.
+pub(super) fn check_length(stated: Option<u64>, actual: u64) -> Result<(), PipeFault> {
+    match stated {
+        Some(stated) if stated != actual => Err(PipeFault::Length { stated, actual }),
+        _ => Ok(()),
+    }
+}
+
 /// Tells how `command` ended, on standard error and by its exit status.
 pub(super) fn end(command: &str, result: Result<(), PipeFault>) -> ExitCode {
     match result {

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::keys::KeysArg;
 use super::message::Head;
-use super::pipe::{self, FORMAT, PIECE, PipeFault};
+use super::pipe::{self, FORMAT, PIECE, PipeFault, check_length};
 use crate::ale;
 use crate::keys::{Fingerprint, Key};
 use crate::profile::Profile;
@@ -78,8 +78,5 @@ fn seal(input: &mut impl BufRead, output: &mut impl Write, key: &Arc<Key>) -> Re
         output.write_all(&sealed).map_err(PipeFault::Output)?;
     }
     output.flush().map_err(PipeFault::Output)?;
-    match stated {
-        Some(stated) if stated != actual => Err(PipeFault::Length { stated, actual }),
-        _ => Ok(()),
-    }
+    check_length(stated, actual)
 }

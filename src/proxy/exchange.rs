@@ -122,11 +122,6 @@ impl Exchange {
         self.upload.as_ref().is_none_or(|upload| upload.end() == UploadEnd::Whole)
     }
 
-    /// A body of the sidecar's own was handed on.
-    pub(crate) fn own_reply_sent(&mut self) {
-        self.end(Outcome::Answered);
-    }
-
     /// The client cannot tell the end of a broken reply from a whole one under HTTP/1.0.
     pub(crate) fn reply_breaks(&self) {
         if self.version == Version::HTTP_10 {

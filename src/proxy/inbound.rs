@@ -134,36 +134,14 @@ impl Inbound {
         client: &Client,
         exchange: &mut Exchange,
     ) -> Result<(RequestBody, Framing, Option<Arc<Upload>>), Failure> {
+        if opening.must_be_held() {
+            let (body, framing) = self.hold_body(body, opening, framing, client, exchange).await?;
+            return Ok((body, framing, None));
+        }
         let length = body.size_hint().exact();
         // HTTP/2 may state a length of 0 and end the body later; the application's side asks for none of it.
-        if (body.is_end_stream() || length == Some(0)) && !opening.must_be_held() {
+        if body.is_end_stream() || length == Some(0) {
             return Ok((RequestBody::Empty, framing, None));
-        }
-        if opening.must_be_held() {
-            let limits = HoldLimits {
-                max_body: self.config.max_body,
-                progress: self.config.timeouts.body,
-                account: &client.account,
-            };
-            let mut held = hold(body, opening, length, limits).await.inspect_err(|failure| {
-                if !matches!(failure, Failure::Ale(_)) {
-                    client.activity.linger();
-                }
-            })?;
-            exchange.request_bytes(held.length);
-            if let Some(trailers) = &mut held.trailers {
-                exchange.strip_trailers(trailers);
-            }
-            if held.opened == Opened::Bodyless && held.trailers.is_none() && framing != Framing::Chunked {
-                return Ok((RequestBody::Empty, framing, None));
-            }
-            let framing = match framing {
-                // Trailers need chunks, and what came in chunks goes on in chunks.
-                _ if held.trailers.is_some() => Framing::Chunked,
-                Framing::Chunked => Framing::Chunked,
-                Framing::Length(_) | Framing::Unstated => Framing::Length(held.length),
-            };
-            return Ok((RequestBody::held(held), framing, None));
         }
         let framing = match framing {
             // HTTP/2 ends its bodies without stating a length.
@@ -182,6 +160,42 @@ impl Inbound {
         );
         exchange.streams(Arc::clone(&upload));
         Ok((body, framing, Some(upload)))
+    }
+
+    /// The verified body under GCM, whole.
+    async fn hold_body(
+        &self,
+        body: Incoming,
+        opening: BodyOpening,
+        framing: Framing,
+        client: &Client,
+        exchange: &mut Exchange,
+    ) -> Result<(RequestBody, Framing), Failure> {
+        let length = body.size_hint().exact();
+        let limits = HoldLimits {
+            max_body: self.config.max_body,
+            progress: self.config.timeouts.body,
+            account: &client.account,
+        };
+        let mut held = hold(body, opening, length, limits).await.inspect_err(|failure| {
+            if !matches!(failure, Failure::Ale(_)) {
+                client.activity.linger();
+            }
+        })?;
+        exchange.request_bytes(held.length);
+        if let Some(trailers) = &mut held.trailers {
+            exchange.strip_trailers(trailers);
+        }
+        if held.opened == Opened::Bodyless && held.trailers.is_none() && framing != Framing::Chunked {
+            return Ok((RequestBody::Empty, framing));
+        }
+        let framing = match framing {
+            // Trailers need chunks, and what came in chunks goes on in chunks.
+            _ if held.trailers.is_some() => Framing::Chunked,
+            Framing::Chunked => Framing::Chunked,
+            Framing::Length(_) | Framing::Unstated => Framing::Length(held.length),
+        };
+        Ok((RequestBody::held(held), framing))
     }
 
     async fn send(

@@ -97,7 +97,7 @@ impl ReplyBody {
             Source::Own(body) => {
                 let body = std::mem::take(body);
                 self.source = Source::Done;
-                self.exchange.own_reply_sent();
+                self.exchange.end(Outcome::Answered);
                 Poll::Ready(Some(Ok(Frame::data(body))))
             }
             Source::Upstream(reply) => {
