@@ -9,7 +9,9 @@ use serde::Deserialize;
 use super::values::{ByteSize, Deadline, Listen, Mode, ProxyName};
 use crate::document::{Document, Field, Heading, Refusal, Section, Value};
 use crate::profile::Profile;
-use crate::proxy::{ForwardedPolicy, ProxyConfig, Timeouts, Upstream};
+use crate::proxy::{
+    ForwardedPolicy, HostPolicy, InboundConfig, ProxyConfig, Timeouts, Upstream, WebSocketConfig,
+};
 
 /// What is held of one body at most, unless the configuration says otherwise.
 const MAX_BODY: ByteSize = ByteSize(16 * 1024 * 1024);
@@ -102,11 +104,13 @@ impl Entry {
         let config = required.whole().map(|(name, listen, upstream)| ProxyConfig {
             name,
             listen,
+            mode: crate::proxy::Mode::Inbound(InboundConfig { required_headers, ..InboundConfig::default() }),
             upstream,
             profile: Arc::new(profile),
-            required_headers,
+            host: HostPolicy::Pass,
             forwarded,
             max_body,
+            websocket: WebSocketConfig::default(),
             timeouts,
         });
         Self { heading, name, name_at, listen, listen_at, upstream, upstream_at, config }

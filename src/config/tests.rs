@@ -11,7 +11,7 @@ use super::file;
 use super::values::ByteSize;
 use super::*;
 use crate::document::Value;
-use crate::proxy::{ForwardedPolicy, Timeouts};
+use crate::proxy::{ForwardedPolicy, InboundConfig, Mode, Timeouts};
 
 const SMALLEST: &str = r#"[keys]
 file = "keys.toml"
@@ -72,7 +72,7 @@ fn smallest_file_means_the_defaults() {
     assert_eq!(proxy.max_body, 16 * 1024 * 1024);
     assert_eq!(proxy.forwarded, ForwardedPolicy::Append);
     assert_eq!(proxy.timeouts, Timeouts::default());
-    assert!(proxy.required_headers.is_empty());
+    assert_eq!(proxy.mode, Mode::Inbound(InboundConfig::default()));
     assert!(proxy.profile.seal_replies && !proxy.profile.credential_mismatch);
 }
 
@@ -135,7 +135,7 @@ fn every_setting_reaches_its_place() {
     assert_eq!((a.upstream.host.as_str(), a.upstream.port), ("::1", 80));
     assert_eq!(b.upstream.host, "kitchen.local");
     assert_eq!(a.max_body, 1 << 30);
-    assert_eq!(a.required_headers, [http::header::AUTHORIZATION]);
+    assert!(matches!(&a.mode, Mode::Inbound(inbound) if inbound.required_headers == ["authorization"]));
     assert_eq!(a.forwarded, ForwardedPolicy::Replace);
     assert!(
         !a.profile.seal_replies && a.profile.credential_mismatch && a.profile.bodyless_methods.is_empty()

@@ -9,6 +9,7 @@ use http::uri::{Scheme, Uri};
 use http::{HeaderName, Method};
 
 use crate::document::{Refusal, Value};
+use crate::net::UpstreamProtocol;
 use crate::proxy::{ForwardedPolicy, Upstream};
 use crate::telemetry::{Level, LogFormat};
 
@@ -206,7 +207,7 @@ fn upstream(text: &str) -> Result<Upstream, UpstreamFault> {
     if host.is_empty() {
         return Err(UpstreamFault::NotAUrl);
     }
-    Ok(Upstream { host: host.to_owned(), port })
+    Ok(Upstream { host: host.to_owned(), port, tls: None, protocol: UpstreamProtocol::default() })
 }
 
 /// Why a text names no upstream.

@@ -8,6 +8,7 @@ mod listener;
 mod pool;
 mod stop;
 mod timer;
+mod tls;
 
 pub use budget::{HeldBudget, NoCapacity, PeerAccount, Reservation};
 pub(crate) use clock::Clock;
@@ -18,3 +19,4 @@ pub use listener::{Accepted, BindError, Listener};
 pub use pool::{ConnectFault, Lease, Pool, PoolSettings, SendFault};
 pub use stop::Stop;
 pub(crate) use timer::{LazyTimer, SpareTimer};
+pub use tls::{Roots, UpstreamProtocol};

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 
+use crate::net::{Roots, UpstreamProtocol};
 use crate::profile::Profile;
 
 /// One `[[proxy]]`, checked.
@@ -16,38 +17,175 @@ pub struct ProxyConfig {
     pub name: Arc<str>,
     /// Where it listens.
     pub listen: SocketAddr,
-    /// The application behind it.
+    /// Which way it works.
+    pub mode: Mode,
+    /// Where requests go: the application, or the peer that speaks ALE.
     pub upstream: Upstream,
     /// What its messages look like.
     pub profile: Arc<Profile>,
-    /// Headers that each request must bear besides the envelope's own; absence is errorCode 1.
-    pub required_headers: Vec<HeaderName>,
+    /// Whose name requests bear in `host`.
+    pub host: HostPolicy,
     /// What happens to `x-forwarded-*`.
     pub forwarded: ForwardedPolicy,
     /// Largest plaintext body that is held under GCM, in bytes.
     pub max_body: u64,
+    /// What holds for WebSocket sessions.
+    pub websocket: WebSocketConfig,
     /// The deadlines of its connections.
     pub timeouts: Timeouts,
 }
 
-/// Where requests go: `http://HOST[:PORT]`.
+/// Which way a proxy works, with what only that way needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Sealed requests in, plain ones to the application.
+    Inbound(InboundConfig),
+    /// Plain requests of the application in, sealed ones to a peer.
+    Outbound(OutboundConfig),
+}
+
+/// What only an inbound proxy needs to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InboundConfig {
+    /// Headers that each request must bear besides the envelope's own; absence is errorCode 1.
+    pub required_headers: Vec<HeaderName>,
+    /// Where IV and fingerprint may stand besides the envelope's own headers.
+    pub carriers: Carriers,
+    /// Pages that may open WebSockets: serialised origins, compared without case. Empty: `origin` is not looked at.
+    pub origins: Vec<Box<str>>,
+    /// Whether `alewife ping` is answered on its reserved path.
+    pub answer_ping: bool,
+}
+
+impl Default for InboundConfig {
+    fn default() -> Self {
+        Self {
+            required_headers: Vec::new(),
+            carriers: Carriers::default(),
+            origins: Vec::new(),
+            answer_ping: true,
+        }
+    }
+}
+
+/// Other places for IV and fingerprint, for clients that cannot set `sec-*` headers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Carriers {
+    /// The headers `x-ale-iv` and `x-ale-fingerprint`, on requests and on handshakes.
+    pub x_ale: bool,
+    /// The query parameters of the same names, on handshakes only.
+    pub query: bool,
+}
+
+/// What only an outbound proxy needs to know.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OutboundConfig {
+    /// Which replies are believed.
+    pub replies: Replies,
+    /// What the application gets of an error that the peer did not seal.
+    pub plain_errors: PlainErrors,
+}
+
+/// Which replies of a peer are believed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Replies {
+    /// Only what is sealed.
+    #[default]
+    Sealed,
+    /// The peer does not seal its replies.
+    Plain,
+    /// Both, until the peer has sealed one; from then on only what is sealed.
+    Either,
+}
+
+/// What the application gets of an error that the peer did not seal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PlainErrors {
+    /// The status, and a body of the sidecar's own.
+    #[default]
+    Replace,
+    /// The peer's body as well, believed or not.
+    Pass,
+}
+
+/// What holds for WebSocket sessions, in both modes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebSocketConfig {
+    /// Longest plaintext message, in bytes; beyond it the session is closed with 1009.
+    pub max_message: u64,
+    /// How long a leg is silent before it is pinged, and how long the answer may take; `None` for no pings.
+    pub ping_interval: Option<Duration>,
+    /// What happens when a message does not open.
+    pub on_bad_message: OnBadMessage,
+    /// Literal texts that may cross unsealed from the client's side to the server's.
+    pub plaintext_to_server: Vec<Box<str>>,
+    /// Literal texts that may cross unsealed from the server's side to the client's.
+    pub plaintext_to_client: Vec<Box<str>>,
+}
+
+impl Default for WebSocketConfig {
+    fn default() -> Self {
+        Self {
+            max_message: 16 * 1024 * 1024,
+            ping_interval: Some(Duration::from_secs(30)),
+            on_bad_message: OnBadMessage::default(),
+            plaintext_to_server: Vec::new(),
+            plaintext_to_client: Vec::new(),
+        }
+    }
+}
+
+/// What happens when a message does not open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnBadMessage {
+    /// The session is closed with 1008 and the errorCode as its reason.
+    #[default]
+    Close,
+    /// The sender gets the JSON error as a text message, and the session goes on.
+    Reply,
+}
+
+/// Where requests go: `http://HOST[:PORT]` or `https://HOST[:PORT]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
     /// A name or an address; IPv6 without brackets.
     pub host: String,
-    /// The port, 80 unless written.
+    /// The port, 80 or 443 unless written.
     pub port: u16,
+    /// TLS under `https`, and whom to trust there.
+    pub tls: Option<Roots>,
+    /// The version of HTTP that is spoken to it.
+    pub protocol: UpstreamProtocol,
+}
+
+impl Upstream {
+    /// Host and port as `host` has them: the port only where it is not the scheme's own.
+    pub fn authority(&self) -> String {
+        let usual = if self.tls.is_some() { 443 } else { 80 };
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        if self.port == usual { host } else { format!("{host}:{}", self.port) }
+    }
 }
 
 impl fmt::Display for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, port } = self;
+        let Self { host, port, tls, .. } = self;
+        let scheme = if tls.is_some() { "https" } else { "http" };
         if host.contains(':') {
-            write!(f, "http://[{host}]:{port}")
+            write!(f, "{scheme}://[{host}]:{port}")
         } else {
-            write!(f, "http://{host}:{port}")
+            write!(f, "{scheme}://{host}:{port}")
         }
     }
+}
+
+/// Whose name a request bears in `host` on its way to the upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostPolicy {
+    /// What the client wrote; the default inbound.
+    Pass,
+    /// The upstream's own; the default outbound, where the client names the sidecar.
+    Upstream,
 }
 
 /// What happens to `x-forwarded-for`, `-proto` and `-host`.

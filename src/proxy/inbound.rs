@@ -20,7 +20,7 @@ use super::body::{HoldLimits, ReplyBody, RequestBody, Upload, UploadEnd, hold};
 use super::exchange::{Exchange, Shared};
 use super::forward::{self, Framing};
 use super::respond::Failure;
-use super::{ProxyConfig, Timeouts};
+use super::{InboundConfig, ProxyConfig, Timeouts};
 use crate::ale::{self, BodyOpening, Opened, Refusal, ReplySealing, SealedReply};
 use crate::keys::KeyStore;
 use crate::metrics::AleReason;
@@ -32,6 +32,7 @@ const DISCARD_AT_MOST: usize = 1024 * 1024;
 /// One proxy on one worker.
 pub(crate) struct Inbound {
     config: Arc<ProxyConfig>,
+    inbound: InboundConfig,
     keys: Arc<KeyStore>,
     pool: Arc<Pool<RequestBody>>,
     shared: Arc<Shared>,
@@ -50,7 +51,12 @@ pub(crate) struct Client {
 }
 
 impl Inbound {
-    pub(crate) fn new(config: Arc<ProxyConfig>, keys: Arc<KeyStore>, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(
+        config: Arc<ProxyConfig>,
+        inbound: InboundConfig,
+        keys: Arc<KeyStore>,
+        shared: Arc<Shared>,
+    ) -> Self {
         let settings = PoolSettings {
             host: config.upstream.host.clone(),
             port: config.upstream.port,
@@ -58,11 +64,10 @@ impl Inbound {
             idle: config.timeouts.pool_idle,
         };
         let pool = Pool::new(settings, shared.metrics.clone());
-        let url = config.upstream.to_string();
-        let authority = url.strip_prefix("http://").unwrap_or_default();
         // RFC 9112 §3.2 asks for an empty value where there is no authority to name.
-        let upstream = HeaderValue::from_str(authority).unwrap_or(HeaderValue::from_static(""));
-        Self { config, keys, pool, shared, upstream }
+        let upstream =
+            HeaderValue::from_str(&config.upstream.authority()).unwrap_or(HeaderValue::from_static(""));
+        Self { config, inbound, keys, pool, shared, upstream }
     }
 
     /// Answers one request, come what may.
@@ -116,7 +121,7 @@ impl Inbound {
     /// P1, P2, and the headers that this proxy requires besides; the ring is one for the whole exchange.
     fn open(&self, head: &mut Parts) -> Result<(BodyOpening, ReplySealing), Refusal> {
         let present = |name| head.headers.contains_key(name);
-        if !self.config.required_headers.iter().all(present) {
+        if !self.inbound.required_headers.iter().all(present) {
             return Err(Refusal::headers(AleReason::MissingRequiredHeader));
         }
         let ring = self.keys.snapshot();

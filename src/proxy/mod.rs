@@ -13,7 +13,10 @@ use std::sync::Arc;
 use http::HeaderValue;
 use hyper::service::service_fn;
 
-pub use config::{ForwardedPolicy, ProxyConfig, Timeouts, Upstream};
+pub use config::{
+    Carriers, ForwardedPolicy, HostPolicy, InboundConfig, Mode, OnBadMessage, OutboundConfig, PlainErrors,
+    ProxyConfig, Replies, Timeouts, Upstream, WebSocketConfig,
+};
 use exchange::Shared;
 use inbound::{Client, Inbound};
 
@@ -45,7 +48,10 @@ impl Proxy {
             metrics: metrics.clone(),
             profile: Arc::clone(&config.profile),
         });
-        let inbound = Arc::new(Inbound::new(Arc::clone(&config), keys, shared));
+        let Mode::Inbound(inbound) = config.mode.clone() else {
+            unreachable!("`config` makes no other yet");
+        };
+        let inbound = Arc::new(Inbound::new(Arc::clone(&config), inbound, keys, shared));
         Self { config, inbound, metrics, budget, stop }
     }
 
