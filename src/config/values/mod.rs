@@ -1,5 +1,7 @@
 //! The kinds of values that a configuration bears: durations, sizes, addresses, names.
 
+mod choices;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -8,10 +10,11 @@ use std::time::Duration;
 use http::uri::{Scheme, Uri};
 use http::{HeaderName, Method};
 
+pub(super) use choices::Mode;
+
 use crate::document::{Refusal, Value};
 use crate::net::UpstreamProtocol;
-use crate::proxy::{ForwardedPolicy, Upstream};
-use crate::telemetry::{Level, LogFormat};
+use crate::proxy::Upstream;
 
 /// Past it, a deadline is a slip of the pen, and adding it to a clock could overflow.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -251,60 +254,6 @@ impl Value for ProxyName {
         let remedy = "write 1 to 63 letters, digits, hyphens and underscores";
         Err(Refusal::new(format!("{text:?} is not a name"), remedy))
     }
-}
-
-/// Which way a proxy works.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mode {
-    /// Sealed requests in, plain requests out.
-    Inbound,
-}
-
-impl Value for Mode {
-    const EXPECTED: &'static str = "a mode in quotes";
-
-    fn from_text(text: &str) -> Result<Self, Refusal> {
-        choice(text, "mode", &[("inbound", Self::Inbound)])
-    }
-}
-
-impl Value for ForwardedPolicy {
-    const EXPECTED: &'static str = "a policy in quotes";
-
-    fn from_text(text: &str) -> Result<Self, Refusal> {
-        choice(text, "policy", &[("append", Self::Append), ("replace", Self::Replace), ("off", Self::Off)])
-    }
-}
-
-impl Value for LogFormat {
-    const EXPECTED: &'static str = "a format in quotes";
-
-    fn from_text(text: &str) -> Result<Self, Refusal> {
-        choice(text, "format", &[("auto", Self::Auto), ("text", Self::Text), ("json", Self::Json)])
-    }
-}
-
-impl Value for Level {
-    const EXPECTED: &'static str = "a level in quotes";
-
-    fn from_text(text: &str) -> Result<Self, Refusal> {
-        let levels = [
-            ("off", Self::Off),
-            ("error", Self::Error),
-            ("warn", Self::Warn),
-            ("info", Self::Info),
-            ("debug", Self::Debug),
-            ("trace", Self::Trace),
-        ];
-        choice(text, "level", &levels)
-    }
-}
-
-fn choice<T: Copy>(text: &str, kind: &str, known: &[(&str, T)]) -> Result<T, Refusal> {
-    known.iter().find(|(name, _)| *name == text).map(|(_, value)| *value).ok_or_else(|| {
-        let names: Vec<_> = known.iter().map(|(name, _)| format!("{name:?}")).collect();
-        Refusal::new(format!("{text:?} is not a known {kind}"), format!("write {}", names.join(" or ")))
-    })
 }
 
 impl Value for Method {

@@ -1,0 +1,88 @@
+//! What the proxies of one file are together: names and addresses that are taken once, and no request that comes back.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::{Entry, Listener};
+use crate::document::{Document, Refusal};
+use crate::proxy::Upstream;
+
+/// Notes every claim that another one contradicts; `admin` has its address first.
+pub(super) fn check(document: &mut Document<'_>, entries: &[Entry], admin: Option<Listener>) {
+    check_names(document, entries);
+    check_listeners(document, entries, admin);
+    check_upstreams(document, entries, admin);
+}
+
+fn check_names(document: &mut Document<'_>, entries: &[Entry]) {
+    for (index, entry) in entries.iter().enumerate() {
+        let Some(name) = &entry.name else { continue };
+        let Some(earlier) = entries[..index].iter().find(|earlier| earlier.name.as_ref() == Some(name))
+        else {
+            continue;
+        };
+        let line = earlier.name_at.map_or(0, |at| document.place(at).line);
+        let problem = format!("{name:?} is the name of another proxy already, in line {line}");
+        let refusal = Refusal::new(problem, "give each proxy a name of its own");
+        document.refuse(&entry.heading, "name", entry.name_at, refusal);
+    }
+}
+
+fn check_listeners(document: &mut Document<'_>, entries: &[Entry], admin: Option<Listener>) {
+    let mut taken: Vec<(Listener, String)> =
+        admin.map(|listener| (listener, "the admin listener".to_owned())).into_iter().collect();
+    for entry in entries {
+        let Some(address) = entry.listen else { continue };
+        let line = entry.listen_at.map(|at| document.place(at).line);
+        if let Some((other, owner)) = taken.iter().find(|(other, _)| collide(other.address, address)) {
+            let place = other.line.map_or_else(|| "by default".to_owned(), |line| format!("in line {line}"));
+            let problem =
+                format!("{address} is taken by {owner}, which listens on {} {place}", other.address);
+            let refusal = Refusal::new(problem, "give each listener an address of its own");
+            document.refuse(&entry.heading, "listen", entry.listen_at, refusal);
+        }
+        taken.push((Listener { address, line }, entry.heading.key_path("")));
+    }
+}
+
+/// Requests that go to a listener of this process come back to it, or to the admin listener.
+fn check_upstreams(document: &mut Document<'_>, entries: &[Entry], admin: Option<Listener>) {
+    let proxies = entries.iter().filter_map(|entry| Some((entry.listen?, entry.heading.key_path(""))));
+    let listeners: Vec<_> = admin
+        .map(|listener| (listener.address, "the admin listener".to_owned()))
+        .into_iter()
+        .chain(proxies)
+        .collect();
+    for entry in entries {
+        let Some(upstream) = &entry.upstream else { continue };
+        if let Some((address, owner)) = listeners.iter().find(|(address, _)| leads_to(upstream, *address)) {
+            let problem = format!("{upstream} is {owner} itself, which listens on {address}");
+            let refusal = Refusal::new(problem, "write the address of the application");
+            document.refuse(&entry.heading, "upstream", entry.upstream_at, refusal);
+        }
+    }
+}
+
+/// Whether requests to `upstream` arrive at a listener of this machine. Other names than localhost are not looked up.
+fn leads_to(upstream: &Upstream, listener: SocketAddr) -> bool {
+    let reaches = |ip: IpAddr| {
+        let wide = listener.ip();
+        ip == wide || ip.is_loopback() && wide.is_unspecified() && (wide.is_ipv6() || ip.is_ipv4())
+    };
+    let host = upstream.host.as_str();
+    let addresses: Vec<IpAddr> = if host.eq_ignore_ascii_case("localhost") {
+        vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
+    } else {
+        host.parse().into_iter().collect()
+    };
+    listener.port() != 0 && listener.port() == upstream.port && addresses.into_iter().any(reaches)
+}
+
+/// Whether two listeners can't stand at these addresses at once. Port 0 is a different one each time.
+fn collide(left: SocketAddr, right: SocketAddr) -> bool {
+    // The wildcard of IPv6 takes IPv4 as well.
+    let covers = |wide: IpAddr, narrow: IpAddr| wide.is_unspecified() && (wide.is_ipv6() || narrow.is_ipv4());
+    let (left_ip, right_ip) = (left.ip(), right.ip());
+    left.port() != 0
+        && left.port() == right.port()
+        && (left_ip == right_ip || covers(left_ip, right_ip) || covers(right_ip, left_ip))
+}

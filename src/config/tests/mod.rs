@@ -1,0 +1,152 @@
+//! Configurations that are right, and every way to be wrong.
+
+mod addresses;
+mod example;
+mod faults;
+mod texts;
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::file;
+use super::*;
+use crate::proxy::{ForwardedPolicy, InboundConfig, Mode, Timeouts};
+
+const SMALLEST: &str = r#"[keys]
+file = "keys.toml"
+[[proxy]]
+name = "kitchen"
+mode = "inbound"
+listen = "127.0.0.1:8080"
+upstream = "http://127.0.0.1:3000"
+"#;
+
+fn parse(text: &str) -> Result<Config, Faults> {
+    file::parse(text, "config.toml", Path::new("/etc/alewife")).config
+}
+
+/// What is wrong with `text`, one line each: place, key path and problem.
+fn faults(text: &str) -> Vec<String> {
+    let faults = parse(text).expect_err("the text has faults");
+    let short = |fault: &Fault| {
+        let text = fault.to_string();
+        text.split_once("\n    remedy: ").expect("each fault has a remedy").0["config.toml:".len()..]
+            .to_owned()
+    };
+    faults.iter().map(short).collect()
+}
+
+/// [`SMALLEST`] with another line in place of the one that begins alike, or with the line at its end.
+fn with(line: &str) -> String {
+    let key = line.split('=').next().unwrap();
+    let mut replaced = false;
+    let mut lines: Vec<&str> = SMALLEST
+        .lines()
+        .map(|old| {
+            let same = old.starts_with(key);
+            replaced |= same;
+            if same { line } else { old }
+        })
+        .collect();
+    if !replaced {
+        lines.push(line);
+    }
+    lines.join("\n")
+}
+
+#[test]
+fn smallest_file_means_the_defaults() {
+    let config = parse(SMALLEST).unwrap();
+    assert_eq!(config.shutdown_grace, Duration::from_secs(30));
+    assert_eq!(config.keys.file, Path::new("/etc/alewife/keys.toml"));
+    assert_eq!(config.keys.clock_skew, Duration::from_secs(30));
+    assert_eq!(config.keys.poll_interval, Duration::from_secs(30));
+    assert!(!config.keys.require_authenticated);
+    assert_eq!(config.admin, Some("127.0.0.1:9180".parse().unwrap()));
+    assert_eq!(config.log, LogConfig::default());
+    let [proxy] = &config.proxies[..] else { panic!("one proxy") };
+    assert_eq!(&*proxy.name, "kitchen");
+    assert_eq!(proxy.listen, "127.0.0.1:8080".parse().unwrap());
+    assert_eq!(proxy.upstream.to_string(), "http://127.0.0.1:3000");
+    assert_eq!(proxy.max_body, 16 * 1024 * 1024);
+    assert_eq!(proxy.forwarded, ForwardedPolicy::Append);
+    assert_eq!(proxy.timeouts, Timeouts::default());
+    assert_eq!(proxy.mode, Mode::Inbound(InboundConfig::default()));
+    assert!(proxy.profile.seal_replies && !proxy.profile.credential_mismatch);
+}
+
+#[test]
+fn every_setting_reaches_its_place() {
+    let config = parse(
+        r#"
+        workers = 3
+        shutdown_grace = "0s"
+        max_held = 1024
+        [keys]
+        file = "/keys.toml"
+        clock_skew = "1m"
+        require_authenticated = true
+        poll_interval = "500ms"
+        [admin]
+        listen = "off"
+        [log]
+        level = "off"
+        format = "json"
+        access = false
+        [[proxy]]
+        name = "a"
+        mode = "inbound"
+        listen = 0
+        upstream = "http://[::1]"
+        seal_replies = false
+        max_body = "1GiB"
+        required_headers = ["Authorization"]
+        bodyless_methods = []
+        credential_mismatch = true
+        forwarded = "replace"
+        timeouts = { first_byte = "1s", headers = "2s", body = "3s", idle = "4s", connect = "5s", reply = "6s", pool_idle = "7s" }
+        [[proxy]]
+        name = "b"
+        mode = "inbound"
+        listen = "[::1]:9"
+        upstream = "http://kitchen.local:80"
+        "#,
+    )
+    .unwrap();
+    assert_eq!((config.workers.get(), config.max_held), (3, 1024));
+    assert_eq!(config.shutdown_grace, Duration::ZERO);
+    assert_eq!(config.admin, None);
+    let log = LogConfig {
+        level: crate::telemetry::Level::Off,
+        format: crate::telemetry::LogFormat::Json,
+        access: false,
+    };
+    assert_eq!(config.log, log);
+    let keys = KeysConfig {
+        file: "/keys.toml".into(),
+        clock_skew: Duration::from_secs(60),
+        require_authenticated: true,
+        poll_interval: Duration::from_millis(500),
+    };
+    assert_eq!(config.keys, keys);
+    let [a, b] = &config.proxies[..] else { panic!("two proxies") };
+    assert_eq!((a.listen, b.listen), ("127.0.0.1:0".parse().unwrap(), "[::1]:9".parse().unwrap()));
+    assert_eq!((a.upstream.host.as_str(), a.upstream.port), ("::1", 80));
+    assert_eq!(b.upstream.host, "kitchen.local");
+    assert_eq!(a.max_body, 1 << 30);
+    assert!(matches!(&a.mode, Mode::Inbound(inbound) if inbound.required_headers == ["authorization"]));
+    assert_eq!(a.forwarded, ForwardedPolicy::Replace);
+    assert!(
+        !a.profile.seal_replies && a.profile.credential_mismatch && a.profile.bodyless_methods.is_empty()
+    );
+    let seconds = [1, 2, 3, 4, 5, 6, 7].map(Duration::from_secs);
+    let Timeouts { first_byte, headers, body, idle, connect, reply, pool_idle } = a.timeouts;
+    assert_eq!([first_byte, headers, body, idle, connect, reply, pool_idle], seconds);
+}
+
+#[test]
+fn a_wrong_proxy_does_not_hide_where_the_keys_are() {
+    let examined = file::parse(&with("listen = \"x\""), "config.toml", Path::new(""));
+    assert!(examined.config.is_err());
+    assert_eq!(examined.keys.unwrap().file, Path::new("keys.toml"));
+}
