@@ -4,7 +4,7 @@
 //!
 //! | layer | rooms |
 //! |---|---|
-//! | 0 | [`crypto`], [`document`], [`metrics`], [`telemetry`] |
+//! | 0 | [`crypto`], [`document`], [`metrics`], [`telemetry`], [`websocket`] |
 //! | 1 | [`keys`] |
 //! | 2 | [`profile`] |
 //! | 3 | [`ale`] |
@@ -26,3 +26,4 @@ pub mod profile;
 pub mod proxy;
 pub mod sources;
 pub mod telemetry;
+pub mod websocket;
