@@ -19,4 +19,4 @@ pub use listener::{Accepted, BindError, Listener};
 pub use pool::{ConnectFault, Lease, Pool, PoolSettings, SendFault};
 pub use stop::Stop;
 pub(crate) use timer::{LazyTimer, SpareTimer};
-pub use tls::{Roots, UpstreamProtocol};
+pub use tls::{CaFile, CaFileFault, Roots, TlsFault, TlsSettings, UpstreamProtocol};

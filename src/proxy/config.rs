@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 
-use crate::net::{Roots, UpstreamProtocol};
+use crate::net::{PoolSettings, TlsSettings, UpstreamProtocol};
 use crate::profile::Profile;
 
 /// One `[[proxy]]`, checked.
@@ -153,7 +153,7 @@ pub struct Upstream {
     /// The port, 80 or 443 unless written.
     pub port: u16,
     /// TLS under `https`, and whom to trust there.
-    pub tls: Option<Roots>,
+    pub tls: Option<TlsSettings>,
     /// The version of HTTP that is spoken to it.
     pub protocol: UpstreamProtocol,
 }
@@ -164,6 +164,18 @@ impl Upstream {
         let usual = if self.tls.is_some() { 443 } else { 80 };
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         if self.port == usual { host } else { format!("{host}:{}", self.port) }
+    }
+
+    /// What a pool of connections to it needs to know.
+    pub(crate) fn pool_settings(&self, timeouts: &Timeouts) -> PoolSettings {
+        PoolSettings {
+            host: self.host.clone(),
+            port: self.port,
+            tls: self.tls.clone(),
+            protocol: self.protocol,
+            connect: timeouts.connect,
+            idle: timeouts.pool_idle,
+        }
     }
 }
 

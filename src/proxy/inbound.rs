@@ -24,7 +24,7 @@ use super::{InboundConfig, ProxyConfig, Timeouts};
 use crate::ale::{self, BodyOpening, Opened, Refusal, ReplySealing, SealedReply};
 use crate::keys::KeyStore;
 use crate::metrics::AleReason;
-use crate::net::{Activity, LazyTimer, Lease, PeerAccount, Pool, PoolSettings, SendFault, SpareTimer};
+use crate::net::{Activity, LazyTimer, Lease, PeerAccount, Pool, SendFault, SpareTimer};
 
 /// Bytes of a refused body that are read away so that the connection can serve on.
 const DISCARD_AT_MOST: usize = 1024 * 1024;
@@ -57,13 +57,7 @@ impl Inbound {
         keys: Arc<KeyStore>,
         shared: Arc<Shared>,
     ) -> Self {
-        let settings = PoolSettings {
-            host: config.upstream.host.clone(),
-            port: config.upstream.port,
-            connect: config.timeouts.connect,
-            idle: config.timeouts.pool_idle,
-        };
-        let pool = Pool::new(settings, shared.metrics.clone());
+        let pool = Pool::new(&config.upstream.pool_settings(&config.timeouts), shared.metrics.clone());
         // RFC 9112 §3.2 asks for an empty value where there is no authority to name.
         let upstream =
             HeaderValue::from_str(&config.upstream.authority()).unwrap_or(HeaderValue::from_static(""));

@@ -60,7 +60,9 @@ impl Failure {
             Self::Framing(_) => Outcome::Framing,
             Self::NoCapacity(_) => Outcome::NoCapacity,
             Self::TooLarge => Outcome::TooLarge,
-            Self::Upstream(SendFault::Connect(ConnectFault::Refused(_))) => Outcome::UpstreamRefused,
+            Self::Upstream(SendFault::Connect(ConnectFault::Refused(_) | ConnectFault::Tls(_))) => {
+                Outcome::UpstreamRefused
+            }
             Self::Reply(_) | Self::Upstream(SendFault::Broke(_)) => Outcome::UpstreamBroke,
         }
     }
@@ -105,7 +107,7 @@ impl Failure {
             }
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, 101, "Payload too large"),
             Self::ClientTimedOut => (StatusCode::REQUEST_TIMEOUT, 102, "Request not received in time"),
-            Self::Upstream(SendFault::Connect(ConnectFault::Refused(_))) => {
+            Self::Upstream(SendFault::Connect(ConnectFault::Refused(_) | ConnectFault::Tls(_))) => {
                 (StatusCode::BAD_GATEWAY, 103, "Application not reachable")
             }
             Self::Reply(_) | Self::Upstream(SendFault::Broke(_)) => {

@@ -1,0 +1,77 @@
+//! How a connection to the upstream comes about.
+
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::PoolSettings;
+use super::fault::ConnectFault;
+use super::stream::UpstreamStream;
+use crate::metrics::ProxyMetrics;
+use crate::net::tls::{Spoken, Tls, UpstreamProtocol};
+
+/// Makes connections to one upstream.
+pub(super) struct Dialler {
+    host: String,
+    port: u16,
+    patience: Duration,
+    tls: Option<Tls>,
+    /// What is spoken in clear, where nothing can be agreed on.
+    in_clear: Spoken,
+    metrics: ProxyMetrics,
+}
+
+impl Dialler {
+    pub(super) fn new(settings: &PoolSettings, metrics: ProxyMetrics) -> Self {
+        let in_clear = match settings.protocol {
+            UpstreamProtocol::Auto | UpstreamProtocol::Http1 => Spoken::Http1,
+            UpstreamProtocol::Http2 => Spoken::Http2,
+        };
+        Self {
+            host: settings.host.clone(),
+            port: settings.port,
+            patience: settings.connect,
+            tls: settings.tls.as_ref().map(|tls| Tls::new(tls, settings.protocol)),
+            in_clear,
+            metrics,
+        }
+    }
+
+    /// A connection, and the version of HTTP that is to be spoken on it.
+    pub(super) async fn dial(&self) -> Result<(UpstreamStream, Spoken), ConnectFault> {
+        self.in_time(async {
+            let stream = self.socket().await?;
+            let Some(tls) = &self.tls else { return Ok((UpstreamStream::Plain(stream), self.in_clear)) };
+            let (stream, spoken) = tls.connect(stream).await?;
+            Ok((UpstreamStream::Tls(Box::new(stream)), spoken))
+        })
+        .await
+    }
+
+    /// A connection for HTTP/1.1, whatever else the upstream may speak.
+    pub(super) async fn dial_http1(&self) -> Result<UpstreamStream, ConnectFault> {
+        self.in_time(async {
+            let stream = self.socket().await?;
+            let Some(tls) = &self.tls else { return Ok(UpstreamStream::Plain(stream)) };
+            Ok(UpstreamStream::Tls(Box::new(tls.connect_http1(stream).await?)))
+        })
+        .await
+    }
+
+    async fn socket(&self) -> Result<TcpStream, ConnectFault> {
+        let address = (self.host.as_str(), self.port);
+        let stream = TcpStream::connect(address).await.map_err(ConnectFault::Refused)?;
+        stream.set_nodelay(true).map_err(ConnectFault::Refused)?;
+        self.metrics.upstream_connection_opened();
+        Ok(stream)
+    }
+
+    /// One deadline for the look-up of the name, the socket and the handshake of TLS together.
+    async fn in_time<T>(
+        &self,
+        connecting: impl Future<Output = Result<T, ConnectFault>>,
+    ) -> Result<T, ConnectFault> {
+        timeout(self.patience, connecting).await.unwrap_or(Err(ConnectFault::TimedOut))
+    }
+}

@@ -1,0 +1,100 @@
+//! What can go wrong in a TLS handshake, in words for the log.
+
+use std::io;
+
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
+
+/// Why no TLS connection came about. Clients are told none of it.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsFault {
+    /// Nobody among the roots has issued the certificate.
+    #[error("its certificate has an issuer who is not among the roots; ca_file names others")]
+    UnknownIssuer,
+    /// The certificate speaks for others.
+    #[error("its certificate is for {}, not for {}", listed(.presented), .expected.to_str())]
+    WrongName {
+        /// Who was asked for.
+        expected: ServerName<'static>,
+        /// Whom it speaks for.
+        presented: Vec<String>,
+    },
+    /// The certificate's time is over.
+    #[error("its certificate has expired")]
+    Expired,
+    /// The certificate's time has not begun.
+    #[error("its certificate is not valid yet")]
+    NotYetValid,
+    /// The certificate is wrong in another way.
+    #[error("its certificate is not accepted: {0}")]
+    Certificate(CertificateError),
+    /// No version of TLS or no cipher is common to both sides.
+    #[error("it has no version or cipher of TLS in common with us: {0:?}")]
+    Incompatible(PeerIncompatible),
+    /// It does not take the version of HTTP that is to be spoken.
+    #[error("it does not take this version of HTTP (ALPN); upstream_http names another")]
+    NoCommonHttp,
+    /// What it sends are no TLS records.
+    #[error("what it answers is not TLS")]
+    NotTls,
+    /// It sent an alert.
+    #[error("it refused the TLS handshake: {0:?}")]
+    Refused(AlertDescription),
+    /// It did something else that TLS does not allow.
+    #[error("the TLS handshake failed: {0}")]
+    Protocol(Error),
+    /// The socket broke.
+    #[error("the connection broke in the TLS handshake: {0}")]
+    Broke(io::Error),
+}
+
+impl From<io::Error> for TlsFault {
+    fn from(error: io::Error) -> Self {
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+        match inner {
+            Some(inner) => inner.clone().into(),
+            None => Self::Broke(error),
+        }
+    }
+}
+
+impl From<Error> for TlsFault {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::InvalidCertificate(error) => error.into(),
+            Error::PeerIncompatible(why) => Self::Incompatible(why),
+            Error::NoApplicationProtocol | Error::AlertReceived(AlertDescription::NoApplicationProtocol) => {
+                Self::NoCommonHttp
+            }
+            Error::AlertReceived(alert) => Self::Refused(alert),
+            Error::InvalidMessage(
+                InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
+            ) => Self::NotTls,
+            error => Self::Protocol(error),
+        }
+    }
+}
+
+impl From<CertificateError> for TlsFault {
+    fn from(error: CertificateError) -> Self {
+        match error {
+            CertificateError::UnknownIssuer => Self::UnknownIssuer,
+            CertificateError::NotValidForNameContext { expected, presented } => {
+                Self::WrongName { expected, presented }
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Self::NotYetValid,
+            error => Self::Certificate(error),
+        }
+    }
+}
+
+/// The names of a certificate, of which there may be thousands.
+fn listed(names: &[String]) -> String {
+    const SHOWN: usize = 4;
+    match names {
+        [] => "nobody".to_owned(),
+        names if names.len() <= SHOWN => names.join(", "),
+        names => format!("{} and {} others", names[..SHOWN].join(", "), names.len() - SHOWN),
+    }
+}

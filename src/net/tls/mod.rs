@@ -1,0 +1,118 @@
+//! TLS towards an upstream, and which version of HTTP is spoken there.
+
+mod fault;
+mod roots;
+
+use std::sync::Arc;
+
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::ClientConfig;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::pki_types::ServerName;
+
+pub use fault::TlsFault;
+pub use roots::{CaFile, CaFileFault, Roots};
+
+/// The names of ALPN (RFC 7301).
+const H2: &[u8] = b"h2";
+const HTTP_1_1: &[u8] = b"http/1.1";
+
+/// The version of HTTP that is spoken to an upstream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UpstreamProtocol {
+    /// What TLS agrees on (ALPN); without TLS, HTTP/1.1.
+    #[default]
+    Auto,
+    /// HTTP/1.1 only.
+    Http1,
+    /// HTTP/2 only; without TLS by prior knowledge.
+    Http2,
+}
+
+/// How an upstream proves who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// Whom its certificate must speak for; a name is sent in the handshake (SNI), an address is not.
+    pub name: ServerName<'static>,
+    /// Who may say so.
+    pub roots: Roots,
+}
+
+impl TlsSettings {
+    /// For the upstream `host` under the roots that browsers trust; `None` if no certificate can be for such a host.
+    pub fn for_host(host: &str) -> Option<Self> {
+        let name = ServerName::try_from(host.to_owned()).ok()?;
+        Some(Self { name, roots: Roots::WebPki })
+    }
+}
+
+/// What a connection speaks once it is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spoken {
+    Http1,
+    Http2,
+}
+
+/// Makes TLS connections to one upstream.
+pub(super) struct Tls {
+    name: ServerName<'static>,
+    protocol: UpstreamProtocol,
+    connector: TlsConnector,
+    /// For upgrades, which only HTTP/1.1 has.
+    http1: TlsConnector,
+}
+
+impl Tls {
+    pub(super) fn new(settings: &TlsSettings, protocol: UpstreamProtocol) -> Self {
+        let offered: &[&[u8]] = match protocol {
+            UpstreamProtocol::Auto => &[H2, HTTP_1_1],
+            UpstreamProtocol::Http1 => &[HTTP_1_1],
+            UpstreamProtocol::Http2 => &[H2],
+        };
+        let config = client_config(&settings.roots);
+        let offering = |protocols: &[&[u8]]| {
+            let mut config = config.clone();
+            config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+            TlsConnector::from(Arc::new(config))
+        };
+        Self {
+            name: settings.name.clone(),
+            protocol,
+            connector: offering(offered),
+            http1: offering(&[HTTP_1_1]),
+        }
+    }
+
+    /// Shakes hands over `stream`, and says what was agreed on.
+    pub(super) async fn connect(
+        &self,
+        stream: TcpStream,
+    ) -> Result<(TlsStream<TcpStream>, Spoken), TlsFault> {
+        let stream = self.connector.connect(self.name.clone(), stream).await?;
+        let agreed = stream.get_ref().1.alpn_protocol();
+        let spoken = match self.protocol {
+            _ if agreed == Some(H2) => Spoken::Http2,
+            // RFC 9113 §3.3: HTTP/2 over TLS is agreed on, or it is not spoken.
+            UpstreamProtocol::Http2 => return Err(TlsFault::NoCommonHttp),
+            UpstreamProtocol::Auto | UpstreamProtocol::Http1 => Spoken::Http1,
+        };
+        Ok((stream, spoken))
+    }
+
+    /// Shakes hands over `stream` for HTTP/1.1, whatever else may be spoken.
+    pub(super) async fn connect_http1(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, TlsFault> {
+        Ok(self.http1.connect(self.name.clone(), stream).await?)
+    }
+}
+
+/// Verification as usual, TLS 1.2 and 1.3, no certificate of our own.
+fn client_config(roots: &Roots) -> ClientConfig {
+    // The provider is named here, so that none needs to be the default of the process.
+    ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("aws-lc-rs has cipher suites for TLS 1.2 and 1.3")
+        .with_root_certificates(roots.store())
+        .with_no_client_auth()
+}
