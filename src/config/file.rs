@@ -31,7 +31,7 @@ pub(super) fn parse(text: &str, name: &str, directory: &Path) -> Examined {
     let keys = read_keys(&mut document, keys, directory);
     let admin = read_admin(&mut document, admin);
     let log = read_log(&mut document, log);
-    let proxies = proxy::read_all(&mut document, proxies, admin);
+    let proxies = proxy::read_all(&mut document, proxies, admin, directory);
 
     let config = keys.clone().zip(proxies).map(|(keys, proxies)| Config {
         workers: process.workers,

@@ -2,8 +2,10 @@
 
 mod addresses;
 mod timeouts;
+mod upstream;
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use http::{HeaderName, Method};
@@ -14,23 +16,26 @@ pub(super) use timeouts::RawTimeouts;
 
 use super::values::{ByteSize, Listen, Mode, ProxyName};
 use crate::document::{Document, Field, Heading, Refusal, Section, Value};
+use crate::net::UpstreamProtocol;
 use crate::profile::Profile;
 use crate::proxy::{ForwardedPolicy, HostPolicy, InboundConfig, ProxyConfig, Upstream, WebSocketConfig};
 
 /// What is held of one body at most, unless the configuration says otherwise.
 const MAX_BODY: ByteSize = ByteSize(16 * 1024 * 1024);
 
-/// Reads every `[[proxy]]`; `admin` already has its address.
+/// Reads every `[[proxy]]`; `admin` already has its address, and paths start at `directory`.
 pub(super) fn read_all<'t>(
     document: &mut Document<'t>,
     sections: Vec<Section<'t>>,
     admin: Option<Listener>,
+    directory: &Path,
 ) -> Option<Vec<ProxyConfig>> {
     if sections.is_empty() {
         let remedy = "write at least one section [[proxy]] with name, mode, listen and upstream";
         document.refuse(&Heading::default(), "proxy", None, Refusal::new("there is no proxy at all", remedy));
     }
-    let entries: Vec<_> = sections.into_iter().map(|section| Entry::read(document, section)).collect();
+    let entries: Vec<_> =
+        sections.into_iter().map(|section| Entry::read(document, section, directory)).collect();
     addresses::check(document, &entries, admin);
     entries.into_iter().map(|entry| entry.config).collect()
 }
@@ -50,6 +55,8 @@ pub(super) struct RawProxy {
     mode: Field<Mode>,
     listen: Field<Listen>,
     upstream: Field<Upstream>,
+    ca_file: Field<PathBuf>,
+    upstream_http: Field<UpstreamProtocol>,
     seal_replies: Field<bool>,
     max_body: Field<ByteSize>,
     required_headers: Field<Vec<HeaderName>>,
@@ -71,7 +78,7 @@ struct Entry {
 }
 
 impl Entry {
-    fn read<'t>(document: &mut Document<'t>, mut section: Section<'t>) -> Self {
+    fn read<'t>(document: &mut Document<'t>, mut section: Section<'t>, directory: &Path) -> Self {
         name_after_itself(&mut section);
         let timeouts = document.table(&mut section, "timeouts");
         let (raw, heading) = document.read::<RawProxy>(section);
@@ -79,7 +86,9 @@ impl Entry {
         let upstream_at = raw.upstream.start();
         let timeouts = timeouts::read(document, timeouts);
 
-        let required = Required::read(document, &heading, raw.name, raw.mode, raw.listen, raw.upstream);
+        let mut required = Required::read(document, &heading, raw.name, raw.mode, raw.listen, raw.upstream);
+        let how = (raw.ca_file, raw.upstream_http);
+        required.upstream = upstream::complete(document, &heading, required.upstream, how, directory);
         let (name, listen, upstream) = (required.name.clone(), required.listen, required.upstream.clone());
         let ale = Profile::ale();
         let methods = document.or(&heading, "bodyless_methods", raw.bodyless_methods, ale.bodyless_methods);

@@ -47,6 +47,7 @@ fn upstream_that_is_a_listener_of_the_same_configuration_is_refused() {
         ("0.0.0.0:8080", "http://127.0.0.1:8080"),
         ("[::]:8080", "http://127.0.0.1:8080"),
         ("[::1]:8080", "http://[::1]:8080"),
+        ("0.0.0.0:443", "https://localhost:443"),
     ] {
         assert_eq!(faults(&upstream(listen, url)), told(url, "proxy.kitchen", listen));
     }

@@ -16,8 +16,8 @@ fn each_wrong_line_is_told_with_its_place() {
         ("name = \"\"", "4:8: proxy[0].name: \"\" is not a name"),
         ("mode = \"bridge\"", "5:8: proxy.kitchen.mode: \"bridge\" is not a known mode"),
         (
-            "upstream = \"https://localhost\"",
-            "7:12: proxy.kitchen.upstream: \"https://localhost\" asks for https, which is not supported yet",
+            "upstream = \"https://a..b\"",
+            "7:12: proxy.kitchen.upstream: \"https://a..b\" has a host that no certificate can be for",
         ),
         (
             "upstream = \"http://a/b\"",
@@ -45,6 +45,15 @@ fn each_wrong_line_is_told_with_its_place() {
         ),
         ("upstream = \"a:80\"", "7:12: proxy.kitchen.upstream: \"a:80\" is not an http URL"),
         ("upstream = \"ftp://a\"", "7:12: proxy.kitchen.upstream: \"ftp://a\" is not an http URL"),
+        ("upstream_http = \"3\"", "8:17: proxy.kitchen.upstream_http: \"3\" is not a known version of HTTP"),
+        (
+            "upstream_http = 2",
+            "8:17: proxy.kitchen.upstream_http: expected a version of HTTP in quotes, found an integer",
+        ),
+        (
+            "ca_file = \"ca.pem\"",
+            "8:11: proxy.kitchen.ca_file: nothing to use it for, since upstream is http://",
+        ),
         ("seal_replies = 1", "8:16: proxy.kitchen.seal_replies: expected true or false, found an integer"),
         ("max_body = \"16MB\"", "8:12: proxy.kitchen.max_body: \"16MB\" is not a size"),
         ("max_body = -1", "8:12: proxy.kitchen.max_body: -1 is less than nothing"),
@@ -139,7 +148,7 @@ fn remedies_name_what_is_known() {
     assert_eq!(remedy("max-body = 1"), "write `max_body` if that is what is meant");
     assert_eq!(
         remedy("zzz = 1"),
-        "remove it; the keys here are name, mode, listen, upstream, seal_replies, max_body, required_headers, \
+        "remove it; the keys here are name, mode, listen, upstream, ca_file, upstream_http, seal_replies, max_body, required_headers, \
          bodyless_methods, credential_mismatch, forwarded, timeouts"
     );
     assert_eq!(remedy("forwarded = \"x\""), "write \"append\" or \"replace\" or \"off\"");

@@ -4,6 +4,7 @@ mod addresses;
 mod example;
 mod faults;
 mod texts;
+mod upstream;
 
 use std::path::Path;
 use std::time::Duration;

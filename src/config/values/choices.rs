@@ -1,6 +1,7 @@
 //! Values that are one of a few words.
 
 use crate::document::{Refusal, Value};
+use crate::net::UpstreamProtocol;
 use crate::proxy::ForwardedPolicy;
 use crate::telemetry::{Level, LogFormat};
 
@@ -24,6 +25,15 @@ impl Value for ForwardedPolicy {
 
     fn from_text(text: &str) -> Result<Self, Refusal> {
         choice(text, "policy", &[("append", Self::Append), ("replace", Self::Replace), ("off", Self::Off)])
+    }
+}
+
+impl Value for UpstreamProtocol {
+    const EXPECTED: &'static str = "a version of HTTP in quotes";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        let versions = [("auto", Self::Auto), ("1.1", Self::Http1), ("2", Self::Http2)];
+        choice(text, "version of HTTP", &versions)
     }
 }
 

@@ -13,7 +13,7 @@ use http::{HeaderName, Method};
 pub(super) use choices::Mode;
 
 use crate::document::{Refusal, Value};
-use crate::net::UpstreamProtocol;
+use crate::net::{TlsSettings, UpstreamProtocol};
 use crate::proxy::Upstream;
 
 /// Past it, a deadline is a slip of the pen, and adding it to a clock could overflow.
@@ -189,10 +189,8 @@ fn upstream(text: &str) -> Result<Upstream, UpstreamFault> {
     }
     let uri: Uri = text.parse().map_err(|_| UpstreamFault::NotAUrl)?;
     let scheme = uri.scheme().ok_or(UpstreamFault::NotAUrl)?;
-    if *scheme == Scheme::HTTPS {
-        return Err(UpstreamFault::Https);
-    }
-    if *scheme != Scheme::HTTP {
+    let https = *scheme == Scheme::HTTPS;
+    if !https && *scheme != Scheme::HTTP {
         return Err(UpstreamFault::NotAUrl);
     }
     let authority = uri.authority().ok_or(UpstreamFault::NotAUrl)?;
@@ -203,6 +201,7 @@ fn upstream(text: &str) -> Result<Upstream, UpstreamFault> {
     let host = authority.host();
     let written_port = authority.as_str().strip_prefix(host).ok_or(UpstreamFault::NotAUrl)?;
     let port = match written_port.strip_prefix(':') {
+        None if https => 443,
         None => 80,
         Some(port) => port.parse().ok().filter(|port| *port != 0).ok_or(UpstreamFault::Port)?,
     };
@@ -210,15 +209,16 @@ fn upstream(text: &str) -> Result<Upstream, UpstreamFault> {
     if host.is_empty() {
         return Err(UpstreamFault::NotAUrl);
     }
-    Ok(Upstream { host: host.to_owned(), port, tls: None, protocol: UpstreamProtocol::default() })
+    let tls = if https { Some(TlsSettings::for_host(host).ok_or(UpstreamFault::Host)?) } else { None };
+    Ok(Upstream { host: host.to_owned(), port, tls, protocol: UpstreamProtocol::default() })
 }
 
 /// Why a text names no upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 enum UpstreamFault {
-    /// TLS towards the application.
-    #[error("asks for https, which is not supported yet")]
-    Https,
+    /// TLS towards a host that cannot be verified.
+    #[error("has a host that no certificate can be for")]
+    Host,
     /// A path, a query, a fragment or credentials.
     #[error("has more than a host and a port")]
     MoreThanHost,
@@ -233,9 +233,9 @@ enum UpstreamFault {
 impl UpstreamFault {
     fn remedy(self) -> &'static str {
         match self {
-            Self::Https => "write http:// and keep the application on the same host as the sidecar",
+            Self::Host => "write a name of letters, digits, hyphens and dots, or an address",
             Self::MoreThanHost => "remove user, path, query and fragment; requests keep their own",
-            Self::NotAUrl | Self::Port => "write \"http://HOST:PORT\"",
+            Self::NotAUrl | Self::Port => "write \"http://HOST:PORT\" or \"https://HOST:PORT\"",
         }
     }
 }
