@@ -11,7 +11,7 @@ use super::{ConfigArg, complain, print};
 use crate::config::{self, Config};
 use crate::document::{Fault, Faults};
 use crate::keys::ParsedRing;
-use crate::proxy::ProxyConfig;
+use crate::proxy::{Mode, ProxyConfig};
 use crate::sources::{KeysConfig, key_file};
 
 #[derive(Debug, clap::Args)]
@@ -31,10 +31,10 @@ pub(super) fn run(args: &Args) -> ExitCode {
     // The key file is examined even if the configuration is wrong elsewhere.
     let examined = config::examine(file);
     let keys = examined.keys.map(|keys| (key_file::load(&keys.file, keys.policy(), now), keys));
-    if let Some((ring, keys)) = &keys {
-        ring.iter()
-            .flat_map(|parsed| &parsed.warnings)
-            .for_each(|warning| complain(&format!("warning: {warning}")));
+    let of_config = examined.config.iter().flat_map(|config| &config.warnings);
+    let of_keys = keys.iter().flat_map(|(ring, _)| ring).flat_map(|parsed| &parsed.warnings);
+    of_config.chain(of_keys).for_each(|warning| complain(&format!("warning: {warning}")));
+    if let Some((_, keys)) = &keys {
         note_exposure(keys);
     }
     let exit = match (examined.config, keys) {
@@ -73,15 +73,31 @@ fn note_exposure(keys: &KeysConfig) {
 fn notes(config: &Config) -> Vec<String> {
     // One peer may hold a quarter of the budget.
     let share = config.max_held / 4;
-    let beyond = |proxy: &&ProxyConfig| proxy.max_body > share;
-    let note = |proxy: &ProxyConfig| {
-        format!(
-            "proxy.{}.max_body: {} bytes are more than the {share} that one peer may have held at a time (a \
-             quarter of max_held); larger bodies are answered 503",
-            proxy.name, proxy.max_body
-        )
+    config.proxies.iter().flat_map(|proxy| notes_on(proxy, share)).collect()
+}
+
+fn notes_on(proxy: &ProxyConfig, share: u64) -> impl Iterator<Item = String> {
+    let ProxyConfig { name, max_body, listen, .. } = proxy;
+    let max_message = proxy.websocket.max_message;
+    let beyond = |key: &str, bytes: u64, end: &str| {
+        (bytes > share).then(|| {
+            format!(
+                "proxy.{name}.{key}: {bytes} bytes are more than the {share} that one peer may have held at a \
+                 time (a quarter of max_held); {end}"
+            )
+        })
     };
-    config.proxies.iter().filter(beyond).map(note).collect()
+    let exposed = matches!(proxy.mode, Mode::Outbound(_)) && !listen.ip().is_loopback();
+    let exposed = exposed.then(|| {
+        format!("proxy.{name}.listen: whoever reaches {listen} can have requests sealed and sent from here")
+    });
+    [
+        beyond("max_body", *max_body, "larger bodies are answered 503"),
+        beyond("websocket.max_message", max_message, "larger messages end their session with 1013"),
+        exposed,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// CFB and CTR are allowed, but whoever takes one for what GCM is errs.
@@ -102,8 +118,8 @@ fn note_unproven(config: &Config, parsed: &ParsedRing, now: Timestamp) -> Option
 fn summary(file: &Path, config: &Config, parsed: &ParsedRing, now: Timestamp) -> String {
     let mut text = format!("{}: no faults\n", file.display());
     // Writing to a string does not fail.
-    for proxy in &config.proxies {
-        let _ = writeln!(text, "  proxy {}: inbound, {} -> {}", proxy.name, proxy.listen, proxy.upstream);
+    for ProxyConfig { name, mode, listen, upstream, .. } in &config.proxies {
+        let _ = writeln!(text, "  proxy {name}: {mode}, {listen} -> {upstream}");
     }
     let admin = config.admin.map_or_else(|| "off".to_owned(), |address| address.to_string());
     let _ = writeln!(text, "  admin: {admin}");

@@ -12,6 +12,7 @@ use crate::app::{App, StartError, StopError};
 use crate::config::Config;
 use crate::document::Faults;
 use crate::metrics::Metrics;
+use crate::proxy::ProxyConfig;
 use crate::sources::{LoadedKeys, Refresh, load_now};
 use crate::telemetry::{self, LogError};
 
@@ -70,7 +71,7 @@ fn sidecar(args: &Args) -> Result<(), RunError> {
     let keys = load_now(&config.keys)?;
     let metrics = Arc::new(Metrics::new());
     let _log = telemetry::init(&config.log, metrics.log_lines_dropped.clone())?;
-    for warning in &keys.warnings {
+    for warning in config.warnings.iter().chain(&keys.warnings) {
         tracing::warn!("{}", warning.one_line());
     }
     let runtime =
@@ -90,8 +91,8 @@ async fn serve(config: Config, keys: LoadedKeys, metrics: Arc<Metrics>) -> Resul
 fn announce(app: &App) {
     let mut lines = String::new();
     for proxy in app.proxies() {
-        let (name, upstream) = (&proxy.config.name, &proxy.config.upstream);
-        lines += &format!("proxy {name}: inbound on http://{}, upstream {upstream}\n", proxy.address);
+        let ProxyConfig { name, mode, upstream, .. } = &*proxy.config;
+        lines += &format!("proxy {name}: {mode} on http://{}, upstream {upstream}\n", proxy.address);
     }
     if let Some(admin) = app.admin() {
         lines += &format!("admin: http://{admin}\n");

@@ -33,14 +33,15 @@ pub(super) fn parse(text: &str, name: &str, directory: &Path) -> Examined {
     let log = read_log(&mut document, log);
     let proxies = proxy::read_all(&mut document, proxies, admin, directory);
 
-    let config = keys.clone().zip(proxies).map(|(keys, proxies)| Config {
+    let config = keys.clone().zip(proxies.configs).map(|(keys, configs)| Config {
         workers: process.workers,
         shutdown_grace: process.shutdown_grace,
         max_held: process.max_held,
         keys,
         admin: admin.map(|listener| listener.address),
         log,
-        proxies,
+        proxies: configs,
+        warnings: proxies.warnings,
     });
     Examined { config: document.conclude(config), keys }
 }

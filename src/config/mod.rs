@@ -36,6 +36,8 @@ pub struct Config {
     pub log: LogConfig,
     /// The proxies, at least one, each with a name and an address of its own.
     pub proxies: Vec<ProxyConfig>,
+    /// What is right, but not safe; for `check` and for the log at the start.
+    pub warnings: Vec<Fault>,
 }
 
 impl Config {

@@ -102,6 +102,14 @@ impl<'t> Document<'t> {
         (read, heading)
     }
 
+    /// Notes that each key of `section` does not belong there, and why.
+    pub fn refuse_keys(&mut self, section: Section<'t>, refusal: impl Fn(&str) -> Refusal) {
+        let Section { heading, entries, .. } = section;
+        for key in entries.keys() {
+            self.refuse(&heading, key.get_ref(), Some(key.span().start), refusal(key.get_ref()));
+        }
+    }
+
     /// The value of a field that must be there.
     pub fn require<T>(&mut self, heading: &Heading, name: &str, field: Field<T>, remedy: &str) -> Option<T> {
         if let Field::Absent = field {
@@ -250,6 +258,16 @@ impl Section<'_> {
 }
 
 impl<'t> Section<'t> {
+    /// Takes the keys of `T` out, as a section of the same name: keys that belong to one kind of several.
+    pub fn part<T: Deserialize<'t>>(&mut self) -> Self {
+        let known = fields::<T>();
+        self.nested.extend(known);
+        let entries = std::mem::take(&mut self.entries);
+        let (part, rest) = entries.into_iter().partition(|(key, _)| known.contains(&key.get_ref().as_ref()));
+        self.entries = rest;
+        Self { heading: self.heading.clone(), entries: part, nested: Vec::new() }
+    }
+
     fn absent(path: String) -> Self {
         Self { heading: Heading { path, at: None }, entries: DeTable::new(), nested: Vec::new() }
     }

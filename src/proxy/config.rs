@@ -44,6 +44,15 @@ pub enum Mode {
     Outbound(OutboundConfig),
 }
 
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Inbound(_) => "inbound",
+            Self::Outbound(_) => "outbound",
+        })
+    }
+}
+
 /// What only an inbound proxy needs to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InboundConfig {

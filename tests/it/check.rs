@@ -89,6 +89,33 @@ fn example_configuration_is_approved() {
 }
 
 #[test]
+fn outbound_example_is_approved_and_named_as_such() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("config.outbound.example.toml");
+    let house = house(&fs::read_to_string(example).unwrap(), &keygen(&[]));
+    let output = check(&house);
+    assert_eq!((code(&output), stderr(&output)), (0, ""));
+    let summary = stdout(&output);
+    assert!(summary.contains("pos: outbound, 127.0.0.1:8081 -> http://kitchen.example:8080\n"), "{summary}");
+}
+
+#[test]
+fn outbound_proxy_that_believes_plain_replies_or_listens_to_others_is_told() {
+    let outbound = SMALLEST
+        .replace("\"inbound\"", "\"outbound\"\nreplies = \"either\"")
+        .replace("127.0.0.1:8080", "0.0.0.0:8080");
+    let house = house(&outbound, &keygen(&[]));
+    let output = check(&house);
+    let directory = house.path().display();
+    let expected = format!(
+        "warning: {directory}/config.toml:6:11: proxy.kitchen.replies: until the peer has sealed a reply, whoever \
+         is on the line can make replies up\n    remedy: write \"sealed\" if the peer always seals its replies, \
+         \"plain\" if it never does\n\
+         note: proxy.kitchen.listen: whoever reaches 0.0.0.0:8080 can have requests sealed and sent from here\n"
+    );
+    assert_eq!((code(&output), stderr(&output)), (0, expected.as_str()));
+}
+
+#[test]
 fn nothing_is_bound_by_a_check() {
     // The addresses are taken, which would be in the way of whoever binds them.
     let (proxy, admin) =
@@ -106,7 +133,7 @@ fn nothing_is_bound_by_a_check() {
 
 #[test]
 fn faults_of_configuration_and_keys_are_told_together() {
-    let config = SMALLEST.replace("mode = \"inbound\"", "mode = \"outbound\"\nlsiten = 1");
+    let config = SMALLEST.replace("mode = \"inbound\"", "mode = \"bridge\"\nlsiten = 1");
     let keys = "[[key]]\nfingerprint = \"a\"\nalgorithm = \"AES-256-GCM\"\nsecret = \"utf8:PLANTEDSECRET\"\n";
     let house = house(&config, keys);
     let output = check(&house);
@@ -114,8 +141,8 @@ fn faults_of_configuration_and_keys_are_told_together() {
     let told = stderr(&output);
     let directory = house.path().display();
     let expected = format!(
-        "{directory}/config.toml:5:8: proxy.kitchen.mode: \"outbound\" is not a known mode\n    \
-             remedy: write \"inbound\"\n\
+        "{directory}/config.toml:5:8: proxy.kitchen.mode: \"bridge\" is not a known mode\n    \
+             remedy: write \"inbound\" or \"outbound\"\n\
          {directory}/config.toml:6:1: proxy.kitchen.lsiten: unknown key\n    \
              remedy: write `listen` if that is what is meant\n\
          {directory}/keys.toml:4:10: key[0].secret: AES-256-GCM takes 32 bytes, but this utf8 secret has 13\n    \
@@ -186,6 +213,10 @@ fn odd_but_allowed_settings_are_told() {
     assert!(told.contains("warning: ") && told.contains("no key is valid for sealing now"), "{told}");
     assert!(
         told.contains("note: proxy.kitchen.max_body: 16777216 bytes are more than the 1048576"),
+        "{told}"
+    );
+    assert!(
+        told.contains("note: proxy.kitchen.websocket.max_message: 16777216 bytes are more than the 1048576"),
         "{told}"
     );
 }

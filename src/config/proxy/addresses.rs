@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::{Entry, Listener};
+use crate::config::values::ModeName;
 use crate::document::{Document, Refusal};
 use crate::proxy::Upstream;
 
@@ -44,20 +45,30 @@ fn check_listeners(document: &mut Document<'_>, entries: &[Entry], admin: Option
     }
 }
 
-/// Requests that go to a listener of this process come back to it, or to the admin listener.
+/// Requests that go to a listener of this process come back to it, or to the admin listener. Only from an outbound
+/// proxy to an inbound one they go on, sealed and opened again.
 fn check_upstreams(document: &mut Document<'_>, entries: &[Entry], admin: Option<Listener>) {
-    let proxies = entries.iter().filter_map(|entry| Some((entry.listen?, entry.heading.key_path(""))));
+    let proxies =
+        entries.iter().filter_map(|entry| Some((entry.listen?, entry.mode, entry.heading.key_path(""))));
     let listeners: Vec<_> = admin
-        .map(|listener| (listener.address, "the admin listener".to_owned()))
+        .map(|listener| (listener.address, None, "the admin listener".to_owned()))
         .into_iter()
         .chain(proxies)
         .collect();
     for entry in entries {
         let Some(upstream) = &entry.upstream else { continue };
-        if let Some((address, owner)) = listeners.iter().find(|(address, _)| leads_to(upstream, *address)) {
+        let Some((address, mode, owner)) =
+            listeners.iter().find(|(address, ..)| leads_to(upstream, *address))
+        else {
+            continue;
+        };
+        if (entry.mode, *mode) != (Some(ModeName::Outbound), Some(ModeName::Inbound)) {
             let problem = format!("{upstream} is {owner} itself, which listens on {address}");
-            let refusal = Refusal::new(problem, "write the address of the application");
-            document.refuse(&entry.heading, "upstream", entry.upstream_at, refusal);
+            let remedy = match entry.mode {
+                Some(ModeName::Outbound) => "write the address of the peer that opens",
+                Some(ModeName::Inbound) | None => "write the address of the application",
+            };
+            document.refuse(&entry.heading, "upstream", entry.upstream_at, Refusal::new(problem, remedy));
         }
     }
 }

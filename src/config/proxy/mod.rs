@@ -1,27 +1,41 @@
 //! `[[proxy]]`: each proxy by itself, then all of them together.
 
 mod addresses;
+mod mode;
 mod timeouts;
 mod upstream;
+mod websocket;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use http::{HeaderName, Method};
+use http::Method;
 use serde::Deserialize;
 
 #[cfg(test)]
-pub(super) use timeouts::RawTimeouts;
+pub(super) use self::{
+    mode::{RawInbound, RawOutbound},
+    timeouts::RawTimeouts,
+    websocket::RawWebSocket,
+};
 
-use super::values::{ByteSize, Listen, Mode, ProxyName};
-use crate::document::{Document, Field, Heading, Refusal, Section, Value};
+use super::values::{ByteSize, Listen, ModeName, ProxyName};
+use crate::document::{Document, Fault, Field, Heading, Refusal, Section, Value};
 use crate::net::UpstreamProtocol;
 use crate::profile::Profile;
-use crate::proxy::{ForwardedPolicy, HostPolicy, InboundConfig, ProxyConfig, Upstream, WebSocketConfig};
+use crate::proxy::{ForwardedPolicy, HostPolicy, ProxyConfig, Upstream};
 
 /// What is held of one body at most, unless the configuration says otherwise.
 const MAX_BODY: ByteSize = ByteSize(16 * 1024 * 1024);
+
+/// Every `[[proxy]]` of a file.
+pub(super) struct Proxies {
+    /// Their settings, if all of them are right.
+    pub(super) configs: Option<Vec<ProxyConfig>>,
+    /// What is right, but not safe.
+    pub(super) warnings: Vec<Fault>,
+}
 
 /// Reads every `[[proxy]]`; `admin` already has its address, and paths start at `directory`.
 pub(super) fn read_all<'t>(
@@ -29,15 +43,18 @@ pub(super) fn read_all<'t>(
     sections: Vec<Section<'t>>,
     admin: Option<Listener>,
     directory: &Path,
-) -> Option<Vec<ProxyConfig>> {
+) -> Proxies {
     if sections.is_empty() {
         let remedy = "write at least one section [[proxy]] with name, mode, listen and upstream";
         document.refuse(&Heading::default(), "proxy", None, Refusal::new("there is no proxy at all", remedy));
     }
-    let entries: Vec<_> =
-        sections.into_iter().map(|section| Entry::read(document, section, directory)).collect();
+    let mut warnings = Vec::new();
+    let entries: Vec<_> = sections
+        .into_iter()
+        .map(|section| Entry::read(document, section, directory, &mut warnings))
+        .collect();
     addresses::check(document, &entries, admin);
-    entries.into_iter().map(|entry| entry.config).collect()
+    Proxies { configs: entries.into_iter().map(|entry| entry.config).collect(), warnings }
 }
 
 /// An address that is taken, and the line that takes it.
@@ -47,22 +64,20 @@ pub(super) struct Listener {
     pub(super) line: Option<usize>,
 }
 
-/// `[[proxy]]` as it is written.
+/// What `[[proxy]]` has in both modes, as it is written.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawProxy {
     name: Field<ProxyName>,
-    mode: Field<Mode>,
+    mode: Field<ModeName>,
     listen: Field<Listen>,
     upstream: Field<Upstream>,
     ca_file: Field<PathBuf>,
     upstream_http: Field<UpstreamProtocol>,
-    seal_replies: Field<bool>,
-    max_body: Field<ByteSize>,
-    required_headers: Field<Vec<HeaderName>>,
-    bodyless_methods: Field<Vec<Method>>,
-    credential_mismatch: Field<bool>,
+    host: Field<HostPolicy>,
     forwarded: Field<ForwardedPolicy>,
+    max_body: Field<ByteSize>,
+    bodyless_methods: Field<Vec<Method>>,
 }
 
 /// A proxy as far as it could be read.
@@ -70,6 +85,7 @@ struct Entry {
     heading: Heading,
     name: Option<Arc<str>>,
     name_at: Option<usize>,
+    mode: Option<ModeName>,
     listen: Option<SocketAddr>,
     listen_at: Option<usize>,
     upstream: Option<Upstream>,
@@ -78,54 +94,63 @@ struct Entry {
 }
 
 impl Entry {
-    fn read<'t>(document: &mut Document<'t>, mut section: Section<'t>, directory: &Path) -> Self {
+    fn read<'t>(
+        document: &mut Document<'t>,
+        mut section: Section<'t>,
+        directory: &Path,
+        warnings: &mut Vec<Fault>,
+    ) -> Self {
         name_after_itself(&mut section);
         let timeouts = document.table(&mut section, "timeouts");
+        let websocket = document.table(&mut section, "websocket");
+        let parts = mode::Parts::take(&mut section);
         let (raw, heading) = document.read::<RawProxy>(section);
         let (name_at, listen_at) = (raw.name.start(), raw.listen.start());
         let upstream_at = raw.upstream.start();
         let timeouts = timeouts::read(document, timeouts);
+        let websocket = websocket::read(document, websocket);
 
         let mut required = Required::read(document, &heading, raw.name, raw.mode, raw.listen, raw.upstream);
         let how = (raw.ca_file, raw.upstream_http);
         required.upstream = upstream::complete(document, &heading, required.upstream, how, directory);
-        let (name, listen, upstream) = (required.name.clone(), required.listen, required.upstream.clone());
-        let ale = Profile::ale();
-        let methods = document.or(&heading, "bodyless_methods", raw.bodyless_methods, ale.bodyless_methods);
-        let profile = Profile {
-            bodyless_methods: methods,
-            seal_replies: document.or(&heading, "seal_replies", raw.seal_replies, ale.seal_replies),
-            credential_mismatch: document.or(
-                &heading,
-                "credential_mismatch",
-                raw.credential_mismatch,
-                ale.credential_mismatch,
-            ),
-            ..ale
-        };
-        let required_headers = document.or(&heading, "required_headers", raw.required_headers, Vec::new());
-        let forwarded = document.or(&heading, "forwarded", raw.forwarded, ForwardedPolicy::default());
+        let (name, mode) = (required.name.clone(), required.mode);
+        let (listen, upstream) = (required.listen, required.upstream.clone());
+        let mut profile = Profile::ale();
+        profile.bodyless_methods =
+            document.or(&heading, "bodyless_methods", raw.bodyless_methods, profile.bodyless_methods);
+        let of_mode = parts.read(document, mode, &mut profile, warnings);
+        let (host, forwarded) = defaults_of(mode);
+        let host = document.or(&heading, "host", raw.host, host);
+        let forwarded = document.or(&heading, "forwarded", raw.forwarded, forwarded);
         let ByteSize(max_body) = document.or(&heading, "max_body", raw.max_body, MAX_BODY);
-        let config = required.whole().map(|(name, listen, upstream)| ProxyConfig {
+        let config = required.whole().zip(of_mode).map(|((name, listen, upstream), mode)| ProxyConfig {
             name,
             listen,
-            mode: crate::proxy::Mode::Inbound(InboundConfig { required_headers, ..InboundConfig::default() }),
+            mode,
             upstream,
             profile: Arc::new(profile),
-            host: HostPolicy::Pass,
+            host,
             forwarded,
             max_body,
-            websocket: WebSocketConfig::default(),
+            websocket,
             timeouts,
         });
-        Self { heading, name, name_at, listen, listen_at, upstream, upstream_at, config }
+        Self { heading, name, name_at, mode, listen, listen_at, upstream, upstream_at, config }
+    }
+}
+
+/// Outbound, the client's `host` names this sidecar, and the peer has no use for who asked it.
+fn defaults_of(mode: Option<ModeName>) -> (HostPolicy, ForwardedPolicy) {
+    match mode {
+        Some(ModeName::Outbound) => (HostPolicy::Upstream, ForwardedPolicy::Off),
+        Some(ModeName::Inbound) | None => (HostPolicy::Pass, ForwardedPolicy::Append),
     }
 }
 
 /// The settings without a default.
 struct Required {
     name: Option<Arc<str>>,
-    mode: Option<Mode>,
+    mode: Option<ModeName>,
     listen: Option<SocketAddr>,
     upstream: Option<Upstream>,
 }
@@ -135,20 +160,25 @@ impl Required {
         document: &mut Document<'_>,
         at: &Heading,
         name: Field<ProxyName>,
-        mode: Field<Mode>,
+        mode: Field<ModeName>,
         listen: Field<Listen>,
         upstream: Field<Upstream>,
     ) -> Self {
         let name =
             document.require(at, "name", name, "write what logs and metrics call it: name = \"kitchen\"");
-        let mode = document.require(at, "mode", mode, "write mode = \"inbound\"");
+        let mode = document.require(
+            at,
+            "mode",
+            mode,
+            "write mode = \"inbound\" in front of an application, mode = \"outbound\" behind one that sends",
+        );
         let listen =
             document.require(at, "listen", listen, "write where it listens: listen = \"127.0.0.1:8080\"");
         let upstream = document.require(
             at,
             "upstream",
             upstream,
-            "write where the application is: upstream = \"http://127.0.0.1:3000\"",
+            "write where requests go: upstream = \"http://127.0.0.1:3000\"",
         );
         Self {
             name: name.map(|ProxyName(name)| name.into()),
@@ -159,7 +189,6 @@ impl Required {
     }
 
     fn whole(self) -> Option<(Arc<str>, SocketAddr, Upstream)> {
-        let Mode::Inbound = self.mode?;
         Some((self.name?, self.listen?, self.upstream?))
     }
 }

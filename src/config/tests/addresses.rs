@@ -67,3 +67,26 @@ fn upstream_that_is_a_listener_of_the_same_configuration_is_refused() {
         assert!(parse(&upstream(listen, url)).is_ok(), "{listen} {url}");
     }
 }
+
+#[test]
+fn only_an_outbound_proxy_may_lead_to_an_inbound_one_of_the_same_configuration() {
+    let chain = |first: &str, second: &str| {
+        format!(
+            "[keys]\nfile = \"keys.toml\"\n[[proxy]]\nname = \"a\"\nmode = \"{first}\"\nlisten = 8081\nupstream = \
+             \"http://127.0.0.1:8080\"\n[[proxy]]\nname = \"b\"\nmode = \"{second}\"\nlisten = 8080\nupstream = \
+             \"http://127.0.0.1:3000\"\n"
+        )
+    };
+    assert_eq!(parse(&chain("outbound", "inbound")).unwrap().proxies.len(), 2);
+    let fault =
+        "7:12: proxy.a.upstream: http://127.0.0.1:8080 is proxy.b itself, which listens on 127.0.0.1:8080";
+    for (first, second) in [("inbound", "inbound"), ("inbound", "outbound"), ("outbound", "outbound")] {
+        assert_eq!(faults(&chain(first, second)), [fault], "{first} to {second}");
+    }
+    let itself = chain("outbound", "inbound")
+        .replace("listen = 8081", "listen = 9181")
+        .replace("8080\"\n[[", "9181\"\n[[");
+    let fault =
+        "7:12: proxy.a.upstream: http://127.0.0.1:9181 is proxy.a itself, which listens on 127.0.0.1:9181";
+    assert_eq!(faults(&itself), [fault]);
+}

@@ -1,15 +1,23 @@
-//! config.example.toml against the code.
+//! config.example.toml and config.outbound.example.toml against the code.
 
 use std::path::Path;
 
-use super::{SMALLEST, parse};
+use super::{SMALLEST, SMALLEST_OUTBOUND, parse};
 use crate::config::file::{RawAdmin, RawKeys, RawLog, RawProcess};
-use crate::config::proxy::{RawProxy, RawTimeouts};
+use crate::config::proxy::{RawInbound, RawOutbound, RawProxy, RawTimeouts, RawWebSocket};
 use crate::document::fields;
 
-fn text() -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config.example.toml");
+fn text(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     std::fs::read_to_string(path).unwrap()
+}
+
+fn inbound() -> String {
+    text("config.example.toml")
+}
+
+fn outbound() -> String {
+    text("config.outbound.example.toml")
 }
 
 /// A line `#key = value` without its `#`; prose has a space behind it.
@@ -17,47 +25,65 @@ fn setting(line: &str) -> Option<&str> {
     line.strip_prefix('#').filter(|rest| rest.starts_with(|first: char| first.is_ascii_lowercase()))
 }
 
+fn with_all_settings(text: &str) -> String {
+    // Without `ca_file` others are trusted than those of any file.
+    let with_default = text.lines().filter(|line| !line.starts_with("#ca_file = "));
+    let uncommented: Vec<_> = with_default.map(|line| setting(line).unwrap_or(line)).collect();
+    uncommented.join("\n")
+}
+
+fn commented(text: &str) -> usize {
+    text.lines().filter(|line| setting(line).is_some()).count()
+}
+
+fn keys(text: &str) -> Vec<&str> {
+    text.lines()
+        .filter_map(|line| setting(line).unwrap_or(line).split_once(" = "))
+        .map(|(key, _)| key)
+        .filter(|key| !key.contains([' ', '#']))
+        .collect()
+}
+
 #[test]
-fn example_means_the_defaults_as_it_is() {
-    assert_eq!(format!("{:?}", parse(&text()).unwrap()), format!("{:?}", parse(SMALLEST).unwrap()));
+fn examples_mean_the_defaults_as_they_are() {
+    for (text, smallest) in [(inbound(), SMALLEST), (outbound(), SMALLEST_OUTBOUND)] {
+        assert_eq!(format!("{:?}", parse(&text).unwrap()), format!("{:?}", parse(smallest).unwrap()));
+    }
 }
 
 #[test]
 fn commented_settings_are_the_defaults() {
-    let text = text();
-    let commented = text.lines().filter(|line| setting(line).is_some()).count();
-    // Without `ca_file` others are trusted than those of any file.
-    let with_default = text.lines().filter(|line| !line.starts_with("#ca_file = "));
-    let uncommented: Vec<_> = with_default.map(|line| setting(line).unwrap_or(line)).collect();
-    let mut config = parse(&uncommented.join("\n")).unwrap();
+    let text = inbound();
+    let mut config = parse(&with_all_settings(&text)).unwrap();
     // These two depend on the machine.
     let smallest = parse(SMALLEST).unwrap();
     assert_eq!((config.workers.get(), config.max_held), (1, 64 * 1024 * 1024));
     (config.workers, config.max_held) = (smallest.workers, smallest.max_held);
     assert_eq!(format!("{config:?}"), format!("{smallest:?}"));
-    assert_eq!(commented, known().len() - 5, "all but the five required keys are commented");
+    assert_eq!(commented(&text), keys(&text).len() - 5, "all but the five required keys are commented");
 }
 
 #[test]
-fn every_key_of_the_code_is_in_the_example() {
-    let text = text();
-    let written: Vec<_> = text
-        .lines()
-        .filter_map(|line| setting(line).unwrap_or(line).split_once(" = "))
-        .map(|(key, _)| key)
-        .filter(|key| !key.contains([' ', '#']))
-        .collect();
-    assert_eq!(written, known());
+fn commented_settings_of_an_outbound_proxy_are_the_defaults() {
+    let text = outbound();
+    let config = parse(&with_all_settings(&text)).unwrap();
+    assert_eq!(format!("{config:?}"), format!("{:?}", parse(SMALLEST_OUTBOUND).unwrap()));
+    assert_eq!(commented(&text), keys(&text).len() - 5, "all but the five required keys are commented");
 }
 
-fn known() -> Vec<&'static str> {
-    [
+#[test]
+fn every_key_of_the_code_is_in_the_examples() {
+    let known = [
         fields::<RawProcess>(),
         fields::<RawKeys>(),
         fields::<RawAdmin>(),
         fields::<RawLog>(),
         fields::<RawProxy>(),
+        fields::<RawInbound>(),
+        fields::<RawWebSocket>(),
         fields::<RawTimeouts>(),
-    ]
-    .concat()
+    ];
+    assert_eq!(keys(&inbound()), known.concat());
+    let required_or_different = ["file", "name", "mode", "listen", "upstream", "host", "forwarded"];
+    assert_eq!(keys(&outbound()), [&required_or_different, fields::<RawOutbound>()].concat());
 }

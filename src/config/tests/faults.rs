@@ -148,8 +148,9 @@ fn remedies_name_what_is_known() {
     assert_eq!(remedy("max-body = 1"), "write `max_body` if that is what is meant");
     assert_eq!(
         remedy("zzz = 1"),
-        "remove it; the keys here are name, mode, listen, upstream, ca_file, upstream_http, seal_replies, max_body, required_headers, \
-         bodyless_methods, credential_mismatch, forwarded, timeouts"
+        "remove it; the keys here are name, mode, listen, upstream, ca_file, upstream_http, host, forwarded, max_body, \
+         bodyless_methods, timeouts, websocket, seal_replies, required_headers, credential_mismatch, carriers, origins, \
+         answer_ping, replies, plain_errors"
     );
     assert_eq!(remedy("forwarded = \"x\""), "write \"append\" or \"replace\" or \"off\"");
     assert_eq!(remedy("listen = \"x\""), "write \"IP:PORT\", or a port alone for loopback");

@@ -3,6 +3,7 @@
 mod addresses;
 mod example;
 mod faults;
+mod modes;
 mod texts;
 mod upstream;
 
@@ -20,6 +21,15 @@ name = "kitchen"
 mode = "inbound"
 listen = "127.0.0.1:8080"
 upstream = "http://127.0.0.1:3000"
+"#;
+
+const SMALLEST_OUTBOUND: &str = r#"[keys]
+file = "keys.toml"
+[[proxy]]
+name = "pos"
+mode = "outbound"
+listen = "127.0.0.1:8081"
+upstream = "http://kitchen.example:8080"
 "#;
 
 fn parse(text: &str) -> Result<Config, Faults> {

@@ -1,6 +1,7 @@
 //! The kinds of values that a configuration bears: durations, sizes, addresses, names.
 
 mod choices;
+mod origin;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
@@ -10,7 +11,8 @@ use std::time::Duration;
 use http::uri::{Scheme, Uri};
 use http::{HeaderName, Method};
 
-pub(super) use choices::Mode;
+pub(super) use choices::{Carrier, Direction, ModeName};
+pub(super) use origin::Origin;
 
 use crate::document::{Refusal, Value};
 use crate::net::{TlsSettings, UpstreamProtocol};
@@ -68,6 +70,40 @@ impl Value for Deadline {
 
     fn from_integer(number: i64) -> Result<Self, Refusal> {
         Duration::from_integer(number).map(Self)
+    }
+}
+
+/// A duration that is not nothing, or that something is not done at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Interval(pub(super) Option<Duration>);
+
+impl Value for Interval {
+    const EXPECTED: &'static str = "a duration such as \"30s\", or \"off\"";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        if text == "off" {
+            return Ok(Self(None));
+        }
+        let interval = Duration::from_text(text)?;
+        if interval.is_zero() {
+            return Err(Refusal::new("no time at all", "write \"off\" for never"));
+        }
+        Ok(Self(Some(interval)))
+    }
+
+    fn from_integer(number: i64) -> Result<Self, Refusal> {
+        Duration::from_integer(number).map(|interval| Self(Some(interval)))
+    }
+}
+
+/// A text that means itself.
+pub(super) struct Literal(pub(super) Box<str>);
+
+impl Value for Literal {
+    const EXPECTED: &'static str = "a text in quotes";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        Ok(Self(text.into()))
     }
 }
 

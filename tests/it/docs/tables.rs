@@ -55,11 +55,16 @@ fn tables_of_label_values_are_those_of_the_code() {
     assert_eq!(reasons, AleReason::ALL.map(|reason| reason.label().to_owned()).into_iter().collect());
 }
 
-/// Every key of config.example.toml by its full name.
+/// The example with every key but those that only an outbound proxy has, and the one with these.
+fn examples() -> String {
+    read("config.example.toml") + &read("config.outbound.example.toml")
+}
+
+/// Every key of the examples by its full name.
 fn settings() -> BTreeSet<String> {
     let mut section = String::new();
     let mut found = BTreeSet::new();
-    for line in read("config.example.toml").lines() {
+    for line in examples().lines() {
         if line.starts_with('[') {
             section = line.trim_matches(['[', ']']).to_owned() + ".";
         } else if let Some((key, _)) = line.trim_start_matches('#').split_once(" = ")
@@ -85,7 +90,7 @@ fn settings_in_the_readme_exist() {
 
 #[test]
 fn defaults_in_the_readme_are_those_of_the_example() {
-    let example = read("config.example.toml");
+    let example = examples();
     let mut compared = 0;
     for row in table(&read("README.md"), "| key | default |") {
         let name = quoted(&row[0])[0].clone();

@@ -12,6 +12,7 @@ use super::{Connection, PATIENCE, TestKey, eventually};
 /// A sidecar about to be started.
 pub(crate) struct SidecarBuilder {
     top: String,
+    mode: &'static str,
     keys: String,
     keys_extra: String,
     keys_path: String,
@@ -117,8 +118,8 @@ impl SidecarBuilder {
     fn config_text(&self) -> String {
         format!(
             "{}\n[keys]\nfile = \"{}\"\n{}\n[admin]\nlisten = \"127.0.0.1:0\"\n[log]\n{}\n[[proxy]]\n\
-             name = \"kitchen\"\nmode = \"inbound\"\nlisten = \"127.0.0.1:0\"\nupstream = \"http://{}\"\n{}",
-            self.top, self.keys_path, self.keys_extra, self.log, self.upstream, self.proxy
+             name = \"kitchen\"\nmode = \"{}\"\nlisten = \"127.0.0.1:0\"\nupstream = \"http://{}\"\n{}",
+            self.top, self.keys_path, self.keys_extra, self.log, self.mode, self.upstream, self.proxy
         )
     }
 }
@@ -135,8 +136,18 @@ pub(crate) struct Sidecar {
 
 impl Sidecar {
     pub(crate) fn inbound() -> SidecarBuilder {
+        Self::of_mode("inbound")
+    }
+
+    /// Seals for the peer at `upstream`.
+    pub(crate) fn outbound() -> SidecarBuilder {
+        Self::of_mode("outbound")
+    }
+
+    fn of_mode(mode: &'static str) -> SidecarBuilder {
         SidecarBuilder {
             top: "workers = 2".to_owned() + "\n",
+            mode,
             keys: String::new(),
             keys_extra: String::new(),
             keys_path: "keys.toml".to_owned(),
