@@ -16,7 +16,7 @@ pub use connection::{
     Activity, ArrivingBody, ClientStream, ConnectionEnd, ConnectionLimits, serve_connection,
 };
 pub use listener::{Accepted, BindError, Listener};
-pub use pool::{ConnectFault, Lease, Pool, PoolSettings, SendFault};
+pub use pool::{ConnectFault, Lease, Pool, PoolSettings, Resend, SendFault};
 pub use stop::Stop;
 pub(crate) use timer::{LazyTimer, SpareTimer};
 pub use tls::{CaFile, CaFileFault, Roots, TlsFault, TlsSettings, UpstreamProtocol};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
+use http::uri::Authority;
 
 use crate::net::{PoolSettings, TlsSettings, UpstreamProtocol};
 use crate::profile::Profile;
@@ -177,7 +178,10 @@ impl Upstream {
 
     /// What a pool of connections to it needs to know.
     pub(crate) fn pool_settings(&self, timeouts: &Timeouts) -> PoolSettings {
+        // What a URL named has an authority; the word stands for none that could be read.
+        let authority = Authority::try_from(self.authority()).unwrap_or(Authority::from_static("upstream"));
         PoolSettings {
+            authority,
             host: self.host.clone(),
             port: self.port,
             tls: self.tls.clone(),

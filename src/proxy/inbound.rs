@@ -252,7 +252,8 @@ fn plain_length(head: &http::response::Parts, body: &Incoming, method: &Method) 
     if *method == Method::HEAD {
         return head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     }
-    body.size_hint().exact()
+    // HTTP/2 may end a reply with its head, and state no length.
+    if body.is_end_stream() { Some(0) } else { body.size_hint().exact() }
 }
 
 /// hyper keeps the connection of an HTTP/1.0 client that asked for it only if the reply claims to be HTTP/1.1,

@@ -63,7 +63,9 @@ impl Failure {
             Self::Upstream(SendFault::Connect(ConnectFault::Refused(_) | ConnectFault::Tls(_))) => {
                 Outcome::UpstreamRefused
             }
-            Self::Reply(_) | Self::Upstream(SendFault::Broke(_)) => Outcome::UpstreamBroke,
+            Self::Reply(_) | Self::Upstream(SendFault::Broke(_) | SendFault::GoingAway) => {
+                Outcome::UpstreamBroke
+            }
         }
     }
 
@@ -110,7 +112,7 @@ impl Failure {
             Self::Upstream(SendFault::Connect(ConnectFault::Refused(_) | ConnectFault::Tls(_))) => {
                 (StatusCode::BAD_GATEWAY, 103, "Application not reachable")
             }
-            Self::Reply(_) | Self::Upstream(SendFault::Broke(_)) => {
+            Self::Reply(_) | Self::Upstream(SendFault::Broke(_) | SendFault::GoingAway) => {
                 (StatusCode::BAD_GATEWAY, 104, "Application broke the exchange")
             }
             Self::NoCapacity(_) => (StatusCode::SERVICE_UNAVAILABLE, 105, "No capacity"),

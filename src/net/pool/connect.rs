@@ -17,24 +17,28 @@ pub(super) struct Dialler {
     port: u16,
     patience: Duration,
     tls: Option<Tls>,
-    /// What is spoken in clear, where nothing can be agreed on.
-    in_clear: Spoken,
+    protocol: UpstreamProtocol,
     metrics: ProxyMetrics,
 }
 
 impl Dialler {
     pub(super) fn new(settings: &PoolSettings, metrics: ProxyMetrics) -> Self {
-        let in_clear = match settings.protocol {
-            UpstreamProtocol::Auto | UpstreamProtocol::Http1 => Spoken::Http1,
-            UpstreamProtocol::Http2 => Spoken::Http2,
-        };
         Self {
             host: settings.host.clone(),
             port: settings.port,
             patience: settings.connect,
             tls: settings.tls.as_ref().map(|tls| Tls::new(tls, settings.protocol)),
-            in_clear,
+            protocol: settings.protocol,
             metrics,
+        }
+    }
+
+    /// Whether there is nothing to agree on, and nothing to share.
+    pub(super) fn speaks_http1_only(&self) -> bool {
+        match self.protocol {
+            UpstreamProtocol::Auto => self.tls.is_none(),
+            UpstreamProtocol::Http1 => true,
+            UpstreamProtocol::Http2 => false,
         }
     }
 
@@ -42,7 +46,10 @@ impl Dialler {
     pub(super) async fn dial(&self) -> Result<(UpstreamStream, Spoken), ConnectFault> {
         self.in_time(async {
             let stream = self.socket().await?;
-            let Some(tls) = &self.tls else { return Ok((UpstreamStream::Plain(stream), self.in_clear)) };
+            let Some(tls) = &self.tls else {
+                let only = if self.speaks_http1_only() { Spoken::Http1 } else { Spoken::Http2 };
+                return Ok((UpstreamStream::Plain(stream), only));
+            };
             let (stream, spoken) = tls.connect(stream).await?;
             Ok((UpstreamStream::Tls(Box::new(stream)), spoken))
         })
@@ -67,11 +74,11 @@ impl Dialler {
         Ok(stream)
     }
 
-    /// One deadline for the look-up of the name, the socket and the handshake of TLS together.
-    async fn in_time<T>(
+    /// One deadline for the look-up of the name, the socket, the handshake of TLS, and the wait for others who do the same.
+    pub(super) async fn in_time<T, E: From<ConnectFault>>(
         &self,
-        connecting: impl Future<Output = Result<T, ConnectFault>>,
-    ) -> Result<T, ConnectFault> {
-        timeout(self.patience, connecting).await.unwrap_or(Err(ConnectFault::TimedOut))
+        connecting: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        timeout(self.patience, connecting).await.unwrap_or(Err(ConnectFault::TimedOut.into()))
     }
 }

@@ -10,6 +10,9 @@ pub enum SendFault {
     /// The connection broke, or what came was no HTTP.
     #[error("the application's connection broke: {0}")]
     Broke(hyper::Error),
+    /// Connection after connection was closing, and none took the request.
+    #[error("the application's connections close before they take a request")]
+    GoingAway,
     /// No connection was to be had.
     #[error(transparent)]
     Connect(#[from] ConnectFault),

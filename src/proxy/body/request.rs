@@ -16,7 +16,7 @@ use super::hold::Held;
 use super::stall::Stall;
 use crate::ale::BodyOpening;
 use crate::metrics::ProxyMetrics;
-use crate::net::{ArrivingBody, Clock};
+use crate::net::{ArrivingBody, Clock, Resend};
 use crate::profile::Profile;
 use crate::proxy::forward;
 
@@ -93,7 +93,18 @@ impl Body for RequestBody {
     }
 }
 
+impl Resend for RequestBody {
+    fn again(&self) -> Option<Self> {
+        match self {
+            Self::Empty => Some(Self::Empty),
+            Self::Held(held) => Some(Self::Held(held.clone())),
+            Self::Streamed(_) => None,
+        }
+    }
+}
+
 /// Verified plaintext in pieces.
+#[derive(Clone)]
 pub(crate) struct HeldBody {
     pieces: VecDeque<Bytes>,
     left: u64,

@@ -1,5 +1,6 @@
+//! Upgrades, and the connections that they leave.
+
 use std::convert::Infallible;
-use std::time::Duration;
 
 use http::Request;
 use http::header::{CONNECTION, UPGRADE};
@@ -9,19 +10,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::metrics::Metrics;
-
-fn pool(listener: &TcpListener, protocol: UpstreamProtocol) -> Arc<Pool<Empty<Bytes>>> {
-    let settings = PoolSettings {
-        host: "127.0.0.1".to_owned(),
-        port: listener.local_addr().unwrap().port(),
-        tls: None,
-        protocol,
-        connect: Duration::from_secs(5),
-        idle: Duration::from_secs(4),
-    };
-    Pool::new(&settings, Metrics::new().proxy("kitchen"))
-}
 
 fn handshake() -> Request<Empty<Bytes>> {
     let request = Request::get("/orders").header("host", "kitchen.test");
@@ -48,7 +36,7 @@ async fn read_head(stream: &mut TcpStream) -> String {
 async fn an_upgraded_connection_passes_bytes_both_ways_after_its_lease_has_ended() {
     for protocol in [UpstreamProtocol::Auto, UpstreamProtocol::Http1, UpstreamProtocol::Http2] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let pool = pool(&listener, protocol);
+        let pool = pool::<Empty<Bytes>>(&listener, protocol);
         // What the other side says first may come with its head.
         let switched =
             b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\nhi";
@@ -73,7 +61,7 @@ async fn an_upgraded_connection_passes_bytes_both_ways_after_its_lease_has_ended
 #[tokio::test]
 async fn a_refused_upgrade_leaves_a_connection_that_serves_the_next_request() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let pool = pool(&listener, UpstreamProtocol::Auto);
+    let pool = pool::<Empty<Bytes>>(&listener, UpstreamProtocol::Auto);
     let refusal = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno";
     let (sent, (mut peer, _)) = tokio::join!(pool.upgrade(handshake()), answer(&listener, refusal));
     let (response, lease) = sent.unwrap();
@@ -93,7 +81,7 @@ async fn a_refused_upgrade_leaves_a_connection_that_serves_the_next_request() {
 #[tokio::test]
 async fn an_upgrade_never_takes_a_kept_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let pool = pool(&listener, UpstreamProtocol::Auto);
+    let pool = pool::<Empty<Bytes>>(&listener, UpstreamProtocol::Auto);
     let request = Request::get("/").header("host", "kitchen.test").body(Empty::new()).unwrap();
     let reply = b"HTTP/1.1 204 No Content\r\n\r\n";
     let (sent, _kept) = tokio::join!(pool.send(request), answer(&listener, reply));
