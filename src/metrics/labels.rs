@@ -147,6 +147,98 @@ impl AleReason {
     }
 }
 
+/// Which way a message of a WebSocket goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// From the upstream to the client.
+    ToClient,
+    /// From the client to the upstream.
+    ToServer,
+}
+
+impl Direction {
+    /// Both directions, in the order of the declaration.
+    pub const ALL: [Self; 2] = [Self::ToClient, Self::ToServer];
+
+    /// The label's value.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::ToClient => "to_client",
+            Self::ToServer => "to_server",
+        }
+    }
+}
+
+/// Why a message of a WebSocket was not carried over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MessageRefusal {
+    /// It is no envelope, or does not open (P7); which of these it was stands with the other envelopes.
+    Envelope,
+    /// Its frames are not as RFC 6455 has them.
+    Protocol,
+    /// A text that is not UTF-8.
+    NotUtf8,
+    /// It went past `max_message`.
+    TooLong,
+    /// No room among the bytes that may be held.
+    NoCapacity,
+    /// No key to seal it with.
+    NoKey,
+    /// An error in clear: the peer could not open what it was sent.
+    PeerError,
+}
+
+impl MessageRefusal {
+    /// Every reason, in the order of the declaration.
+    pub const ALL: [Self; 7] = [
+        Self::Envelope,
+        Self::Protocol,
+        Self::NotUtf8,
+        Self::TooLong,
+        Self::NoCapacity,
+        Self::NoKey,
+        Self::PeerError,
+    ];
+
+    /// The label's value.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Envelope => "envelope",
+            Self::Protocol => "protocol",
+            Self::NotUtf8 => "not_utf8",
+            Self::TooLong => "too_long",
+            Self::NoCapacity => "no_capacity",
+            Self::NoKey => "no_key",
+            Self::PeerError => "peer_error",
+        }
+    }
+}
+
+/// Who was the first to end a WebSocket session, with a Close or without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Closer {
+    /// The client.
+    Client,
+    /// The upstream.
+    Server,
+    /// This process: a fault of either, a deadline, or its own end.
+    Sidecar,
+}
+
+impl Closer {
+    /// Everyone, in the order of the declaration.
+    pub const ALL: [Self; 3] = [Self::Client, Self::Server, Self::Sidecar];
+
+    /// The label's value; also fit for a log field.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Server => "server",
+            Self::Sidecar => "sidecar",
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ProxyLabel {
     pub(super) proxy: Arc<str>,
@@ -169,4 +261,16 @@ pub(super) struct AleErrorLabels {
 pub(super) struct DirectionLabels {
     pub(super) proxy: Arc<str>,
     pub(super) direction: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct RefusalLabels {
+    pub(super) proxy: Arc<str>,
+    pub(super) reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct CloserLabels {
+    pub(super) proxy: Arc<str>,
+    pub(super) by: &'static str,
 }

@@ -8,6 +8,7 @@ mod labels;
 mod proxy;
 #[cfg(test)]
 mod tests;
+mod websocket;
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -18,8 +19,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-pub use labels::{AleCode, AleReason, Outcome};
+pub use labels::{AleCode, AleReason, Closer, Direction, MessageRefusal, Outcome};
 pub use proxy::{ConnectionGuard, ProxyMetrics, RequestGuard};
+pub use websocket::SessionGuard;
 
 /// The media type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -10,7 +10,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::labels::{AleErrorLabels, DirectionLabels, OutcomeLabels, ProxyLabel};
-use super::{AleCode, AleReason, Outcome};
+use super::websocket::{SessionCounters, SessionFamilies, SessionGuard};
+use super::{AleCode, AleReason, Closer, Direction, MessageRefusal, Outcome};
 
 /// Upper bounds in seconds: a proxied call on loopback at one end, the longest default deadline at the other.
 const DURATION_BUCKETS: [f64; 16] =
@@ -66,6 +67,26 @@ impl ProxyMetrics {
     pub fn upstream_retried(&self) {
         self.counters.upstream_retries.inc();
     }
+
+    /// Counts a WebSocket session, open as long as the guard lives.
+    pub fn session_opened(&self) -> SessionGuard {
+        self.counters.sessions.opened()
+    }
+
+    /// Counts a message of a WebSocket that was carried over, of so many bytes of plaintext.
+    pub fn message(&self, direction: Direction, bytes: u64) {
+        self.counters.sessions.message(direction, bytes);
+    }
+
+    /// Counts a message of a WebSocket that was not carried over.
+    pub fn message_refused(&self, refusal: MessageRefusal) {
+        self.counters.sessions.refused(refusal);
+    }
+
+    /// Counts a WebSocket session that ends.
+    pub fn session_closed(&self, by: Closer) {
+        self.counters.sessions.closed(by);
+    }
 }
 
 /// An open connection; dropping it counts it as closed.
@@ -107,6 +128,7 @@ struct Counters {
     in_flight: Gauge,
     upstream_connections_opened: Counter,
     upstream_retries: Counter,
+    sessions: SessionCounters,
 }
 
 /// The families from which each proxy takes its counters.
@@ -121,6 +143,7 @@ pub(super) struct ProxyFamilies {
     in_flight: Family<ProxyLabel, Gauge>,
     upstream_connections_opened: Family<ProxyLabel, Counter>,
     upstream_retries: Family<ProxyLabel, Counter>,
+    sessions: SessionFamilies,
 }
 
 impl ProxyFamilies {
@@ -135,6 +158,7 @@ impl ProxyFamilies {
             in_flight: Family::default(),
             upstream_connections_opened: Family::default(),
             upstream_retries: Family::default(),
+            sessions: SessionFamilies::register(registry),
         };
         families.register_exchanges(registry);
         families.register_connections(registry);
@@ -157,6 +181,7 @@ impl ProxyFamilies {
             in_flight: self.in_flight.get_or_create_owned(&label),
             upstream_connections_opened: self.upstream_connections_opened.get_or_create_owned(&label),
             upstream_retries: self.upstream_retries.get_or_create_owned(&label),
+            sessions: self.sessions.proxy(&proxy),
         };
         ProxyMetrics { counters: Arc::new(counters) }
     }

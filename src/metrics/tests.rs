@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{AleCode, AleReason, Metrics, Outcome};
+use super::{AleCode, AleReason, Closer, Direction, MessageRefusal, Metrics, Outcome};
 
 fn epoch_second(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -69,6 +69,12 @@ fn each_enum_lists_all_its_values_in_the_order_that_indexes_the_counters() {
     assert_eq!(outcomes, std::array::from_fn(|index| index));
     assert_eq!(codes, std::array::from_fn(|index| index));
     assert_eq!(reasons, std::array::from_fn(|index| index));
+    let directions = Direction::ALL.map(|direction| direction as usize);
+    let refusals = MessageRefusal::ALL.map(|refusal| refusal as usize);
+    let closers = Closer::ALL.map(|closer| closer as usize);
+    assert_eq!(directions, std::array::from_fn(|index| index));
+    assert_eq!(refusals, std::array::from_fn(|index| index));
+    assert_eq!(closers, std::array::from_fn(|index| index));
 }
 
 #[test]
@@ -109,6 +115,12 @@ fn a_new_proxy_shows_every_combination_of_labels_at_zero() {
         "alewife_upstream_retries_total{proxy=\"kitchen\"}",
         "alewife_body_bytes_total{proxy=\"kitchen\",direction=\"request\"}",
         "alewife_body_bytes_total{proxy=\"kitchen\",direction=\"reply\"}",
+        "alewife_websocket_sessions{proxy=\"kitchen\"}",
+        "alewife_websocket_sessions_opened_total{proxy=\"kitchen\"}",
+        "alewife_websocket_messages_total{proxy=\"kitchen\",direction=\"to_client\"}",
+        "alewife_websocket_message_bytes_total{proxy=\"kitchen\",direction=\"to_server\"}",
+        "alewife_websocket_messages_refused_total{proxy=\"kitchen\",reason=\"peer_error\"}",
+        "alewife_websocket_closes_total{proxy=\"kitchen\",by=\"sidecar\"}",
         "alewife_request_duration_seconds_count{proxy=\"kitchen\"}",
         "alewife_request_duration_seconds_bucket{le=\"0.0005\",proxy=\"kitchen\"}",
         "alewife_request_duration_seconds_bucket{le=\"60.0\",proxy=\"kitchen\"}",
@@ -124,11 +136,16 @@ fn labels_are_the_closed_set_of_names_and_each_proxy_adds_the_same_number_of_ser
     let _proxies = ["kitchen", "bar"].map(|name| metrics.proxy(name));
     let two = samples(&scrape(&metrics));
     let names: BTreeSet<&str> = two.keys().flat_map(|series| label_names(series)).collect();
-    assert_eq!(names, BTreeSet::from(["code", "direction", "le", "outcome", "proxy", "reason", "version"]));
+    assert_eq!(
+        names,
+        BTreeSet::from(["by", "code", "direction", "le", "outcome", "proxy", "reason", "version"])
+    );
     let of_proxy = |name: &str| two.keys().filter(|series| series.contains(&format!("\"{name}\""))).count();
     // Outcomes, code × reason, both directions, five single ones, and the histogram's 17 buckets, sum and
-    // count.
-    assert_eq!((of_proxy("kitchen"), of_proxy("bar")), (11 + 30 + 2 + 5 + 19, 67));
+    // count; of sessions two single ones, messages and bytes in both directions, refusals, and who ends them.
+    let all = Outcome::ALL.len() + AleCode::ALL.len() * AleReason::ALL.len() + 2 + 5 + 19;
+    let all = all + 2 + 4 + MessageRefusal::ALL.len() + Closer::ALL.len();
+    assert_eq!((of_proxy("kitchen"), of_proxy("bar")), (all, all));
 }
 
 #[test]
@@ -142,6 +159,10 @@ fn what_is_counted_stands_in_the_text() {
     proxy.reply_bytes(7);
     proxy.upstream_connection_opened();
     proxy.upstream_retried();
+    proxy.message(Direction::ToServer, 256);
+    proxy.message(Direction::ToServer, 0);
+    proxy.message_refused(MessageRefusal::Envelope);
+    proxy.session_closed(Closer::Client);
     metrics.held_bytes.set(4096);
     let text = scrape(&metrics);
     for line in [
@@ -159,6 +180,11 @@ fn what_is_counted_stands_in_the_text() {
         "alewife_request_duration_seconds_bucket{le=\"+Inf\",proxy=\"kitchen\"} 2",
         "alewife_upstream_connections_opened_total{proxy=\"kitchen\"} 1",
         "alewife_upstream_retries_total{proxy=\"kitchen\"} 1",
+        "alewife_websocket_messages_total{proxy=\"kitchen\",direction=\"to_server\"} 2",
+        "alewife_websocket_message_bytes_total{proxy=\"kitchen\",direction=\"to_server\"} 256",
+        "alewife_websocket_message_bytes_total{proxy=\"kitchen\",direction=\"to_client\"} 0",
+        "alewife_websocket_messages_refused_total{proxy=\"kitchen\",reason=\"envelope\"} 1",
+        "alewife_websocket_closes_total{proxy=\"kitchen\",by=\"client\"} 1",
         "alewife_held_bytes 4096",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\nis not in\n{text}");
@@ -178,6 +204,11 @@ fn guards_count_up_when_made_and_down_when_dropped() {
     assert_eq!((value("connections").as_str(), value("requests_in_flight").as_str()), ("1", "0"));
     drop(second);
     assert_eq!((value("connections").as_str(), value("connections_accepted_total").as_str()), ("0", "2"));
+    let session = proxy.session_opened();
+    assert_eq!(value("websocket_sessions"), "1");
+    drop(session);
+    let of_sessions = [value("websocket_sessions"), value("websocket_sessions_opened_total")];
+    assert_eq!(of_sessions, ["0", "1"]);
 }
 
 #[test]
