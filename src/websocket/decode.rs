@@ -79,6 +79,11 @@ impl Decoder {
         self.message.as_ref().map_or(0, |message| message.payload.len())
     }
 
+    /// Whether nothing is unfinished: neither a message nor the head of a frame.
+    pub fn is_between_messages(&self) -> bool {
+        self.message.is_none() && self.frame.is_none() && self.header.is_empty()
+    }
+
     /// Bytes that are set aside for an unfinished message.
     #[cfg(test)]
     pub(super) fn reserved(&self) -> usize {

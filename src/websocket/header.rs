@@ -54,6 +54,11 @@ pub(super) struct HeaderReader {
 }
 
 impl HeaderReader {
+    /// Whether nothing of a head has come.
+    pub(super) fn is_empty(&self) -> bool {
+        self.have == 0
+    }
+
     /// Takes from `input` what belongs to the head; `None` where there is more to come.
     pub(super) fn read(&mut self, input: &mut BytesMut, sender: Role) -> Result<Option<Header>, FrameFault> {
         if !self.fill(2, input) {

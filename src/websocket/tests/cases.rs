@@ -335,6 +335,24 @@ fn memory_is_taken_for_what_has_come_and_given_away_with_the_message() {
 }
 
 #[test]
+fn decoder_knows_whether_anything_is_unfinished() {
+    let fragments = [
+        frame(Role::Client, TEXT, b"ab"),
+        frame(Role::Client, FIN | PING, b""),
+        frame(Role::Client, FIN, b"c"),
+    ];
+    let mut decoder = Decoder::new(Role::Client, MAX);
+    assert!(decoder.is_between_messages());
+    let bytes = fragments.concat();
+    for (at, byte) in bytes.chunks(1).enumerate() {
+        decode_all(&mut decoder, [byte]);
+        assert_eq!(decoder.is_between_messages(), at + 1 == bytes.len(), "{at}");
+    }
+    decode_all(&mut decoder, [&frame(Role::Client, FIN | BINARY, b"d")[..3]]);
+    assert!(!decoder.is_between_messages());
+}
+
+#[test]
 fn a_fault_is_told_once_and_ends_everything() {
     let mut decoder = Decoder::new(Role::Client, MAX);
     let text = frame(Role::Client, FIN | TEXT, b"a");
