@@ -9,8 +9,9 @@ use http::{Method, StatusCode};
 use rand::CryptoRng;
 use serde::Deserialize;
 
-use super::{Refusal, envelope, reply};
-use crate::crypto::{Iv, IvLength, Opener, Sealer};
+use super::message::read_object;
+use super::{MessageSession, Refusal, envelope, reply};
+use crate::crypto::{Iv, IvLength, IvSource, Opener, Sealer};
 use crate::keys::Key;
 use crate::metrics::AleReason;
 use crate::profile::Profile;
@@ -99,6 +100,11 @@ impl ReplyOpening {
         let authenticated = self.key.secret.algorithm().is_authenticated();
         Ok(OpenedReply::Sealed(ReplyBodyOpening { opener, authenticated }))
     }
+
+    /// The session that the handshake opened, once the peer has agreed to it (P7). `rng` keys its IVs.
+    pub fn into_session<R: CryptoRng>(self, rng: &mut R) -> MessageSession {
+        MessageSession::leading(self.profile, self.request_iv, IvSource::new(rng))
+    }
 }
 
 /// What the head of a reply says of its body.
@@ -166,7 +172,8 @@ impl From<Refusal> for ReplyFault {
     }
 }
 
-/// One of the sidecar's own errors, the only replies that come in clear (P5). Nothing proves where it is from.
+/// One of the sidecar's own errors, the only replies and messages that come in clear (P5). Nothing proves where it is
+/// from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClearError {
     /// 1 to 3 by the protocol, from 100 on the sidecar's own.
@@ -189,6 +196,20 @@ impl ClearError {
         }
         let Told { code, message } = serde_json::from_slice(body).map_err(|_| ReplyFault::Unsealed)?;
         Ok(Self { code, message })
+    }
+
+    /// Reads a message of WebSocket that is an error in clear; `None` for anything else. A message may say nothing
+    /// more than its code.
+    pub fn in_message(text: &[u8]) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Told {
+            #[serde(rename = "errorCode")]
+            code: u64,
+            #[serde(default)]
+            message: String,
+        }
+        let Told { code, message } = read_object(text)?;
+        Some(Self { code, message })
     }
 }
 

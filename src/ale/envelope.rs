@@ -56,11 +56,12 @@ pub(super) fn take_iv(profile: &Profile, headers: &mut HeaderMap) -> Result<Iv, 
 pub(super) fn take_fingerprint(profile: &Profile, headers: &mut HeaderMap) -> Result<HeaderValue, Refusal> {
     let (missing, bad) = (AleReason::MissingFingerprint, AleReason::BadFingerprint);
     let value = take_single(headers, &profile.fingerprint, missing, bad)?;
-    let text = value.as_bytes();
-    if text.is_empty() || text.len() > 255 || !text.iter().all(u8::is_ascii_graphic) {
-        return Err(Refusal::headers(bad));
-    }
-    Ok(value)
+    if is_fingerprint(value.as_bytes()) { Ok(value) } else { Err(Refusal::headers(bad)) }
+}
+
+/// P2: whether this can be the name of a key.
+pub(super) fn is_fingerprint(text: &[u8]) -> bool {
+    (1..=255).contains(&text.len()) && text.iter().all(u8::is_ascii_graphic)
 }
 
 /// P6: the plaintext's `content-encoding` travelled under another name.

@@ -4,7 +4,7 @@ use crate::keys::KeyUnavailable;
 use crate::metrics::{AleCode, AleReason};
 use crate::profile::Profile;
 
-/// A request that is refused before anything of it is forwarded; status 400.
+/// A request that is refused before anything of it is forwarded, with status 400; or a message of WebSocket.
 ///
 /// The sender sees only the code; the reason is for the log and the metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,7 +33,12 @@ impl Refusal {
 
     /// P3: a body that does not open.
     pub(super) fn not_authentic() -> Self {
-        Self { code: AleCode::UnableToDecrypt, reason: AleReason::NotAuthentic }
+        Self::unable(AleReason::NotAuthentic)
+    }
+
+    /// P3, P7, P9: ciphertext that is not opened, whatever is wrong with it.
+    pub(super) fn unable(reason: AleReason) -> Self {
+        Self { code: AleCode::UnableToDecrypt, reason }
     }
 
     /// P2: a fingerprint that opens nothing now. A newer version of the vendor's API tells an unknown one apart.

@@ -6,8 +6,8 @@ use http::header::HeaderMap;
 use http::{Method, StatusCode};
 use rand::CryptoRng;
 
-use super::envelope;
-use crate::crypto::{Iv, Sealer};
+use super::{MessageSession, envelope};
+use crate::crypto::{Iv, IvSource, Sealer};
 use crate::keys::Key;
 use crate::profile::Profile;
 
@@ -69,6 +69,11 @@ impl ReplySealing {
         let sealer = self.key.secret.sealer(iv.as_bytes(), &[]).expect("the request's IV had this length");
         envelope::mark(&self.profile, &self.key, &iv, headers);
         SealedReply::Sealed(sealer)
+    }
+
+    /// The session that the handshake opened, once the application has agreed to it (P7). `rng` keys its IVs.
+    pub fn into_session<R: CryptoRng>(self, rng: &mut R) -> MessageSession {
+        MessageSession::answering(self.profile, &self.key, self.request_iv, IvSource::new(rng))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Base64 and hex, strict: what is decoded has exactly one text.
 
 use base64_simd::{Out, STANDARD};
+use bytes::BytesMut;
 
 use super::Iv;
 
@@ -15,6 +16,26 @@ pub fn base64_encode(bytes: &[u8]) -> String {
 /// alphabet (P1).
 pub fn base64_decode(text: &[u8]) -> Option<Vec<u8>> {
     STANDARD.decode_to_vec(text).ok()
+}
+
+/// Characters of so many bytes in base64, padding included.
+pub fn base64_len(bytes: usize) -> usize {
+    bytes.div_ceil(3).saturating_mul(4)
+}
+
+/// Appends standard base64, padded.
+pub fn base64_append(bytes: &[u8], out: &mut BytesMut) {
+    let start = out.len();
+    out.resize(start.saturating_add(base64_len(bytes.len())), 0);
+    let _written = STANDARD.encode(bytes, Out::from_slice(&mut out[start..]));
+}
+
+/// Decodes as [`base64_decode`] does into the beginning of `out`; also `None` if that is too short.
+pub fn base64_decode_into<'o>(text: &[u8], out: &'o mut [u8]) -> Option<&'o [u8]> {
+    if out.len() < STANDARD.decoded_length(text).ok()? {
+        return None;
+    }
+    STANDARD.decode(text, Out::from_slice(out)).ok().map(|bytes| &*bytes)
 }
 
 /// Hex in lower case.
@@ -174,6 +195,16 @@ mod tests {
         fn base64_is_that_of_the_base64_crate(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let text = base64_encode(&bytes);
             prop_assert_eq!(&text, &ORACLE.encode(&bytes));
+            let mut appended = BytesMut::from("before");
+            base64_append(&bytes, &mut appended);
+            prop_assert_eq!(&appended[6..], text.as_bytes());
+            prop_assert_eq!(base64_len(bytes.len()), text.len());
+            let mut room = vec![0; bytes.len()];
+            prop_assert_eq!(base64_decode_into(text.as_bytes(), &mut room), Some(&bytes[..]));
+            if !room.is_empty() {
+                let short = room.len() - 1;
+                prop_assert_eq!(base64_decode_into(text.as_bytes(), &mut room[..short]), None);
+            }
             prop_assert_eq!(base64_decode(text.as_bytes()), Some(bytes));
         }
 

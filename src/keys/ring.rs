@@ -55,6 +55,11 @@ impl KeyRing {
         }
     }
 
+    /// The key of that name, whether it may be used now or not.
+    pub fn key(&self, fingerprint: &str) -> Option<&Arc<Key>> {
+        self.keys.get(fingerprint)
+    }
+
     /// The key that seals new messages at `now`: the primary if one is named, else the key inside its
     /// window with the latest `valid_after`.
     pub fn sealing_key(&self, now: Timestamp) -> Option<&Arc<Key>> {

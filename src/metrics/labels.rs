@@ -113,11 +113,19 @@ pub enum AleReason {
     NotAuthentic,
     /// A sealed body that also claims an encoding in clear (P6).
     ConflictingEncoding,
+    /// A WebSocket message that is no envelope (P7).
+    BadEnvelope,
+    /// An envelope without ciphertext (P7).
+    MissingMessage,
+    /// An envelope whose ciphertext is not canonical base64 (P7).
+    BadMessage,
+    /// An envelope under an IV that was sealed here (P9).
+    Reflected,
 }
 
 impl AleReason {
     /// Every reason, in the order of the declaration.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 14] = [
         Self::MissingIv,
         Self::BadIv,
         Self::MissingFingerprint,
@@ -128,6 +136,10 @@ impl AleReason {
         Self::NotYetValid,
         Self::NotAuthentic,
         Self::ConflictingEncoding,
+        Self::BadEnvelope,
+        Self::MissingMessage,
+        Self::BadMessage,
+        Self::Reflected,
     ];
 
     /// The label's value; also fit for a log field.
@@ -143,6 +155,10 @@ impl AleReason {
             Self::NotYetValid => "not_yet_valid",
             Self::NotAuthentic => "not_authentic",
             Self::ConflictingEncoding => "conflicting_encoding",
+            Self::BadEnvelope => "bad_envelope",
+            Self::MissingMessage => "missing_message",
+            Self::BadMessage => "bad_message",
+            Self::Reflected => "reflected",
         }
     }
 }
