@@ -13,6 +13,8 @@ pub enum Outcome {
     AleError,
     /// The request's framing, host or target was refused.
     Framing,
+    /// A page that may not open WebSockets.
+    Origin,
     /// The body went past `max_body`.
     TooLarge,
     /// The upstream could not be reached.
@@ -33,10 +35,11 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome, in the order of the declaration.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Answered,
         Self::AleError,
         Self::Framing,
+        Self::Origin,
         Self::TooLarge,
         Self::UpstreamRefused,
         Self::UpstreamBroke,
@@ -53,6 +56,7 @@ impl Outcome {
             Self::Answered => "answered",
             Self::AleError => "ale_error",
             Self::Framing => "framing",
+            Self::Origin => "origin",
             Self::TooLarge => "too_large",
             Self::UpstreamRefused => "upstream_refused",
             Self::UpstreamBroke => "upstream_broke",
@@ -113,6 +117,8 @@ pub enum AleReason {
     NotAuthentic,
     /// A sealed body that also claims an encoding in clear (P6).
     ConflictingEncoding,
+    /// IV or fingerprint in more than one of the places that are open to them.
+    ConflictingCarriers,
     /// A WebSocket message that is no envelope (P7).
     BadEnvelope,
     /// An envelope without ciphertext (P7).
@@ -125,7 +131,7 @@ pub enum AleReason {
 
 impl AleReason {
     /// Every reason, in the order of the declaration.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::MissingIv,
         Self::BadIv,
         Self::MissingFingerprint,
@@ -136,6 +142,7 @@ impl AleReason {
         Self::NotYetValid,
         Self::NotAuthentic,
         Self::ConflictingEncoding,
+        Self::ConflictingCarriers,
         Self::BadEnvelope,
         Self::MissingMessage,
         Self::BadMessage,
@@ -155,6 +162,7 @@ impl AleReason {
             Self::NotYetValid => "not_yet_valid",
             Self::NotAuthentic => "not_authentic",
             Self::ConflictingEncoding => "conflicting_encoding",
+            Self::ConflictingCarriers => "conflicting_carriers",
             Self::BadEnvelope => "bad_envelope",
             Self::MissingMessage => "missing_message",
             Self::BadMessage => "bad_message",

@@ -13,7 +13,8 @@ mod tls;
 pub use budget::{HeldBudget, NoCapacity, PeerAccount, Reservation};
 pub(crate) use clock::Clock;
 pub use connection::{
-    Activity, ArrivingBody, ClientStream, ConnectionEnd, ConnectionLimits, serve_connection,
+    Activity, ArrivingBody, ClientStream, ConnectionEnd, ConnectionLimits, Upgrade, UpgradedStream,
+    serve_connection,
 };
 pub use listener::{Accepted, BindError, Listener};
 pub use pool::{ConnectFault, Lease, Pool, PoolSettings, Resend, SendFault};

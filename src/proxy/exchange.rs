@@ -157,7 +157,7 @@ impl Exchange {
 
 /// As much of a peer's text as a line of the log bears. With all of it, a few requests could fill the buffer and
 /// have the lines of others given up.
-fn shown(text: &str) -> &str {
+pub(crate) fn shown(text: &str) -> &str {
     // A character has four bytes at most, so one of these cuts falls between two.
     (0..4).find_map(|less| text.get(..LONGEST_SHOWN - less)).unwrap_or(text)
 }

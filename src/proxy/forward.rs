@@ -91,6 +91,8 @@ pub(crate) enum FramingFault {
     Authority,
     #[error("a content-length that is no number")]
     ContentLength,
+    #[error("a WebSocket's handshake with a body, or without its one key")]
+    Handshake,
     #[error("no host, two hosts, two that differ, or one that is no host")]
     Host,
     #[error("a target with bytes outside 0x21 to 0x7E, or an asterisk without OPTIONS")]
@@ -154,10 +156,25 @@ pub(crate) fn check_reply(status: StatusCode, headers: &HeaderMap) -> Result<(),
 /// Why a reply of the application is not passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ReplyFault {
+    #[error(transparent)]
+    Handshake(#[from] HandshakeFault),
     #[error("it switches to a protocol that nobody asked for")]
     Switched,
     #[error("a transfer-encoding other than one plain chunked")]
     TransferEncoding,
+}
+
+/// Why a 101 is not the answer to a WebSocket's handshake (RFC 6455 §4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum HandshakeFault {
+    #[error("it switches without proof that it has read the handshake")]
+    Accept,
+    #[error("it switches with an extension that nobody offered")]
+    Extension,
+    #[error("it switches to a subprotocol that nobody offered")]
+    Protocol,
+    #[error("it switches to something else than a WebSocket")]
+    Upgrade,
 }
 
 fn check_target(head: &Parts) -> Result<(), FramingFault> {
@@ -212,7 +229,7 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) -> bool {
 }
 
 /// The members of a comma-separated list, over all lines of the field.
-fn elements<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
+pub(crate) fn elements<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
     let lines = headers.get_all(name).into_iter();
     lines.flat_map(|value| value.as_bytes().split(|&byte| byte == b',')).map(<[u8]>::trim_ascii)
 }
@@ -254,12 +271,19 @@ pub(crate) fn strip_sealed_body_fields(headers: &mut HeaderMap) {
     remove_each(headers, is_of_plain_bytes);
 }
 
+/// Takes out the fields that only a sealed message bears.
+pub(crate) fn strip_envelope(headers: &mut HeaderMap, profile: &Profile) {
+    for name in [&profile.iv, &profile.fingerprint, &profile.content_encoding] {
+        headers.remove(name);
+    }
+}
+
 /// Leaves in trailers only what may stand there and does not speak of the envelope.
 pub(crate) fn strip_trailers(trailers: &mut HeaderMap, profile: &Profile) {
     strip_hop_by_hop(trailers);
     strip_sealed_body_fields(trailers);
-    let envelope = [&profile.iv, &profile.fingerprint, &profile.content_encoding];
-    for name in envelope.into_iter().chain(&[header::CONTENT_LENGTH, header::HOST, header::TRAILER]) {
+    strip_envelope(trailers, profile);
+    for name in [header::CONTENT_LENGTH, header::HOST, header::TRAILER] {
         trailers.remove(name);
     }
 }

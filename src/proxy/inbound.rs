@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HeaderValue};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, GetAll, HeaderValue, ORIGIN};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body;
@@ -17,14 +17,16 @@ use hyper::body::Incoming;
 use jiff::Timestamp;
 
 use super::body::{HoldLimits, ReplyBody, RequestBody, Upload, UploadEnd, hold};
+use super::carriers::{self, Carrier};
 use super::exchange::{Exchange, Shared};
-use super::forward::{self, Framing};
+use super::forward::{self, Framing, ReplyFault};
 use super::respond::Failure;
+use super::websocket::{AfterHttp, Handshake, Opening, Side};
 use super::{InboundConfig, ProxyConfig, Timeouts};
 use crate::ale::{self, BodyOpening, Opened, Refusal, ReplySealing, SealedReply};
 use crate::keys::KeyStore;
-use crate::metrics::AleReason;
-use crate::net::{Activity, LazyTimer, Lease, PeerAccount, Pool, SendFault, SpareTimer};
+use crate::metrics::{AleReason, Outcome};
+use crate::net::{Activity, LazyTimer, Lease, PeerAccount, Pool, SendFault, SpareTimer, Upgrade};
 
 /// Bytes of a refused body that are read away so that the connection can serve on.
 const DISCARD_AT_MOST: usize = 1024 * 1024;
@@ -48,6 +50,7 @@ pub(crate) struct Client {
     pub(crate) activity: Arc<Activity>,
     pub(crate) account: Arc<PeerAccount>,
     pub(crate) timer: SpareTimer,
+    pub(crate) after_http: AfterHttp,
 }
 
 impl Inbound {
@@ -68,15 +71,25 @@ impl Inbound {
     pub(crate) async fn serve(
         self: Arc<Self>,
         client: Arc<Client>,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
     ) -> Result<Response<ReplyBody>, Infallible> {
+        let upgrade = Upgrade::asked_by(&mut request);
         let (head, body) = request.into_parts();
         let mut exchange = Exchange::begin(&self.shared, &client.activity, &head, client.peer);
+        let mut opening = None;
         let mut response = match self.exchange(&client, head, body, &mut exchange).await {
-            Ok(reply) => reply.finish(exchange),
+            Ok(Answer::Reply(reply)) => reply.finish(exchange),
+            Ok(Answer::Switch(response, session)) => {
+                opening = Some(session);
+                switch(response, exchange)
+            }
             Err(failure) => refuse(failure, exchange),
         };
-        if client.activity.is_draining() && response.version() < Version::HTTP_2 {
+        if let Some(upgrade) = upgrade {
+            client.after_http.leave(upgrade, opening);
+        }
+        let is_last = client.activity.is_draining() && response.status() != StatusCode::SWITCHING_PROTOCOLS;
+        if is_last && response.version() < Version::HTTP_2 {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         offer_keep_alive(&mut response);
@@ -89,17 +102,21 @@ impl Inbound {
         mut head: Parts,
         body: Incoming,
         exchange: &mut Exchange,
-    ) -> Result<Reply, Failure> {
+    ) -> Result<Answer, Failure> {
         let framing = forward::check_framing(&head)?;
+        let handshake = Handshake::asked_by(&head, !body.is_end_stream())?;
         let takes_trailers = forward::strip_hop_by_hop(&mut head.headers);
-        let (opening, sealing) = match self.open(&mut head) {
+        let (opening, sealing) = match self.open(&mut head, handshake.is_some()) {
             Ok(opened) => opened,
-            Err(refusal) => {
+            Err(failure) => {
                 discard(body, &head, client);
-                return Err(refusal.into());
+                return Err(failure);
             }
         };
         exchange.keyed(sealing.key());
+        if let Some(handshake) = handshake {
+            return self.shake_hands(client, head, &handshake, sealing).await;
+        }
         let method = head.method.clone();
         let (body, framing, upload) =
             self.open_body(body, opening, framing, head.version, client, exchange).await?;
@@ -109,18 +126,74 @@ impl Inbound {
         let request = Request::from_parts(head, body);
         let (response, lease) = self.send(request, upload.as_deref(), &client.timer).await?;
         forward::check_reply(response.status(), response.headers())?;
-        Ok(Reply { response, lease, sealing, method })
+        Ok(Answer::Reply(Reply { response, lease, sealing, method }))
     }
 
-    /// P1, P2, and the headers that this proxy requires besides; the ring is one for the whole exchange.
-    fn open(&self, head: &mut Parts) -> Result<(BodyOpening, ReplySealing), Refusal> {
+    /// P7: asks the application for a WebSocket.
+    async fn shake_hands(
+        &self,
+        client: &Client,
+        mut head: Parts,
+        handshake: &Handshake,
+        sealing: ReplySealing,
+    ) -> Result<Answer, Failure> {
+        let path = head.uri.path().into();
+        let forwarded = self.config.forwarded;
+        forward::to_application(&mut head, &client.forwarded_for, forwarded, false, &self.upstream)?;
+        Framing::Unstated.write(&mut head.headers);
+        Handshake::ask(&mut head.headers);
+        let request = Request::from_parts(head, RequestBody::Empty);
+        let sent = self.in_time(self.pool.upgrade(request), None, &client.timer);
+        let (mut response, lease) = sent.await?;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            forward::check_reply(response.status(), response.headers())?;
+            return Ok(Answer::Reply(Reply { response, lease, sealing, method: Method::GET }));
+        }
+        handshake.check(response.headers()).map_err(ReplyFault::from)?;
+        let opening = Opening {
+            config: Arc::clone(&self.config),
+            shared: Arc::clone(&self.shared),
+            keys: Arc::clone(&self.keys),
+            peer: client.peer,
+            account: Arc::clone(&client.account),
+            path,
+            key: Arc::clone(sealing.key()),
+            sealed: Side::Client,
+            server: Upgrade::granted_by(&mut response),
+            messages: sealing.into_session(&mut rand::rng()),
+        };
+        forward::strip_envelope(response.headers_mut(), &self.config.profile);
+        Ok(Answer::Switch(response, Box::new(opening)))
+    }
+
+    /// P1, P2, and what this proxy requires besides; the ring is one for the whole exchange.
+    fn open(&self, head: &mut Parts, is_handshake: bool) -> Result<(BodyOpening, ReplySealing), Failure> {
+        let carrier = carriers::gather(head, self.inbound.carriers, is_handshake, &self.config.profile)?;
+        if is_handshake && !self.is_allowed(head.headers.get_all(ORIGIN), carrier) {
+            return Err(Failure::Origin);
+        }
         let present = |name| head.headers.contains_key(name);
         if !self.inbound.required_headers.iter().all(present) {
-            return Err(Refusal::headers(AleReason::MissingRequiredHeader));
+            return Err(Refusal::headers(AleReason::MissingRequiredHeader).into());
         }
         let ring = self.keys.snapshot();
         let opened = ale::open_request(&self.config.profile, head, &ring, now())?;
         Ok((opened.body, opened.reply))
+    }
+
+    /// Whether a page of this origin may open a WebSocket. Who is no page has none, and no use for the query either.
+    fn is_allowed(&self, origins: GetAll<'_, HeaderValue>, carrier: Carrier) -> bool {
+        let allowed = &self.inbound.origins;
+        let is_allowed = |origin: &HeaderValue| {
+            allowed.iter().any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(origin.as_bytes()))
+        };
+        let mut origins = origins.iter();
+        match (origins.next(), origins.next()) {
+            _ if allowed.is_empty() => true,
+            (None, _) => carrier != Carrier::Query,
+            (Some(origin), None) => is_allowed(origin),
+            (Some(_), Some(_)) => false,
+        }
     }
 
     /// The plaintext body, and how the application is told its end. Under GCM it is verified when this returns.
@@ -203,13 +276,29 @@ impl Inbound {
         upload: Option<&Upload>,
         timer: &SpareTimer,
     ) -> Result<(Response<Incoming>, Lease<RequestBody>), Failure> {
+        self.in_time(self.pool.send(request), upload, timer).await
+    }
+
+    async fn in_time<T>(
+        &self,
+        sending: impl Future<Output = Result<T, SendFault>>,
+        upload: Option<&Upload>,
+        timer: &SpareTimer,
+    ) -> Result<T, Failure> {
         let timeouts = &self.config.timeouts;
         tokio::select! {
             biased;
-            sent = self.pool.send(request) => sent.map_err(|fault| blame(fault, upload)),
+            sent = sending => sent.map_err(|fault| blame(fault, upload)),
             () = reply_overdue(timeouts, upload, timer) => Err(Failure::ApplicationTimedOut),
         }
     }
+}
+
+/// What the application makes of a request.
+enum Answer {
+    Reply(Reply),
+    /// It agrees to a WebSocket.
+    Switch(Response<Incoming>, Box<Opening>),
 }
 
 /// The application's reply, and the right to seal it.
@@ -264,6 +353,18 @@ fn offer_keep_alive(response: &mut Response<ReplyBody>) {
     if response.version() == Version::HTTP_10 && may_stay {
         *response.version_mut() = Version::HTTP_11;
     }
+}
+
+/// P5: a 101 bears nothing of the envelope.
+fn switch(response: Response<Incoming>, mut exchange: Exchange) -> Response<ReplyBody> {
+    let (mut head, _nothing) = response.into_parts();
+    exchange.answered(head.status);
+    forward::strip_hop_by_hop(&mut head.headers);
+    forward::strip_sealed_body_fields(&mut head.headers);
+    Handshake::agree(&mut head.headers);
+    head.version = exchange.version();
+    exchange.end(Outcome::Answered);
+    Response::from_parts(head, ReplyBody::own(Bytes::new(), exchange))
 }
 
 fn refuse(failure: Failure, mut exchange: Exchange) -> Response<ReplyBody> {

@@ -1,11 +1,13 @@
 //! The thin shell around the protocol: requests in, opened and forwarded, replies sealed on their way back.
 
 mod body;
+mod carriers;
 mod config;
 mod exchange;
 mod forward;
 mod inbound;
 mod respond;
+mod websocket;
 
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -19,6 +21,7 @@ pub use config::{
 };
 use exchange::Shared;
 use inbound::{Client, Inbound};
+use websocket::AfterHttp;
 
 use crate::keys::KeyStore;
 use crate::metrics::{Metrics, ProxyMetrics};
@@ -65,8 +68,10 @@ impl Proxy {
             activity: Arc::new(Activity::new(self.limits())),
             account: self.budget.account(accepted.peer.ip()),
             timer: SpareTimer::default(),
+            after_http: AfterHttp::default(),
         });
-        let serving = self.serve_stream(accepted.stream, client);
+        let stop = self.stop.clone();
+        let serving = self.serve_stream(accepted.stream, Arc::clone(&client));
         async move {
             match serving.await {
                 ConnectionEnd::Closed => {}
@@ -77,6 +82,7 @@ impl Proxy {
                     tracing::debug!(peer = %accepted.peer, deadline, "connection closed at a deadline");
                 }
             }
+            client.after_http.follow(&stop).await;
             drop(opened);
         }
     }

@@ -33,6 +33,9 @@ pub(crate) enum Failure {
     /// Too many bytes are held already.
     #[error(transparent)]
     NoCapacity(#[from] NoCapacity),
+    /// A page that may not open WebSockets.
+    #[error("the origin is not one that may open a websocket")]
+    Origin,
     /// The body is longer than `max_body`.
     #[error("the body is longer than max_body")]
     TooLarge,
@@ -58,6 +61,7 @@ impl Failure {
             | Self::Upstream(SendFault::Connect(ConnectFault::TimedOut)) => Outcome::TimedOut,
             Self::ClientBroke => Outcome::ClientGone,
             Self::Framing(_) => Outcome::Framing,
+            Self::Origin => Outcome::Origin,
             Self::NoCapacity(_) => Outcome::NoCapacity,
             Self::TooLarge => Outcome::TooLarge,
             Self::Upstream(SendFault::Connect(ConnectFault::Refused(_) | ConnectFault::Tls(_))) => {
@@ -115,6 +119,7 @@ impl Failure {
             Self::Reply(_) | Self::Upstream(SendFault::Broke(_) | SendFault::GoingAway) => {
                 (StatusCode::BAD_GATEWAY, 104, "Application broke the exchange")
             }
+            Self::Origin => (StatusCode::FORBIDDEN, 112, "Origin not allowed"),
             Self::NoCapacity(_) => (StatusCode::SERVICE_UNAVAILABLE, 105, "No capacity"),
             Self::ApplicationTimedOut | Self::Upstream(SendFault::Connect(ConnectFault::TimedOut)) => {
                 (StatusCode::GATEWAY_TIMEOUT, 107, "Application not in time")

@@ -7,6 +7,7 @@
 mod activity;
 mod sniff;
 mod stream;
+mod upgrade;
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -28,6 +29,7 @@ use activity::Due;
 pub use activity::{Activity, ArrivingBody, ConnectionLimits};
 use sniff::Sniffed;
 pub use stream::ClientStream;
+pub use upgrade::{Upgrade, UpgradedStream};
 
 use super::{LazyTimer, Stop};
 
@@ -41,7 +43,7 @@ const MAX_BUFFER: usize = 128 * 1024;
 /// How a connection ended.
 #[derive(Debug)]
 pub enum ConnectionEnd {
-    /// Between two requests, by either side.
+    /// Between two requests, by either side; or HTTP ended with an [`Upgrade`].
     Closed,
     /// hyper gave it up: bytes that are no HTTP, a peer that went away.
     Failed(hyper::Error),
@@ -75,7 +77,7 @@ where
         let connection = http2_builder().serve_connection(io, service);
         drive(pin!(connection), &activity, &stop).await
     } else {
-        let connection = http1_builder().serve_connection(io, service);
+        let connection = http1_builder().serve_connection(io, service).with_upgrades();
         drive(pin!(connection), &activity, &stop).await
     }
 }
@@ -110,7 +112,7 @@ trait Winding: Future<Output = hyper::Result<()>> {
     fn wind_down(self: Pin<&mut Self>);
 }
 
-impl<S, B> Winding for http1::Connection<TokioIo<ClientStream>, S>
+impl<S, B> Winding for http1::UpgradeableConnection<TokioIo<ClientStream>, S>
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
     B: Body<Data = Bytes> + 'static,

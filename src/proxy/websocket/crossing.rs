@@ -1,0 +1,145 @@
+//! What a message becomes on its way from one leg to the other (P7).
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::Side;
+use super::fault::Fault;
+use super::leg::Leg;
+use super::record::Record;
+use crate::ale::{ClearError, MessageSession, Refusal};
+use crate::keys::{KeyRing, KeyStore};
+use crate::proxy::{OnBadMessage, ProxyConfig};
+use crate::websocket::{Kind, Message};
+
+/// Opens what comes from the sealed side and seals what goes there.
+pub(super) struct Crossing {
+    messages: MessageSession,
+    /// Where messages are sealed; on the other side they are plain.
+    sealed: Side,
+    keys: Arc<KeyStore>,
+    config: Arc<ProxyConfig>,
+}
+
+/// The keys and the time for the messages of one read. Not kept: keys that leave the ring are wiped.
+pub(super) struct Moment {
+    ring: Arc<KeyRing>,
+    now: Timestamp,
+}
+
+/// The two legs as one message sees them.
+pub(super) struct Way<'a, W> {
+    pub(super) from: &'a mut Leg<W>,
+    pub(super) to: &'a mut Leg<W>,
+    pub(super) record: &'a mut Record,
+}
+
+impl Crossing {
+    pub(super) fn new(
+        messages: MessageSession,
+        sealed: Side,
+        keys: Arc<KeyStore>,
+        config: Arc<ProxyConfig>,
+    ) -> Self {
+        Self { messages, sealed, keys, config }
+    }
+
+    /// The keys and the time now.
+    pub(super) fn moment(&self) -> Moment {
+        let now = Timestamp::try_from(SystemTime::now()).unwrap_or(Timestamp::UNIX_EPOCH);
+        Moment { ring: self.keys.snapshot(), now }
+    }
+
+    /// Carries a message that came from `side`, or refuses it. A fault is one that ends the session.
+    pub(super) fn carry<W: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        side: Side,
+        message: Message,
+        way: Way<'_, W>,
+        moment: &Moment,
+    ) -> Result<(), Fault> {
+        if self.crosses_in_clear(side, &message) {
+            way.record.carried(side, message.payload.len());
+            way.to.send(message);
+            return Ok(());
+        }
+        if side == self.sealed { self.open(&message, way, moment) } else { self.seal(&message, way, moment) }
+    }
+
+    /// `plaintext_messages`: literal texts for which both sides have agreed that they need no envelope.
+    fn crosses_in_clear(&self, side: Side, message: &Message) -> bool {
+        let settings = &self.config.websocket;
+        let texts = match side {
+            Side::Client => &settings.plaintext_to_server,
+            Side::Server => &settings.plaintext_to_client,
+        };
+        message.kind == Kind::Text && texts.iter().any(|text| *text.as_bytes() == message.payload[..])
+    }
+
+    fn open<W: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        message: &Message,
+        way: Way<'_, W>,
+        moment: &Moment,
+    ) -> Result<(), Fault> {
+        let opened = match self.messages.open(&message.payload, &moment.ring, moment.now) {
+            Ok(opened) => opened,
+            Err(refusal) => return self.refuse(message, refusal, way),
+        };
+        let is_authenticated = opened.is_authenticated();
+        let payload = opened.plaintext;
+        if payload.len() as u64 > self.config.websocket.max_message {
+            return Err(Fault::TooLong);
+        }
+        let kind = match message.kind {
+            Kind::Text if std::str::from_utf8(&payload).is_ok() => Kind::Text,
+            Kind::Text if is_authenticated => return Err(Fault::SealedNotUtf8),
+            // Without a tag a refusal would answer the questions of whoever changes bits.
+            Kind::Text | Kind::Binary => Kind::Binary,
+        };
+        way.record.carried(self.sealed, payload.len());
+        way.to.send(Message { kind, payload });
+        Ok(())
+    }
+
+    /// What does not open is answered or ends the session; an error in clear is never answered by another.
+    fn refuse<W: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        message: &Message,
+        refusal: Refusal,
+        way: Way<'_, W>,
+    ) -> Result<(), Fault> {
+        let told = ClearError::in_message(&message.payload);
+        let fault = told.as_ref().map_or(Fault::Refused(refusal), |told| Fault::PeerError(told.code));
+        if self.config.websocket.on_bad_message == OnBadMessage::Close {
+            return Err(fault);
+        }
+        way.record.refused(fault);
+        if told.is_none() {
+            way.from.reply(refusal.body());
+        }
+        Ok(())
+    }
+
+    fn seal<W: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        message: &Message,
+        way: Way<'_, W>,
+        moment: &Moment,
+    ) -> Result<(), Fault> {
+        let sealing = self.messages.sealing(&moment.ring, moment.now)?;
+        let length = sealing.sealed_len(message.payload.len());
+        let sealed = way.to.write(|encoder, out| {
+            encoder.message_with(message.kind, length, out, &mut rand::rng(), |out| {
+                sealing.seal(&message.payload, out)
+            })
+        });
+        // P8.
+        sealed.map_err(|_too_long| Fault::TooLong)?;
+        way.record.carried(self.sealed.other(), message.payload.len());
+        Ok(())
+    }
+}

@@ -1,0 +1,106 @@
+//! One session, as the log and the metrics see it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Side;
+use super::fault::Fault;
+use crate::keys::Key;
+use crate::metrics::{Closer, Direction, SessionGuard};
+use crate::proxy::exchange::{Shared, shown};
+
+/// Lives from the end of the handshake to the end of both legs; counts and logs itself when it ends.
+pub(super) struct Record {
+    shared: Arc<Shared>,
+    started: Instant,
+    peer: IpAddr,
+    path: Box<str>,
+    key: Arc<str>,
+    to_client: Carried,
+    to_server: Carried,
+    end: Option<End>,
+    _open: SessionGuard,
+}
+
+/// What was carried in one direction.
+#[derive(Clone, Copy, Default)]
+struct Carried {
+    messages: u64,
+    bytes: u64,
+}
+
+/// Who ended the session, with which code, and why.
+struct End {
+    by: Closer,
+    code: Option<u16>,
+    reason: Option<Box<str>>,
+}
+
+impl Record {
+    pub(super) fn begin(shared: &Arc<Shared>, peer: IpAddr, path: &str, key: &Key) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            started: Instant::now(),
+            peer,
+            path: shown(path).into(),
+            key: key.fingerprint.as_str().into(),
+            to_client: Carried::default(),
+            to_server: Carried::default(),
+            end: None,
+            _open: shared.metrics.session_opened(),
+        }
+    }
+
+    /// A message of so many bytes of plaintext goes over from `side`.
+    pub(super) fn carried(&mut self, side: Side, bytes: usize) {
+        let bytes = bytes as u64;
+        let (carried, direction) = match side {
+            Side::Client => (&mut self.to_server, Direction::ToServer),
+            Side::Server => (&mut self.to_client, Direction::ToClient),
+        };
+        carried.messages += 1;
+        carried.bytes += bytes;
+        self.shared.metrics.message(direction, bytes);
+    }
+
+    /// A message does not go over.
+    pub(super) fn refused(&self, fault: Fault) {
+        self.shared.metrics.message_refused(fault.refusal());
+        if let Fault::Refused(refusal) = fault {
+            self.shared.metrics.ale_error(refusal.code, refusal.reason);
+        }
+    }
+
+    /// The first to end the session; `reason` is for the log, and never a peer's text.
+    pub(super) fn closed(&mut self, by: Closer, code: Option<u16>, reason: Option<String>) {
+        if self.end.is_none() {
+            self.shared.metrics.session_closed(by);
+            self.end = Some(End { by, code, reason: reason.map(Into::into) });
+        }
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        // The process cut it at the end of its grace.
+        self.closed(Closer::Sidecar, None, Some("cut at the end of the grace".to_owned()));
+        let end = self.end.as_ref();
+        tracing::info!(
+            target: "alewife::access",
+            proxy = &*self.shared.name,
+            peer = %self.peer,
+            path = &*self.path,
+            key = &*self.key,
+            by = end.map(|end| end.by.label()),
+            code = end.and_then(|end| end.code),
+            reason = end.and_then(|end| end.reason.as_deref()),
+            to_server_messages = self.to_server.messages,
+            to_server_bytes = self.to_server.bytes,
+            to_client_messages = self.to_client.messages,
+            to_client_bytes = self.to_client.bytes,
+            ms = (self.started.elapsed().as_secs_f64() * 1e6).round() / 1e3,
+            "session"
+        );
+    }
+}
