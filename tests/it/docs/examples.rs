@@ -3,13 +3,16 @@
 use super::{files_below, read};
 
 /// Each example, and the test that runs or reads it.
-const HELD: [(&str, &str); 6] = [
-    ("examples/clients/AleClient.java", "tests/it/clients.rs"),
+const HELD: [(&str, &str); 9] = [
+    ("examples/clients/AleClient.java", "tests/it/clients/http.rs"),
+    ("examples/clients/AleWebSocket.java", "tests/it/clients/websocket.rs"),
     ("examples/clients/README.md", "tests/it/docs/examples.rs"),
-    ("examples/clients/curl-openssl.sh", "tests/it/clients.rs"),
-    ("examples/clients/node.mjs", "tests/it/clients.rs"),
-    ("examples/clients/php.php", "tests/it/clients.rs"),
-    ("examples/clients/python.py", "tests/it/clients.rs"),
+    ("examples/clients/curl-openssl.sh", "tests/it/clients/http.rs"),
+    ("examples/clients/node.mjs", "tests/it/clients/http.rs"),
+    ("examples/clients/php.php", "tests/it/clients/http.rs"),
+    ("examples/clients/python.py", "tests/it/clients/http.rs"),
+    ("examples/clients/websocket-node.mjs", "tests/it/clients/websocket.rs"),
+    ("examples/clients/websocket-python.py", "tests/it/clients/websocket.rs"),
 ];
 
 #[test]

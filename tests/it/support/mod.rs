@@ -4,7 +4,9 @@
 
 mod keys;
 mod origin;
+mod programs;
 mod sidecar;
+mod websocket;
 mod wire;
 
 use std::sync::mpsc;
@@ -12,7 +14,9 @@ use std::time::{Duration, Instant};
 
 pub(crate) use keys::TestKey;
 pub(crate) use origin::{Origin, Received};
+pub(crate) use programs::{AleServer, Outcome, Program, run};
 pub(crate) use sidecar::{Sidecar, SidecarBuilder};
+pub(crate) use websocket::{Frame, Opcode, WebSocketOrigin};
 pub(crate) use wire::{Connection, End, Reply, uninterrupted};
 
 /// How long a condition may take to come true on a machine that is busy with other things.

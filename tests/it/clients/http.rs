@@ -1,101 +1,69 @@
-//! The clients of examples/clients/, run as a user runs them: each sends its sealed order through the sidecar to a
-//! plain application and opens the sealed reply.
-//!
-//! Where a language is not on the machine its tests say so and pass; with ALEWIFE_REQUIRE_CLIENTS=1 they fail.
+//! HTTP: each client sends its sealed order through the sidecar to a plain application and opens the sealed reply.
 
 use std::io::Write as _;
-use std::path::Path;
-use std::process::{Command, Stdio};
 
 use alewife::crypto::Algorithm;
 
-use crate::support::{Origin, Received, Sidecar, TestKey};
+use crate::support::{Origin, Outcome, Program, Received, Sidecar, TestKey, run};
 
 const EVERY_MODE: &[&str] = &["GCM", "CFB", "CFB8", "CTR"];
 const WITHOUT_GCM: &[&str] = &["CFB", "CFB8", "CTR"];
 
 const NODE: Client = Client {
-    needs: "Node 18 or newer (`node`)",
-    program: "node",
-    file: "node.mjs",
-    probe: &["-e", "process.exit(Number(process.versions.node.split('.')[0]) >= 18 ? 0 : 1)"],
+    program: Program {
+        needs: "Node 18 or newer (`node`)",
+        program: "node",
+        file: "examples/clients/node.mjs",
+        probe: &["-e", "process.exit(Number(process.versions.node.split('.')[0]) >= 18 ? 0 : 1)"],
+    },
     modes: EVERY_MODE,
 };
 const PYTHON: Client = Client {
-    needs: "Python 3 with the package `cryptography` (`python3`)",
-    program: "python3",
-    file: "python.py",
-    probe: &["-c", "import cryptography.hazmat.primitives.ciphers.aead"],
+    program: Program {
+        needs: "Python 3 with the package `cryptography` (`python3`)",
+        program: "python3",
+        file: "examples/clients/python.py",
+        probe: &["-c", "import cryptography.hazmat.primitives.ciphers.aead"],
+    },
     modes: EVERY_MODE,
 };
 const JAVA: Client = Client {
-    needs: "a JDK, 17 or newer (`java`)",
-    program: "java",
-    file: "AleClient.java",
-    probe: &["--describe-module", "jdk.compiler"],
+    program: Program {
+        needs: "a JDK, 17 or newer (`java`)",
+        program: "java",
+        file: "examples/clients/AleClient.java",
+        probe: &["--describe-module", "jdk.compiler"],
+    },
     modes: EVERY_MODE,
 };
 const PHP: Client = Client {
-    needs: "PHP 8.1 or newer with `openssl` (`php`)",
-    program: "php",
-    file: "php.php",
-    probe: &["-r", "exit(PHP_VERSION_ID >= 80100 && extension_loaded('openssl') ? 0 : 1);"],
+    program: Program {
+        needs: "PHP 8.1 or newer with `openssl` (`php`)",
+        program: "php",
+        file: "examples/clients/php.php",
+        probe: &["-r", "exit(PHP_VERSION_ID >= 80100 && extension_loaded('openssl') ? 0 : 1);"],
+    },
     modes: EVERY_MODE,
 };
 const CURL: Client = Client {
-    needs: "`curl` and `openssl`",
-    program: "sh",
-    file: "curl-openssl.sh",
-    probe: &["-c", "command -v curl && command -v openssl"],
+    program: Program {
+        needs: "`curl` and `openssl`",
+        program: "sh",
+        file: "examples/clients/curl-openssl.sh",
+        probe: &["-c", "command -v curl && command -v openssl"],
+    },
     modes: WITHOUT_GCM,
 };
 
-/// One file of examples/clients/ and how it is run.
+/// One file of examples/clients/ and what its stack can do.
 struct Client {
-    needs: &'static str,
-    program: &'static str,
-    file: &'static str,
-    /// Arguments under which `program` succeeds only where the client can run.
-    probe: &'static [&'static str],
+    program: Program,
     modes: &'static [&'static str],
 }
 
 impl Client {
-    /// Whether the tests of this client can run here. Says so where they can't.
-    fn is_here(&self) -> bool {
-        let mut probe = Command::new(self.program);
-        probe.args(self.probe).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        if probe.status().is_ok_and(|status| status.success()) {
-            return true;
-        }
-        let absence = format!("examples/clients/{} was not tested: {} is missing", self.file, self.needs);
-        assert!(std::env::var_os("ALEWIFE_REQUIRE_CLIENTS").is_none_or(|value| value != "1"), "{absence}");
-        // Not eprintln!, which the test harness keeps to itself when a test passes.
-        let mut terminal = std::io::stderr();
-        writeln!(terminal, "{absence}").unwrap();
-        false
-    }
-
     fn send(&self, method: &str, url: &str, key: &TestKey, body: &[u8]) -> Outcome {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/clients").join(self.file);
-        let mut child = Command::new(self.program)
-            .arg(file)
-            .arg(method)
-            .env("ALE_URL", url)
-            .env("ALE_ALGORITHM", key.algorithm.to_string())
-            .env("ALE_FINGERPRINT", &key.fingerprint)
-            .env("ALE_KEY", key.secret_base64())
-            .env("no_proxy", "127.0.0.1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // A client that needs no body may end before it has read one: its own report counts, not the broken pipe.
-        let _ = child.stdin.take().unwrap().write_all(body);
-        let output = child.wait_with_output().unwrap();
-        let said = String::from_utf8(output.stderr).unwrap().trim_end().to_owned();
-        Outcome { exit_status: output.status.code(), opened: output.stdout, said }
+        run(self.program.sealing(url, key).arg(method), body)
     }
 
     /// One key of each algorithm that this client's stack has.
@@ -106,22 +74,8 @@ impl Client {
     }
 }
 
-/// What a client did with one exchange.
-#[derive(Debug, PartialEq)]
-struct Outcome {
-    exit_status: Option<i32>,
-    opened: Vec<u8>,
-    said: String,
-}
-
-impl Outcome {
-    fn opened(status: u16, body: Vec<u8>) -> Self {
-        Self { exit_status: Some(0), opened: body, said: status.to_string() }
-    }
-
-    fn nothing(exit_status: i32, said: &str) -> Self {
-        Self { exit_status: Some(exit_status), opened: Vec::new(), said: said.to_owned() }
-    }
+fn opened(status: u16, body: Vec<u8>) -> Outcome {
+    Outcome { exit_status: Some(0), output: body, said: status.to_string() }
 }
 
 /// An order that is not ASCII and does not fit into one read.
@@ -160,7 +114,7 @@ fn sealed_order_arrives_in_plain_and_the_sealed_reply_opens(client: &Client) {
     for (sent, key) in keys.iter().enumerate() {
         let order = order(key.algorithm);
         let outcome = client.send("POST", &format!("{}/orders?table=7", sidecar.url()), key, &order);
-        assert_eq!(outcome, Outcome::opened(201, confirmation(&order)), "{}", key.algorithm);
+        assert_eq!(outcome, opened(201, confirmation(&order)), "{}", key.algorithm);
 
         assert_eq!(application.count(), sent + 1, "{}", key.algorithm);
         let received = &application.received()[sent];
@@ -177,7 +131,7 @@ fn request_without_a_body_arrives_without_one_and_the_sealed_reply_opens(client:
     let application = application();
     let sidecar = sidecar(&application, &keys);
     let outcome = client.send("GET", &format!("{}/orders/1", sidecar.url()), &keys[0], b"");
-    assert_eq!(outcome, Outcome::opened(201, confirmation(b"")));
+    assert_eq!(outcome, opened(201, confirmation(b"")));
     let received = application.only();
     assert_eq!((received.method(), received.target()), ("GET", "/orders/1"));
     assert_eq!(received.body, b"");
@@ -230,7 +184,7 @@ macro_rules! situations_with {
     ($client:expr, [$($situation:ident,)*]) => {$(
         #[test]
         fn $situation() {
-            if $client.is_here() {
+            if $client.program.is_here() {
                 super::$situation(&$client);
             }
         }
@@ -245,7 +199,7 @@ situations_with!(curl, CURL);
 
 #[test]
 fn curl_client_says_that_it_has_no_gcm() {
-    if !CURL.is_here() {
+    if !CURL.program.is_here() {
         return;
     }
     let key = TestKey::new("AES-256-GCM");
