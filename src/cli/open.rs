@@ -11,8 +11,8 @@ use zeroize::Zeroize;
 
 use super::keys::KeysArg;
 use super::message::Head;
-use super::pipe::{self, FORMAT, PIECE, PipeFault, check_length};
-use crate::ale::{self, BodyOpening};
+use super::pipe::{self, FORMAT, Form, PIECE, PipeFault, check_length};
+use crate::ale::{self, BodyOpening, ClearError};
 use crate::keys::{Fingerprint, KeyRing};
 use crate::profile::Profile;
 
@@ -24,29 +24,55 @@ pub(super) struct Args {
     /// The key that the message must be sealed with; unless given, any key of the file
     #[arg(long, value_name = "ID")]
     fingerprint: Option<Fingerprint>,
+    /// What is opened
+    #[arg(long, value_enum, default_value_t = Form::Http)]
+    form: Form,
 }
 
 fn help() -> String {
     format!(
         "{FORMAT}\n\n\
-         sec-iv and sec-fingerprint are removed, content-length shrinks by the tag, x-ale-content-encoding becomes \
-         content-encoding. Under GCM nothing is written before the tag is verified; under CFB and CTR, which prove \
-         nothing, the body is opened as it comes.\n\n\
+         Of a request or reply, sec-iv and sec-fingerprint are removed, content-length shrinks by the tag, \
+         x-ale-content-encoding becomes content-encoding. Under GCM nothing is written before the tag is verified; under \
+         CFB and CTR, which prove nothing, the body is opened as it comes.\n\n\
          Exit status: 0, 64 for a wrong command line, 78 for a wrong key file, 1 otherwise; a message that does not \
          open is told with its errorCode and the reason.\n\n\
-         Example:\n  alewife open --keys keys.toml < sealed-order > order"
+         Examples:\n  alewife open --keys keys.toml < sealed-order > order\n  \
+         alewife open --keys keys.toml --form message < envelope.json"
     )
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
     let now = Timestamp::now();
     let opened = args.keys.ring(now).map_err(PipeFault::Key).and_then(|ring| {
-        open(&mut io::stdin().lock(), &mut io::stdout().lock(), &ring, args.fingerprint.as_ref(), now)
+        let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
+        let wanted = args.fingerprint.as_ref();
+        match args.form {
+            Form::Http => open_http(&mut input, &mut output, &ring, wanted, now),
+            Form::Message => open_message(&mut input, &mut output, &ring, wanted, now),
+        }
     });
     pipe::end("open", opened)
 }
 
-fn open(
+fn open_message(
+    input: &mut impl Read,
+    output: &mut impl Write,
+    ring: &KeyRing,
+    wanted: Option<&Fingerprint>,
+    now: Timestamp,
+) -> Result<(), PipeFault> {
+    let mut envelope = Vec::new();
+    input.read_to_end(&mut envelope).map_err(PipeFault::Input)?;
+    let opened = ale::open_message(&Profile::ale(), &envelope, ring, now);
+    let opened = opened.map_err(|refusal| {
+        ClearError::in_message(&envelope).map_or(PipeFault::Refused(refusal), PipeFault::Clear)
+    })?;
+    check_key(wanted, &opened.key.fingerprint)?;
+    output.write_all(&opened.plaintext).and_then(|()| output.flush()).map_err(PipeFault::Output)
+}
+
+fn open_http(
     input: &mut impl BufRead,
     output: &mut impl Write,
     ring: &KeyRing,
@@ -57,10 +83,7 @@ fn open(
     let mut head = Head::read(input)?;
     let stated = head.content_length()?;
     let opened = ale::open_request(&profile, &mut head.parts(), ring, now)?;
-    let actual = &opened.reply.key().fingerprint;
-    if let Some(wanted) = wanted.filter(|wanted| *wanted != actual) {
-        return Err(PipeFault::OtherKey { wanted: wanted.clone(), actual: actual.clone() });
-    }
+    check_key(wanted, &opened.reply.key().fingerprint)?;
     head.remove(&profile.iv);
     head.remove(&profile.fingerprint);
     head.rename(&profile.content_encoding, &CONTENT_ENCODING);
@@ -71,6 +94,15 @@ fn open(
         open_held(input, output, &head, stated, opened.body)
     } else {
         open_streaming(input, output, &head, stated, opened.body)
+    }
+}
+
+fn check_key(wanted: Option<&Fingerprint>, actual: &Fingerprint) -> Result<(), PipeFault> {
+    match wanted {
+        Some(wanted) if wanted != actual => {
+            Err(PipeFault::OtherKey { wanted: wanted.clone(), actual: actual.clone() })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `alewife seal`: a plain message in, the sealed one out.
 
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use jiff::Timestamp;
 
 use super::keys::KeysArg;
 use super::message::Head;
-use super::pipe::{self, FORMAT, PIECE, PipeFault, check_length};
-use crate::ale;
+use super::pipe::{self, FORMAT, Form, PIECE, PipeFault, check_length};
+use crate::ale::{self, MessageSealing};
 use crate::keys::{Fingerprint, Key};
 use crate::profile::Profile;
 
@@ -24,28 +24,47 @@ pub(super) struct Args {
     /// valid_after, and of equals the later entry
     #[arg(long, value_name = "ID")]
     fingerprint: Option<Fingerprint>,
+    /// What is sealed
+    #[arg(long, value_enum, default_value_t = Form::Http)]
+    form: Form,
 }
 
 fn help() -> String {
     format!(
         "{FORMAT}\n\n\
-         sec-iv and sec-fingerprint are added behind the headers (any that were there are removed), content-length \
-         grows by the tag, content-encoding becomes x-ale-content-encoding. The body is sealed as it comes.\n\n\
+         Of a request or reply, sec-iv and sec-fingerprint are added behind the headers (any that were there are \
+         removed), content-length grows by the tag, content-encoding becomes x-ale-content-encoding. The body is sealed \
+         as it comes.\n\n\
          Exit status: 0, 64 for a wrong command line, 78 for a wrong key file, 1 otherwise.\n\n\
-         Example:\n  printf '\\n%s' '{{\"dish\":\"soup\"}}' | alewife seal --keys keys.toml | alewife open --keys keys.toml"
+         Examples:\n  printf '\\n%s' '{{\"dish\":\"soup\"}}' | alewife seal --keys keys.toml | alewife open --keys keys.toml\n  \
+         printf soup | alewife seal --keys keys.toml --form message"
     )
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
-    let sealed = args
-        .keys
-        .sealing_key(args.fingerprint.as_ref(), Timestamp::now())
-        .map_err(PipeFault::Key)
-        .and_then(|key| seal(&mut io::stdin().lock(), &mut io::stdout().lock(), &key));
+    let sealed =
+        args.keys.sealing_key(args.fingerprint.as_ref(), Timestamp::now()).map_err(PipeFault::Key).and_then(
+            |key| {
+                let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
+                match args.form {
+                    Form::Http => seal_http(&mut input, &mut output, &key),
+                    Form::Message => seal_message(&mut input, &mut output, &key),
+                }
+            },
+        );
     pipe::end("seal", sealed)
 }
 
-fn seal(input: &mut impl BufRead, output: &mut impl Write, key: &Arc<Key>) -> Result<(), PipeFault> {
+fn seal_message(input: &mut impl Read, output: &mut impl Write, key: &Arc<Key>) -> Result<(), PipeFault> {
+    let mut plain = Vec::new();
+    input.read_to_end(&mut plain).map_err(PipeFault::Input)?;
+    let mut envelope = BytesMut::new();
+    MessageSealing::alone(key, &mut rand::rng()).seal(&plain, &mut envelope)?;
+    envelope.extend_from_slice(b"\n");
+    output.write_all(&envelope).and_then(|()| output.flush()).map_err(PipeFault::Output)
+}
+
+fn seal_http(input: &mut impl BufRead, output: &mut impl Write, key: &Arc<Key>) -> Result<(), PipeFault> {
     let profile = Arc::new(Profile::ale());
     let mut head = Head::read(input)?;
     let stated = head.content_length()?;

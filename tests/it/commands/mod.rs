@@ -2,6 +2,7 @@
 
 #[cfg(unix)]
 mod demo;
+mod envelopes;
 mod help;
 mod pipes;
 mod send;
