@@ -7,7 +7,7 @@ use http::{Method, StatusCode};
 use rand::CryptoRng;
 
 use super::{MessageSession, envelope};
-use crate::crypto::{Iv, IvSource, Sealer};
+use crate::crypto::{Iv, IvLength, IvSource, Sealer};
 use crate::keys::Key;
 use crate::profile::Profile;
 
@@ -40,6 +40,16 @@ impl ReplySealing {
     /// The key of the exchange.
     pub fn key(&self) -> &Arc<Key> {
         &self.key
+    }
+
+    /// How long the request's IV was, and with it the reply's (P1).
+    pub fn iv_length(&self) -> IvLength {
+        self.request_iv.len()
+    }
+
+    /// Whether the reply is sealed at all.
+    pub fn seals(&self) -> bool {
+        self.profile.seal_replies
     }
 
     /// Bytes that sealing adds to a reply's body.

@@ -20,6 +20,7 @@ use super::body::{HoldLimits, ReplyBody, RequestBody, Upload, UploadEnd, hold};
 use super::carriers::{self, Carrier};
 use super::exchange::{Exchange, Shared};
 use super::forward::{self, Framing, ReplyFault};
+use super::ping::{self, PingAnswer};
 use super::respond::Failure;
 use super::websocket::{AfterHttp, Handshake, Opening, Side};
 use super::{InboundConfig, ProxyConfig, Timeouts};
@@ -83,6 +84,7 @@ impl Inbound {
                 opening = Some(session);
                 switch(response, exchange)
             }
+            Ok(Answer::Ping(answer)) => answer.finish(exchange),
             Err(failure) => refuse(failure, exchange),
         };
         if let Some(upgrade) = upgrade {
@@ -106,7 +108,8 @@ impl Inbound {
         let framing = forward::check_framing(&head)?;
         let handshake = Handshake::asked_by(&head, !body.is_end_stream())?;
         let takes_trailers = forward::strip_hop_by_hop(&mut head.headers);
-        let (opening, sealing) = match self.open(&mut head, handshake.is_some()) {
+        let is_ping = self.inbound.answer_ping && ping::is_asked_for(&head.uri);
+        let (opening, sealing) = match self.open(&mut head, handshake.is_some(), is_ping) {
             Ok(opened) => opened,
             Err(failure) => {
                 discard(body, &head, client);
@@ -120,6 +123,11 @@ impl Inbound {
         let method = head.method.clone();
         let (body, framing, upload) =
             self.open_body(body, opening, framing, head.version, client, exchange).await?;
+        if is_ping {
+            let upload = upload.as_deref();
+            let answer = ping::answer(&self.config.name, method, body, upload, sealing, now()).await?;
+            return Ok(Answer::Ping(answer));
+        }
         let forwarded = self.config.forwarded;
         forward::to_application(&mut head, &client.forwarded_for, forwarded, takes_trailers, &self.upstream)?;
         framing.write(&mut head.headers);
@@ -166,14 +174,19 @@ impl Inbound {
         Ok(Answer::Switch(response, Box::new(opening)))
     }
 
-    /// P1, P2, and what this proxy requires besides; the ring is one for the whole exchange.
-    fn open(&self, head: &mut Parts, is_handshake: bool) -> Result<(BodyOpening, ReplySealing), Failure> {
+    /// P1, P2, and what this proxy requires besides for its application; the ring is one for the whole exchange.
+    fn open(
+        &self,
+        head: &mut Parts,
+        is_handshake: bool,
+        is_ping: bool,
+    ) -> Result<(BodyOpening, ReplySealing), Failure> {
         let carrier = carriers::gather(head, self.inbound.carriers, is_handshake, &self.config.profile)?;
         if is_handshake && !self.is_allowed(head.headers.get_all(ORIGIN), carrier) {
             return Err(Failure::Origin);
         }
         let present = |name| head.headers.contains_key(name);
-        if !self.inbound.required_headers.iter().all(present) {
+        if !is_ping && !self.inbound.required_headers.iter().all(present) {
             return Err(Refusal::headers(AleReason::MissingRequiredHeader).into());
         }
         let ring = self.keys.snapshot();
@@ -294,8 +307,9 @@ impl Inbound {
     }
 }
 
-/// What the application makes of a request.
+/// What a request comes to.
 enum Answer {
+    Ping(PingAnswer),
     Reply(Reply),
     /// It agrees to a WebSocket.
     Switch(Response<Incoming>, Box<Opening>),

@@ -6,6 +6,7 @@ mod config;
 mod exchange;
 mod forward;
 mod inbound;
+mod ping;
 mod respond;
 mod websocket;
 
@@ -21,6 +22,7 @@ pub use config::{
 };
 use exchange::Shared;
 use inbound::{Client, Inbound};
+pub use ping::{PING_PATH, PingReport};
 use websocket::AfterHttp;
 
 use crate::keys::KeyStore;

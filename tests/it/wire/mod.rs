@@ -5,6 +5,7 @@ mod errors;
 mod framing;
 mod http2;
 mod passing;
+mod ping;
 mod replies;
 mod strict;
 mod transparency;
