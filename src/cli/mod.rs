@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod duration;
 mod exit;
 mod healthcheck;
 mod hexdump;
@@ -9,6 +10,7 @@ mod keygen;
 mod keys;
 mod message;
 mod open;
+mod ping;
 mod pipe;
 mod run;
 mod seal;
@@ -52,6 +54,8 @@ enum Command {
     Keygen(keygen::Args),
     /// Opens a sealed message: a pipe, the inverse of seal
     Open(open::Args),
+    /// Asks whether both sidecars of a bridge understand each other
+    Ping(ping::Args),
     /// Runs the sidecar
     Run(run::Args),
     /// Seals a message: a pipe, the inverse of open
@@ -68,6 +72,7 @@ impl Command {
             Self::Healthcheck(args) => healthcheck::run(args),
             Self::Keygen(args) => keygen::run(&args),
             Self::Open(args) => open::run(&args),
+            Self::Ping(args) => ping::run(&args),
             Self::Run(args) => run::run(&args),
             Self::Seal(args) => seal::run(&args),
             Self::Send(args) => send::run(&args),

@@ -4,6 +4,7 @@
 mod demo;
 mod envelopes;
 mod help;
+mod ping;
 mod pipes;
 mod send;
 #[cfg(unix)]

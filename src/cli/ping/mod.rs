@@ -1,0 +1,239 @@
+//! `alewife ping`: whether both sidecars of a bridge understand each other, asked by an echo through them.
+
+mod fault;
+mod http;
+mod judge;
+mod show;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU16;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::duration::positive;
+use super::exit::Exit;
+use super::{ConfigArg, complain, print};
+use crate::config::Config;
+use crate::document::{Fault, Faults};
+use crate::keys::KeyRing;
+use crate::proxy::{Mode, OutboundConfig, ProxyConfig};
+use crate::sources::key_file;
+use fault::PingFault;
+use judge::{Far, Finding};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Reads the configuration of the near sidecar, sends plain requests with random content to the local listener of each \
+outbound proxy, and compares what comes back. They go through both sidecars and are answered by the far one itself, \
+on /.well-known/alewife/ping; its application never sees them. `answer_ping = false` there turns that off.
+
+Exit status: 0 if all is well, 1 otherwise, 64 for a wrong command line, 78 for a wrong configuration or key file.
+
+Example:
+  alewife ping --config config.toml")]
+pub(super) struct Args {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Only this outbound proxy
+    #[arg(long, value_name = "NAME")]
+    proxy: Option<String>,
+    /// How many echoes of each kind
+    #[arg(long, value_name = "N", default_value = "5")]
+    count: NonZeroU16,
+    /// The longest wait for one echo, with its unit: 500ms, 3s, 1m
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = positive)]
+    timeout: Duration,
+    /// Reports as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args) -> ExitCode {
+    match ping(args) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            complain(&error.to_string());
+            error.exit().into()
+        }
+    }
+}
+
+/// Why nothing was asked.
+#[derive(Debug, thiserror::Error)]
+enum PingError {
+    #[error(transparent)]
+    Config(#[from] Faults),
+    #[error("alewife ping: {config} has no outbound proxy {name}; there {known}")]
+    NoSuchProxy { config: String, name: String, known: String },
+    #[error("alewife ping: the runtime cannot be started: {0}")]
+    Runtime(#[source] std::io::Error),
+}
+
+impl PingError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Config(_) => Exit::WrongConfiguration,
+            Self::NoSuchProxy { .. } => Exit::Usage,
+            Self::Runtime(_) => Exit::Failure,
+        }
+    }
+}
+
+fn ping(args: &Args) -> Result<Exit, PingError> {
+    let config = Config::load(&args.config.config)?;
+    let ring = key_file::load(&config.keys.file, config.keys.policy(), Timestamp::now())?.ring;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(PingError::Runtime)?;
+    let bridges = chosen(args, &config)?;
+    let mut reports = Vec::new();
+    for bridge in bridges {
+        reports.push(runtime.block_on(bridge.ask(args, &config, &ring)));
+    }
+    let told = if args.json { show::json(&reports) } else { show::text(&reports) };
+    let printed = print(&told);
+    let well = reports.iter().all(Report::is_well);
+    Ok(if well { printed } else { Exit::Failure })
+}
+
+/// The outbound proxies that are asked.
+fn chosen<'c>(args: &Args, config: &'c Config) -> Result<Vec<Bridge<'c>>, PingError> {
+    let file = args.config.config.display().to_string();
+    let bridges: Vec<Bridge<'c>> = config.proxies.iter().filter_map(Bridge::of).collect();
+    if bridges.is_empty() {
+        let problem = "there is no outbound proxy, whose far side could be asked".to_owned();
+        let remedy = "run this beside the sidecar that has one, with its configuration".to_owned();
+        let fault = Fault { file: file.into(), place: None, key_path: "proxy".to_owned(), problem, remedy };
+        return Err(Faults::from(fault).into());
+    }
+    let Some(name) = &args.proxy else { return Ok(bridges) };
+    let known: Vec<String> = bridges.iter().map(|bridge| bridge.proxy.name.to_string()).collect();
+    let asked: Vec<_> = bridges.into_iter().filter(|bridge| *bridge.proxy.name == **name).collect();
+    if asked.is_empty() {
+        let known = format!("is {}", known.join(", "));
+        return Err(PingError::NoSuchProxy { config: file, name: name.clone(), known });
+    }
+    Ok(asked)
+}
+
+/// An outbound proxy, and whoever is behind it.
+#[derive(Clone, Copy)]
+struct Bridge<'c> {
+    proxy: &'c ProxyConfig,
+    outbound: &'c OutboundConfig,
+}
+
+impl<'c> Bridge<'c> {
+    fn of(proxy: &'c ProxyConfig) -> Option<Self> {
+        match &proxy.mode {
+            Mode::Outbound(outbound) => Some(Self { proxy, outbound }),
+            Mode::Inbound(_) => None,
+        }
+    }
+
+    async fn ask(self, args: &Args, config: &Config, ring: &KeyRing) -> Report {
+        let door = Door { address: reachable(self.proxy.listen), timeout: args.timeout };
+        let (times, last) = http::ask(door, args.count).await;
+        let far = last.map(|last| Far { clock: last.clock(), report: last.report });
+        let findings = match &far {
+            Some(far) => judge::compare(far, self.outbound, ring, config.keys.clock_skew),
+            None => Vec::new(),
+        };
+        Report {
+            proxy: Arc::clone(&self.proxy.name),
+            near: door.address,
+            upstream: self.proxy.upstream.to_string(),
+            http: times,
+            far,
+            findings,
+        }
+    }
+}
+
+/// Where the near sidecar takes plain requests.
+#[derive(Clone, Copy)]
+struct Door {
+    address: SocketAddr,
+    timeout: Duration,
+}
+
+/// A listener on every address is reached on the loopback.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}
+
+/// What came of asking one bridge.
+struct Report {
+    proxy: Arc<str>,
+    near: SocketAddr,
+    upstream: String,
+    http: Result<Times, PingFault>,
+    /// What the far side told, if it was reached.
+    far: Option<Far>,
+    /// In what the two sides differ.
+    findings: Vec<Finding>,
+}
+
+impl Report {
+    fn is_well(&self) -> bool {
+        self.http.is_ok() && self.findings.is_empty()
+    }
+}
+
+/// Round-trip times, in order of length; at least one.
+struct Times(Vec<Duration>);
+
+impl Times {
+    fn of(mut times: Vec<Duration>) -> Self {
+        times.sort();
+        Self(times)
+    }
+
+    fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    fn shortest(&self) -> Duration {
+        self.0.first().copied().unwrap_or_default()
+    }
+
+    /// Of two in the middle, the longer one.
+    fn median(&self) -> Duration {
+        self.0.get(self.0.len() / 2).copied().unwrap_or_default()
+    }
+
+    fn longest(&self) -> Duration {
+        self.0.last().copied().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        let times = |seconds: &[u64]| Times::of(seconds.iter().map(|s| Duration::from_secs(*s)).collect());
+        let odd = times(&[5, 1, 3]);
+        assert_eq!((odd.shortest().as_secs(), odd.median().as_secs(), odd.longest().as_secs()), (1, 3, 5));
+        assert_eq!(times(&[4, 1, 2, 3]).median().as_secs(), 3);
+    }
+
+    #[test]
+    fn a_listener_on_every_address_is_asked_on_the_loopback() {
+        for (listen, asked) in [
+            ("0.0.0.0:8081", "127.0.0.1:8081"),
+            ("[::]:8081", "[::1]:8081"),
+            ("192.0.2.1:8081", "192.0.2.1:8081"),
+        ] {
+            assert_eq!(reachable(listen.parse().unwrap()), asked.parse().unwrap());
+        }
+    }
+}
