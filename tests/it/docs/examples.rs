@@ -3,7 +3,11 @@
 use super::{files_below, read};
 
 /// Each example, and the test that runs or reads it.
-const HELD: [(&str, &str); 9] = [
+const HELD: [(&str, &str); 13] = [
+    ("examples/bridge/README.md", "tests/it/docs/examples.rs"),
+    ("examples/bridge/compose.yaml", "tests/it/docs/bridge.rs"),
+    ("examples/bridge/kitchen.toml", "tests/it/docs/bridge.rs"),
+    ("examples/bridge/pos.toml", "tests/it/docs/bridge.rs"),
     ("examples/clients/AleClient.java", "tests/it/clients/http.rs"),
     ("examples/clients/AleWebSocket.java", "tests/it/clients/websocket.rs"),
     ("examples/clients/README.md", "tests/it/docs/examples.rs"),
@@ -25,10 +29,10 @@ fn every_example_is_held_by_a_test_that_names_it() {
 }
 
 #[test]
-fn readme_of_the_clients_names_every_client() {
-    let readme = read("examples/clients/README.md");
+fn readme_of_each_directory_names_every_file() {
     for (example, _) in HELD.into_iter().filter(|(example, _)| !example.ends_with("README.md")) {
-        let name = example.rsplit('/').next().unwrap();
-        assert!(readme.contains(&format!("| `{name}` |")), "{name} is not in the table of clients");
+        let (directory, name) = example.rsplit_once('/').unwrap();
+        let readme = read(&format!("{directory}/README.md"));
+        assert!(readme.contains(&format!("| `{name}` |")), "{name} is not in the table of {directory}");
     }
 }

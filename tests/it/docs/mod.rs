@@ -1,5 +1,6 @@
 //! The documents against the code: what they say must be so, and what is so must be said.
 
+mod bridge;
 mod clauses;
 mod console;
 mod differences;

@@ -20,6 +20,7 @@ pub(crate) struct SidecarBuilder {
     upstream: String,
     log: String,
     environment: Vec<(String, String)>,
+    whole: Option<String>,
 }
 
 impl SidecarBuilder {
@@ -78,6 +79,12 @@ impl SidecarBuilder {
         self
     }
 
+    /// This text is the configuration, and of the rest only keys and environment count. It must have an admin listener.
+    pub(crate) fn configured(mut self, text: &str) -> Self {
+        self.whole = Some(text.to_owned());
+        self
+    }
+
     /// Starts the process and waits until it listens.
     pub(crate) fn start(self) -> Sidecar {
         let directory = tempfile::tempdir().unwrap();
@@ -116,6 +123,9 @@ impl SidecarBuilder {
     }
 
     fn config_text(&self) -> String {
+        if let Some(text) = &self.whole {
+            return text.clone();
+        }
         format!(
             "{}\n[keys]\nfile = \"{}\"\n{}\n[admin]\nlisten = \"127.0.0.1:0\"\n[log]\n{}\n[[proxy]]\n\
              name = \"kitchen\"\nmode = \"{}\"\nlisten = \"127.0.0.1:0\"\nupstream = \"http://{}\"\n{}",
@@ -155,6 +165,7 @@ impl Sidecar {
             upstream: "127.0.0.1:9".to_owned(),
             log: String::new(),
             environment: Vec::new(),
+            whole: None,
         }
     }
 
