@@ -109,8 +109,8 @@ impl Exchange {
         self.shared.metrics.reply_bytes(count);
     }
 
-    pub(crate) fn metrics(&self) -> &ProxyMetrics {
-        &self.shared.metrics
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     pub(crate) fn strip_trailers(&self, trailers: &mut HeaderMap) {

@@ -5,7 +5,7 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri, Version};
 
-use super::ForwardedPolicy;
+use super::{ForwardedPolicy, HostPolicy};
 use crate::profile::Profile;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -153,7 +153,7 @@ pub(crate) fn check_reply(status: StatusCode, headers: &HeaderMap) -> Result<(),
     if plain && encodings.next().is_none() { Ok(()) } else { Err(ReplyFault::TransferEncoding) }
 }
 
-/// Why a reply of the application is not passed on.
+/// Why a reply of the upstream is not passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ReplyFault {
     #[error(transparent)]
@@ -234,29 +234,37 @@ pub(crate) fn elements<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl It
     lines.flat_map(|value| value.as_bytes().split(|&byte| byte == b',')).map(<[u8]>::trim_ascii)
 }
 
-/// Makes the head of an opened request the head that the application gets. `peer` is the client's address, `upstream` the host of a request
-/// of HTTP/1.0 that names none.
-pub(crate) fn to_application(
-    head: &mut Parts,
-    peer: &HeaderValue,
-    policy: ForwardedPolicy,
-    takes_trailers: bool,
-    upstream: &HeaderValue,
-) -> Result<(), FramingFault> {
+/// What a head is changed for.
+pub(crate) struct Onto<'a> {
+    /// The client's address.
+    pub(crate) peer: &'a HeaderValue,
+    pub(crate) forwarded: ForwardedPolicy,
+    pub(crate) takes_trailers: bool,
+    pub(crate) host: HostPolicy,
+    /// The upstream's own name, for requests that are to bear it, and for those of HTTP/1.0 that name none.
+    pub(crate) upstream: &'a HeaderValue,
+}
+
+/// Makes the client's head the one that the upstream gets, but for its body's framing.
+pub(crate) fn to_upstream(head: &mut Parts, onto: &Onto<'_>) -> Result<(), FramingFault> {
     set_host(head)?;
-    set_forwarded(&mut head.headers, peer, policy);
-    if let Entry::Vacant(host) = head.headers.entry(header::HOST) {
-        host.insert(upstream.clone());
+    set_forwarded(&mut head.headers, onto.peer, onto.forwarded);
+    match (onto.host, head.headers.entry(header::HOST)) {
+        (HostPolicy::Pass, Entry::Occupied(_)) => {}
+        (HostPolicy::Pass | HostPolicy::Upstream, Entry::Vacant(host)) => {
+            host.insert(onto.upstream.clone());
+        }
+        (HostPolicy::Upstream, Entry::Occupied(mut host)) => {
+            host.insert(onto.upstream.clone());
+        }
     }
     strip_sealed_body_fields(&mut head.headers);
     if head.version == Version::HTTP_2 {
         join_cookies(&mut head.headers);
     }
-    // The application's reply must come uncoded, since the sealed bytes are what travels (P6), and
     // `expect: 100-continue` is answered here.
-    head.headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     head.headers.remove(header::EXPECT);
-    if takes_trailers {
+    if onto.takes_trailers {
         head.headers.insert(header::TE, HeaderValue::from_static("trailers"));
         head.headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
     }
@@ -264,6 +272,11 @@ pub(crate) fn to_application(
     head.uri = Uri::from(target);
     head.version = Version::HTTP_11;
     Ok(())
+}
+
+/// Asks for a reply that is not coded, since its plain bytes are what is sealed (P6).
+pub(crate) fn ask_for_identity(headers: &mut HeaderMap) {
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
 }
 
 /// Takes out the fields that cannot speak of a body which is sealed here (P6).

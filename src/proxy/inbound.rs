@@ -1,57 +1,37 @@
 //! The inbound way: a sealed request in, a plain one to the application, its reply sealed on the way back.
 
 use std::convert::Infallible;
-use std::future::poll_fn;
-use std::net::IpAddr;
 use std::sync::Arc;
-use std::task::Poll;
-use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, GetAll, HeaderValue, ORIGIN};
+use http::header::{CONTENT_LENGTH, GetAll, HeaderValue, ORIGIN};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body;
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use jiff::Timestamp;
 
-use super::body::{HoldLimits, ReplyBody, RequestBody, Upload, UploadEnd, hold};
+use super::body::{Change, Flow, HoldLimits, ReplyBody, RequestBody, Upload, hold};
 use super::carriers::{self, Carrier};
+use super::client::Client;
 use super::exchange::{Exchange, Shared};
 use super::forward::{self, Framing, ReplyFault};
+use super::onward::{self, Onward, Sent};
 use super::ping::{self, PingAnswer};
-use super::respond::Failure;
-use super::websocket::{AfterHttp, Handshake, Opening, Side};
-use super::{InboundConfig, ProxyConfig, Timeouts};
+use super::respond::{self, Failure};
+use super::websocket::{Handshake, Opening, Side};
+use super::{InboundConfig, ProxyConfig, now};
 use crate::ale::{self, BodyOpening, Opened, Refusal, ReplySealing, SealedReply};
 use crate::keys::KeyStore;
 use crate::metrics::{AleReason, Outcome};
-use crate::net::{Activity, LazyTimer, Lease, PeerAccount, Pool, SendFault, SpareTimer, Upgrade};
-
-/// Bytes of a refused body that are read away so that the connection can serve on.
-const DISCARD_AT_MOST: usize = 1024 * 1024;
+use crate::net::Upgrade;
 
 /// One proxy on one worker.
 pub(crate) struct Inbound {
     config: Arc<ProxyConfig>,
     inbound: InboundConfig,
     keys: Arc<KeyStore>,
-    pool: Arc<Pool<RequestBody>>,
+    onward: Onward,
     shared: Arc<Shared>,
-    /// The host of requests that name none.
-    upstream: HeaderValue,
-}
-
-/// What a request comes from.
-pub(crate) struct Client {
-    pub(crate) peer: IpAddr,
-    /// The same, as `x-forwarded-for` has it.
-    pub(crate) forwarded_for: HeaderValue,
-    pub(crate) activity: Arc<Activity>,
-    pub(crate) account: Arc<PeerAccount>,
-    pub(crate) timer: SpareTimer,
-    pub(crate) after_http: AfterHttp,
 }
 
 impl Inbound {
@@ -61,11 +41,8 @@ impl Inbound {
         keys: Arc<KeyStore>,
         shared: Arc<Shared>,
     ) -> Self {
-        let pool = Pool::new(&config.upstream.pool_settings(&config.timeouts), shared.metrics.clone());
-        // RFC 9112 §3.2 asks for an empty value where there is no authority to name.
-        let upstream =
-            HeaderValue::from_str(&config.upstream.authority()).unwrap_or(HeaderValue::from_static(""));
-        Self { config, inbound, keys, pool, shared, upstream }
+        let onward = Onward::new(Arc::clone(&config), &shared);
+        Self { config, inbound, keys, onward, shared }
     }
 
     /// Answers one request, come what may.
@@ -85,16 +62,12 @@ impl Inbound {
                 switch(response, exchange)
             }
             Ok(Answer::Ping(answer)) => answer.finish(exchange),
-            Err(failure) => refuse(failure, exchange),
+            Err(failure) => failure.refuse(exchange),
         };
         if let Some(upgrade) = upgrade {
             client.after_http.leave(upgrade, opening);
         }
-        let is_last = client.activity.is_draining() && response.status() != StatusCode::SWITCHING_PROTOCOLS;
-        if is_last && response.version() < Version::HTTP_2 {
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        }
-        offer_keep_alive(&mut response);
+        respond::settle_connection(&mut response, &client);
         Ok(response)
     }
 
@@ -112,7 +85,7 @@ impl Inbound {
         let (opening, sealing) = match self.open(&mut head, handshake.is_some(), is_ping) {
             Ok(opened) => opened,
             Err(failure) => {
-                discard(body, &head, client);
+                client.discard(body, &head);
                 return Err(failure);
             }
         };
@@ -128,13 +101,12 @@ impl Inbound {
             let answer = ping::answer(&self.config.name, method, body, upload, sealing, now()).await?;
             return Ok(Answer::Ping(answer));
         }
-        let forwarded = self.config.forwarded;
-        forward::to_application(&mut head, &client.forwarded_for, forwarded, takes_trailers, &self.upstream)?;
+        self.onward.prepare(&mut head, client, takes_trailers)?;
+        forward::ask_for_identity(&mut head.headers);
         framing.write(&mut head.headers);
         let request = Request::from_parts(head, body);
-        let (response, lease) = self.send(request, upload.as_deref(), &client.timer).await?;
-        forward::check_reply(response.status(), response.headers())?;
-        Ok(Answer::Reply(Reply { response, lease, sealing, method }))
+        let sent = self.onward.send(request, upload.as_deref(), &client.timer).await?;
+        Ok(Answer::Reply(Reply { sent, sealing, method }))
     }
 
     /// P7: asks the application for a WebSocket.
@@ -146,17 +118,16 @@ impl Inbound {
         sealing: ReplySealing,
     ) -> Result<Answer, Failure> {
         let path = head.uri.path().into();
-        let forwarded = self.config.forwarded;
-        forward::to_application(&mut head, &client.forwarded_for, forwarded, false, &self.upstream)?;
+        self.onward.prepare(&mut head, client, false)?;
+        forward::ask_for_identity(&mut head.headers);
         Framing::Unstated.write(&mut head.headers);
         Handshake::ask(&mut head.headers);
         let request = Request::from_parts(head, RequestBody::Empty);
-        let sent = self.in_time(self.pool.upgrade(request), None, &client.timer);
-        let (mut response, lease) = sent.await?;
-        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            forward::check_reply(response.status(), response.headers())?;
-            return Ok(Answer::Reply(Reply { response, lease, sealing, method: Method::GET }));
+        let sent = self.onward.upgrade(request, &client.timer).await?;
+        if sent.0.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(Answer::Reply(Reply { sent, sealing, method: Method::GET }));
         }
+        let (mut response, _lease) = sent;
         handshake.check(response.headers()).map_err(ReplyFault::from)?;
         let opening = Opening {
             config: Arc::clone(&self.config),
@@ -223,28 +194,13 @@ impl Inbound {
             let (body, framing) = self.hold_body(body, opening, framing, client, exchange).await?;
             return Ok((body, framing, None));
         }
-        let length = body.size_hint().exact();
-        // HTTP/2 may state a length of 0 and end the body later; the application's side asks for none of it.
-        if body.is_end_stream() || length == Some(0) {
+        if !onward::may_have_bytes(&body) {
             return Ok((RequestBody::Empty, framing, None));
         }
-        let framing = match framing {
-            // HTTP/2 ends its bodies without stating a length.
-            Framing::Unstated if version == Version::HTTP_2 => Framing::Chunked,
-            stated => stated,
-        };
-        let profile = Arc::clone(&self.config.profile);
-        let (body, upload) = RequestBody::streamed(
-            body,
-            opening,
-            length,
-            self.config.timeouts.body,
-            exchange.metrics().clone(),
-            profile,
-            client.activity.body_arrives(),
-        );
-        exchange.streams(Arc::clone(&upload));
-        Ok((body, framing, Some(upload)))
+        let length = body.size_hint().exact();
+        let change = Change::OpenRequest(opening);
+        let (body, upload) = self.onward.stream(body, change, length, client, exchange);
+        Ok((body, onward::framing_onward(framing, version), Some(upload)))
     }
 
     /// The verified body under GCM, whole.
@@ -262,7 +218,8 @@ impl Inbound {
             progress: self.config.timeouts.body,
             account: &client.account,
         };
-        let mut held = hold(body, opening, length, limits).await.inspect_err(|failure| {
+        let held = hold(body, opening, length, limits).await.map_err(Failure::from);
+        let mut held = held.inspect_err(|failure| {
             if !matches!(failure, Failure::Ale(_)) {
                 client.activity.linger();
             }
@@ -280,30 +237,7 @@ impl Inbound {
             Framing::Chunked => Framing::Chunked,
             Framing::Length(_) | Framing::Unstated => Framing::Length(held.length),
         };
-        Ok((RequestBody::held(held), framing))
-    }
-
-    async fn send(
-        &self,
-        request: Request<RequestBody>,
-        upload: Option<&Upload>,
-        timer: &SpareTimer,
-    ) -> Result<(Response<Incoming>, Lease<RequestBody>), Failure> {
-        self.in_time(self.pool.send(request), upload, timer).await
-    }
-
-    async fn in_time<T>(
-        &self,
-        sending: impl Future<Output = Result<T, SendFault>>,
-        upload: Option<&Upload>,
-        timer: &SpareTimer,
-    ) -> Result<T, Failure> {
-        let timeouts = &self.config.timeouts;
-        tokio::select! {
-            biased;
-            sent = sending => sent.map_err(|fault| blame(fault, upload)),
-            () = reply_overdue(timeouts, upload, timer) => Err(Failure::ApplicationTimedOut),
-        }
+        Ok((RequestBody::Held(held.into()), framing))
     }
 }
 
@@ -317,8 +251,7 @@ enum Answer {
 
 /// The application's reply, and the right to seal it.
 struct Reply {
-    response: Response<Incoming>,
-    lease: Lease<RequestBody>,
+    sent: Sent,
     sealing: ReplySealing,
     method: Method,
 }
@@ -326,7 +259,8 @@ struct Reply {
 impl Reply {
     /// P5, P6: the reply as the client gets it.
     fn finish(self, mut exchange: Exchange) -> Response<ReplyBody> {
-        let (mut head, body) = self.response.into_parts();
+        let (response, lease) = self.sent;
+        let (mut head, body) = response.into_parts();
         exchange.answered(head.status);
         let plain_length = plain_length(&head, &body, &self.method);
         forward::strip_hop_by_hop(&mut head.headers);
@@ -335,13 +269,12 @@ impl Reply {
         let sealed = self.sealing.seal(&self.method, head.status, &mut head.headers, &mut rand::rng());
         length.map_or(Framing::Unstated, Framing::Length).write(&mut head.headers);
         head.version = exchange.version();
-        let body = match sealed {
-            SealedReply::Sealed(sealer) => {
-                ReplyBody::upstream(body, Some(sealer), length, self.lease, exchange)
-            }
-            SealedReply::Bodyless => ReplyBody::upstream(body, None, Some(0), self.lease, exchange),
-            SealedReply::Plain => ReplyBody::upstream(body, None, length, self.lease, exchange),
+        let flow = match sealed {
+            SealedReply::Sealed(sealer) => Flow::new(body, Change::Seal(sealer), length),
+            SealedReply::Bodyless => Flow::new(body, Change::Pass, Some(0)),
+            SealedReply::Plain => Flow::new(body, Change::Pass, length),
         };
+        let body = ReplyBody::upstream(flow, lease, exchange);
         Response::from_parts(head, body)
     }
 }
@@ -359,16 +292,6 @@ fn plain_length(head: &http::response::Parts, body: &Incoming, method: &Method) 
     if body.is_end_stream() { Some(0) } else { body.size_hint().exact() }
 }
 
-/// hyper keeps the connection of an HTTP/1.0 client that asked for it only if the reply claims to be HTTP/1.1,
-/// which it then writes as 1.0. A reply without a length ends with its connection.
-fn offer_keep_alive(response: &mut Response<ReplyBody>) {
-    let may_stay =
-        !response.headers().contains_key(CONNECTION) && response.body().size_hint().exact().is_some();
-    if response.version() == Version::HTTP_10 && may_stay {
-        *response.version_mut() = Version::HTTP_11;
-    }
-}
-
 /// P5: a 101 bears nothing of the envelope.
 fn switch(response: Response<Incoming>, mut exchange: Exchange) -> Response<ReplyBody> {
     let (mut head, _nothing) = response.into_parts();
@@ -379,87 +302,4 @@ fn switch(response: Response<Incoming>, mut exchange: Exchange) -> Response<Repl
     head.version = exchange.version();
     exchange.end(Outcome::Answered);
     Response::from_parts(head, ReplyBody::own(Bytes::new(), exchange))
-}
-
-fn refuse(failure: Failure, mut exchange: Exchange) -> Response<ReplyBody> {
-    let response = failure.respond();
-    exchange.failed(&failure, response.status());
-    let (mut head, body) = response.into_parts();
-    head.version = exchange.version();
-    if !exchange.request_is_whole() {
-        // What the client still sends cannot be told from a next request.
-        exchange.activity().linger();
-        head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    if head.version == Version::HTTP_2 {
-        head.headers.remove(CONNECTION);
-    }
-    Response::from_parts(head, ReplyBody::own(body, exchange))
-}
-
-/// A client that is still sending when it is refused would be reset before it reads why. What it still sends is
-/// read away beside the reply, so that the connection can serve on; after too much of it the connection closes
-/// with patience. Nothing of it is kept.
-fn discard(mut body: Incoming, head: &Parts, client: &Client) {
-    if body.is_end_stream() || head.version == Version::HTTP_2 {
-        return;
-    }
-    client.activity.linger();
-    if head.headers.contains_key(EXPECT) {
-        // It waits for leave to send; reading would give it.
-        return;
-    }
-    let patience = client.activity.limits().body;
-    let arriving = client.activity.body_arrives();
-    tokio::spawn(tokio::time::timeout(patience, async move {
-        let _arriving = arriving;
-        let mut discarded = 0;
-        while let Some(Ok(frame)) = body.frame().await
-            && discarded <= DISCARD_AT_MOST
-        {
-            discarded += frame.data_ref().map_or(0, Bytes::len);
-        }
-    }));
-}
-
-/// A streamed upload that broke takes the application's connection along; the blame is the client's.
-fn blame(fault: SendFault, upload: Option<&Upload>) -> Failure {
-    match upload.map(Upload::end) {
-        Some(UploadEnd::ClientBroke) => Failure::ClientBroke,
-        Some(UploadEnd::ClientTimedOut) => Failure::ClientTimedOut,
-        _ => fault.into(),
-    }
-}
-
-/// Ends when the application has had its time: for the head of its reply, or for taking more of the body.
-async fn reply_overdue(timeouts: &Timeouts, upload: Option<&Upload>, spare: &SpareTimer) {
-    let sent = Instant::now();
-    let due = || match upload {
-        None => sent + timeouts.reply,
-        Some(upload) => upload
-            .due(timeouts.body, timeouts.reply)
-            .unwrap_or_else(|| Instant::now() + timeouts.body.min(timeouts.reply)),
-    };
-    // The body may end long before the application is due to ask for more of it, and its time to answer runs then.
-    let look = timeouts.body.min(timeouts.reply);
-    let mut timer = Lent { timer: Some(spare.take(due())), spare };
-    poll_fn(|cx| timer.timer.as_mut().map_or(Poll::Pending, |timer| timer.poll_due(due(), look, cx))).await;
-}
-
-/// Goes back whichever way the wait ends.
-struct Lent<'a> {
-    timer: Option<LazyTimer>,
-    spare: &'a SpareTimer,
-}
-
-impl Drop for Lent<'_> {
-    fn drop(&mut self) {
-        if let Some(timer) = self.timer.take() {
-            self.spare.give_back(timer);
-        }
-    }
-}
-
-fn now() -> Timestamp {
-    Timestamp::try_from(SystemTime::now()).unwrap_or(Timestamp::UNIX_EPOCH)
 }

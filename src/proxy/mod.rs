@@ -2,26 +2,31 @@
 
 mod body;
 mod carriers;
+mod client;
 mod config;
 mod exchange;
 mod forward;
 mod inbound;
+mod onward;
 mod ping;
 mod respond;
 mod websocket;
 
 use std::net::TcpStream;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use http::HeaderValue;
 use hyper::service::service_fn;
+use jiff::Timestamp;
 
+use client::Client;
 pub use config::{
     Carriers, ForwardedPolicy, HostPolicy, InboundConfig, Mode, OnBadMessage, OutboundConfig, PlainErrors,
     ProxyConfig, Replies, Timeouts, Upstream, WebSocketConfig,
 };
 use exchange::Shared;
-use inbound::{Client, Inbound};
+use inbound::Inbound;
 pub use ping::{PING_PATH, PingReport};
 use websocket::AfterHttp;
 
@@ -104,4 +109,8 @@ impl Proxy {
         let Timeouts { first_byte, headers, body, idle, .. } = self.config.timeouts;
         ConnectionLimits { first_byte, headers, body, idle }
     }
+}
+
+fn now() -> Timestamp {
+    Timestamp::try_from(SystemTime::now()).unwrap_or(Timestamp::UNIX_EPOCH)
 }

@@ -2,8 +2,12 @@
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use http::{Response, StatusCode};
+use http::{Response, StatusCode, Version};
+use http_body::Body;
 
+use super::body::{HoldFault, ReplyBody};
+use super::client::Client;
+use super::exchange::Exchange;
 use super::forward::{FramingFault, ReplyFault};
 use crate::ale::Refusal;
 use crate::metrics::Outcome;
@@ -17,7 +21,7 @@ pub(crate) enum Failure {
     Ale(#[from] Refusal),
     /// The application did not take the request, or did not answer, in time.
     #[error("the application did not answer in time")]
-    ApplicationTimedOut,
+    UpstreamTimedOut,
     /// The client ended its body early.
     #[error("the client broke off its body")]
     ClientBroke,
@@ -44,6 +48,19 @@ pub(crate) enum Failure {
     Upstream(#[from] SendFault),
 }
 
+impl From<HoldFault<Refusal>> for Failure {
+    /// Of a request that was to be held.
+    fn from(fault: HoldFault<Refusal>) -> Self {
+        match fault {
+            HoldFault::Broke => Self::ClientBroke,
+            HoldFault::Forged(refusal) => Self::Ale(refusal),
+            HoldFault::NoCapacity(full) => Self::NoCapacity(full),
+            HoldFault::TimedOut => Self::ClientTimedOut,
+            HoldFault::TooLarge => Self::TooLarge,
+        }
+    }
+}
+
 /// What the client is told of the sidecar's own faults; the vendor's codes are 1 to 3.
 struct Told {
     status: StatusCode,
@@ -52,11 +69,28 @@ struct Told {
 }
 
 impl Failure {
+    /// Ends `exchange` with what its client is told.
+    pub(crate) fn refuse(&self, mut exchange: Exchange) -> Response<ReplyBody> {
+        let response = self.respond();
+        exchange.failed(self, response.status());
+        let (mut head, body) = response.into_parts();
+        head.version = exchange.version();
+        if !exchange.request_is_whole() {
+            // What the client still sends cannot be told from a next request.
+            exchange.activity().linger();
+            head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if head.version == Version::HTTP_2 {
+            head.headers.remove(CONNECTION);
+        }
+        Response::from_parts(head, ReplyBody::own(body, exchange))
+    }
+
     /// Under which outcome the exchange is counted.
     pub(crate) fn outcome(&self) -> Outcome {
         match self {
             Self::Ale(_) => Outcome::AleError,
-            Self::ApplicationTimedOut
+            Self::UpstreamTimedOut
             | Self::ClientTimedOut
             | Self::Upstream(SendFault::Connect(ConnectFault::TimedOut)) => Outcome::TimedOut,
             Self::ClientBroke => Outcome::ClientGone,
@@ -74,7 +108,7 @@ impl Failure {
     }
 
     /// The reply, whole.
-    pub(crate) fn respond(&self) -> Response<Bytes> {
+    fn respond(&self) -> Response<Bytes> {
         let (status, body) = match self {
             Self::Ale(refusal) => (StatusCode::BAD_REQUEST, Bytes::from_static(refusal.body().as_bytes())),
             own => own.told().into_parts(),
@@ -121,11 +155,26 @@ impl Failure {
             }
             Self::Origin => (StatusCode::FORBIDDEN, 112, "Origin not allowed"),
             Self::NoCapacity(_) => (StatusCode::SERVICE_UNAVAILABLE, 105, "No capacity"),
-            Self::ApplicationTimedOut | Self::Upstream(SendFault::Connect(ConnectFault::TimedOut)) => {
+            Self::UpstreamTimedOut | Self::Upstream(SendFault::Connect(ConnectFault::TimedOut)) => {
                 (StatusCode::GATEWAY_TIMEOUT, 107, "Application not in time")
             }
         };
         Told { status, code, message }
+    }
+}
+
+/// Tells the client whether its connection stays.
+pub(crate) fn settle_connection(response: &mut Response<ReplyBody>, client: &Client) {
+    let is_last = client.activity.is_draining() && response.status() != StatusCode::SWITCHING_PROTOCOLS;
+    if is_last && response.version() < Version::HTTP_2 {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    // hyper keeps the connection of an HTTP/1.0 client that asked for it only if the reply claims to be HTTP/1.1,
+    // which it then writes as 1.0. A reply without a length ends with its connection.
+    let may_stay =
+        !response.headers().contains_key(CONNECTION) && response.body().size_hint().exact().is_some();
+    if response.version() == Version::HTTP_10 && may_stay {
+        *response.version_mut() = Version::HTTP_11;
     }
 }
 

@@ -1,4 +1,4 @@
-//! Holding a GCM body until its tag verifies.
+//! Holding a GCM body until its tag verifies (P10).
 //!
 //! The pieces are opened as they arrive into segments; nothing of them leaves before the tag is verified, and all of
 //! them are wiped if it never is. The budget is charged for what has arrived, not for what was declared or set aside:
@@ -16,9 +16,8 @@ use hyper::body::Incoming;
 use tokio::time::timeout;
 use zeroize::Zeroize;
 
-use crate::ale::{BodyOpening, Opened};
-use crate::net::{PeerAccount, Reservation};
-use crate::proxy::respond::Failure;
+use crate::ale::{BodyOpening, Opened, Refusal};
+use crate::net::{NoCapacity, PeerAccount, Reservation};
 
 /// The opener keeps the last bytes back, since they may be the tag.
 const HELD_BACK: u64 = 16;
@@ -36,24 +35,77 @@ pub(crate) struct HoldLimits<'a> {
     pub(crate) account: &'a Arc<PeerAccount>,
 }
 
+/// What opens a body that is to be held.
+pub(crate) trait Opening {
+    /// What is known of a body that opened.
+    type Opened;
+    /// Why one does not.
+    type Fault;
+
+    /// Bytes of a sealed body that are not plaintext.
+    fn overhead(&self) -> u64;
+    /// Opens the next piece and appends its plaintext to `out`.
+    fn update(&mut self, piece: &[u8], out: &mut BytesMut) -> Result<(), Self::Fault>;
+    /// Ends the body and verifies its tag.
+    fn finish(self) -> Result<Self::Opened, Self::Fault>;
+}
+
+impl Opening for BodyOpening {
+    type Opened = Opened;
+    type Fault = Refusal;
+
+    fn overhead(&self) -> u64 {
+        self.overhead()
+    }
+
+    fn update(&mut self, piece: &[u8], out: &mut BytesMut) -> Result<(), Refusal> {
+        self.update(piece, out)
+    }
+
+    fn finish(self) -> Result<Opened, Refusal> {
+        self.finish()
+    }
+}
+
 /// A verified body.
-pub(crate) struct Held {
+pub(crate) struct Held<O> {
     pub(crate) pieces: VecDeque<Bytes>,
     pub(crate) length: u64,
     pub(crate) trailers: Option<HeaderMap>,
-    pub(crate) opened: Opened,
+    pub(crate) opened: O,
+}
+
+/// Why a body could not be held to its end.
+#[derive(Debug)]
+pub(crate) enum HoldFault<F> {
+    /// Its sender broke it off.
+    Broke,
+    /// It does not open.
+    Forged(F),
+    /// Too many bytes are held already.
+    NoCapacity(NoCapacity),
+    /// Its sender stopped sending.
+    TimedOut,
+    /// It is longer than `max_body`.
+    TooLarge,
+}
+
+impl<F> From<NoCapacity> for HoldFault<F> {
+    fn from(full: NoCapacity) -> Self {
+        Self::NoCapacity(full)
+    }
 }
 
 /// Takes in the whole body and verifies it. `sealed_length` is its `content-length`, if known.
-pub(crate) async fn hold(
+pub(crate) async fn hold<O: Opening>(
     mut body: Incoming,
-    mut opening: BodyOpening,
+    mut opening: O,
     sealed_length: Option<u64>,
     limits: HoldLimits<'_>,
-) -> Result<Held, Failure> {
+) -> Result<Held<O::Opened>, HoldFault<O::Fault>> {
     let longest = limits.max_body.saturating_add(opening.overhead());
     if sealed_length.is_some_and(|length| length > longest) {
-        return Err(Failure::TooLarge);
+        return Err(HoldFault::TooLarge);
     }
     let expected = sealed_length.map(|length| length.saturating_sub(opening.overhead()));
     let mut segments = Segments::new(expected, limits.max_body);
@@ -62,27 +114,27 @@ pub(crate) async fn hold(
         match frame.into_data() {
             Ok(piece) => {
                 if segments.received + piece.len() as u64 > longest {
-                    return Err(Failure::TooLarge);
+                    return Err(HoldFault::TooLarge);
                 }
                 segments.open(&piece, &mut opening, limits.account)?;
             }
             Err(frame) => trailers = frame.into_trailers().ok(),
         }
     }
-    let opened = opening.finish()?;
+    let opened = opening.finish().map_err(HoldFault::Forged)?;
     let (pieces, length) = segments.release();
     Ok(Held { pieces, length, trailers, opened })
 }
 
-async fn next_frame(
+async fn next_frame<F>(
     body: &mut Incoming,
     progress: Duration,
-) -> Result<Option<hyper::body::Frame<Bytes>>, Failure> {
+) -> Result<Option<hyper::body::Frame<Bytes>>, HoldFault<F>> {
     match timeout(progress, Pin::new(body).frame()).await {
         Ok(None) => Ok(None),
         Ok(Some(Ok(frame))) => Ok(Some(frame)),
-        Ok(Some(Err(_broken))) => Err(Failure::ClientBroke),
-        Err(_elapsed) => Err(Failure::ClientTimedOut),
+        Ok(Some(Err(_broken))) => Err(HoldFault::Broke),
+        Err(_elapsed) => Err(HoldFault::TimedOut),
     }
 }
 
@@ -113,12 +165,12 @@ impl Segments {
         }
     }
 
-    fn open(
+    fn open<O: Opening>(
         &mut self,
         mut piece: &[u8],
-        opening: &mut BodyOpening,
+        opening: &mut O,
         account: &Arc<PeerAccount>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), HoldFault<O::Fault>> {
         while !piece.is_empty() {
             let kept_back = HELD_BACK - self.received.min(HELD_BACK);
             let segment = self.with_room(kept_back, piece.len(), account)?;
@@ -126,7 +178,7 @@ impl Segments {
             let room = segment.room() + kept_back as usize;
             let (now, later) = piece.split_at(piece.len().min(room));
             segment.charge(now.len().saturating_sub(kept_back as usize))?;
-            opening.update(now, &mut segment.bytes)?;
+            opening.update(now, &mut segment.bytes).map_err(HoldFault::Forged)?;
             self.length += (segment.bytes.len() - before) as u64;
             self.received += now.len() as u64;
             piece = later;
@@ -140,7 +192,7 @@ impl Segments {
         kept_back: u64,
         piece: usize,
         account: &Arc<PeerAccount>,
-    ) -> Result<&mut Segment, Failure> {
+    ) -> Result<&mut Segment, NoCapacity> {
         if let Some(full) = self.current.take_if(|segment| segment.room() == 0 && kept_back == 0) {
             self.full.push_back(full);
         }
@@ -189,13 +241,13 @@ struct Segment {
 }
 
 impl Segment {
-    fn sized(size: usize, account: &Arc<PeerAccount>) -> Result<Self, Failure> {
+    fn sized(size: usize, account: &Arc<PeerAccount>) -> Result<Self, NoCapacity> {
         Ok(Self { bytes: BytesMut::with_capacity(size), size, charged: account.reserve(0)? })
     }
 
     /// Pays for `more` bytes that are about to be written.
-    fn charge(&mut self, more: usize) -> Result<(), Failure> {
-        Ok(self.charged.grow_to((self.bytes.len() + more) as u64)?)
+    fn charge(&mut self, more: usize) -> Result<(), NoCapacity> {
+        self.charged.grow_to((self.bytes.len() + more) as u64)
     }
 
     fn room(&self) -> usize {

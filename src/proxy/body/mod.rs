@@ -1,10 +1,13 @@
 //! Bodies on their way through: held until verified, opened as they stream, sealed as they stream.
 
+mod flow;
+mod held;
 mod hold;
 mod reply;
-mod request;
 mod stall;
+mod upload;
 
-pub(crate) use hold::{HoldLimits, hold};
+pub(crate) use flow::{Change, Flow};
+pub(crate) use hold::{HoldFault, HoldLimits, hold};
 pub(crate) use reply::ReplyBody;
-pub(crate) use request::{RequestBody, Upload, UploadEnd};
+pub(crate) use upload::{RequestBody, Upload, UploadEnd};

@@ -1,60 +1,45 @@
-//! The body that the application gets.
+//! The body that the upstream gets.
 
-use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
+use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
-use super::hold::Held;
+use super::flow::{Flow, FlowFault};
+use super::held::HeldBody;
 use super::stall::Stall;
-use crate::ale::BodyOpening;
 use crate::metrics::ProxyMetrics;
 use crate::net::{ArrivingBody, Clock, Resend};
-use crate::profile::Profile;
-use crate::proxy::forward;
+use crate::proxy::exchange::Shared;
 
-/// A request's plaintext on its way to the application.
+/// A request's body on its way to the upstream.
 pub(crate) enum RequestBody {
     /// No body at all.
     Empty,
-    /// Verified plaintext.
+    /// A body that is there as a whole.
     Held(HeldBody),
-    /// CFB and CTR: opened piece by piece.
+    /// One that is sealed or opened piece by piece.
     Streamed(Box<StreamedBody>),
 }
 
 impl RequestBody {
-    /// Verified plaintext, with the trailers that may follow it.
-    pub(crate) fn held(held: Held) -> Self {
-        Self::Held(HeldBody { pieces: held.pieces, left: held.length, trailers: held.trailers })
-    }
-
-    /// Opens `body` as it comes; `length` is its `content-length`, if known.
+    /// What `flow` makes of the client's body, as it comes.
     pub(crate) fn streamed(
-        body: Incoming,
-        opening: BodyOpening,
-        length: Option<u64>,
+        flow: Flow,
         progress: Duration,
-        metrics: ProxyMetrics,
-        profile: Arc<Profile>,
+        shared: Arc<Shared>,
         arriving: ArrivingBody,
     ) -> (Self, Arc<Upload>) {
         let upload = Arc::new(Upload::start());
         let streamed = StreamedBody {
-            body,
-            opening: Some(opening),
-            left: length,
+            flow,
             stall: Stall::new(progress),
             upload: Arc::clone(&upload),
-            metrics,
-            profile,
+            shared,
             _arriving: arriving,
         };
         (Self::Streamed(Box::new(streamed)), upload)
@@ -79,16 +64,18 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Held(held) => held.pieces.is_empty() && held.trailers.is_none(),
-            Self::Streamed(streamed) => streamed.body.is_end_stream(),
+            Self::Held(held) => held.is_spent(),
+            Self::Streamed(streamed) => streamed.flow.is_spent(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
-            Self::Held(held) => SizeHint::with_exact(held.left),
-            Self::Streamed(streamed) => streamed.left.map_or_else(SizeHint::default, SizeHint::with_exact),
+            Self::Held(held) => SizeHint::with_exact(held.left()),
+            Self::Streamed(streamed) => {
+                streamed.flow.left().map_or_else(SizeHint::default, SizeHint::with_exact)
+            }
         }
     }
 }
@@ -103,42 +90,20 @@ impl Resend for RequestBody {
     }
 }
 
-/// Verified plaintext in pieces.
-#[derive(Clone)]
-pub(crate) struct HeldBody {
-    pieces: VecDeque<Bytes>,
-    left: u64,
-    trailers: Option<HeaderMap>,
-}
-
-impl HeldBody {
-    fn next(&mut self) -> Option<Frame<Bytes>> {
-        if let Some(piece) = self.pieces.pop_front() {
-            self.left -= piece.len() as u64;
-            return Some(Frame::data(piece));
-        }
-        self.trailers.take().map(Frame::trailers)
-    }
-}
-
-/// A body that is opened as it streams.
+/// A client's body that is sealed or opened as it streams.
 pub(crate) struct StreamedBody {
-    body: Incoming,
-    /// Gone once the body has ended.
-    opening: Option<BodyOpening>,
-    left: Option<u64>,
+    flow: Flow,
     stall: Stall,
     upload: Arc<Upload>,
-    metrics: ProxyMetrics,
-    profile: Arc<Profile>,
+    shared: Arc<Shared>,
     _arriving: ArrivingBody,
 }
 
 impl StreamedBody {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenUpload>>> {
         self.upload.asked_for();
-        let frame = match Pin::new(&mut self.body).poll_frame(cx) {
-            Poll::Ready(frame) => frame,
+        let next = match self.flow.poll_next(cx, &self.shared, ProxyMetrics::request_bytes) {
+            Poll::Ready(next) => next,
             Poll::Pending => {
                 self.upload.awaits_client();
                 ready!(self.stall.poll_elapsed(cx));
@@ -146,45 +111,21 @@ impl StreamedBody {
             }
         };
         self.stall.progress();
-        Poll::Ready(match frame {
-            None => self.finish().err().map(Err),
-            Some(Err(_gone)) => Some(Err(self.broken(UploadEnd::ClientBroke))),
-            Some(Ok(frame)) => Some(self.open(frame)),
-        })
-    }
-
-    fn open(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, BrokenUpload> {
-        let piece = match frame.into_data() {
-            Ok(piece) => piece,
-            Err(frame) => {
-                let mut trailers = frame.into_trailers().unwrap_or_default();
-                forward::strip_trailers(&mut trailers, &self.profile);
-                // Nothing follows trailers, and hyper does not ask again.
-                self.finish()?;
-                return Ok(Frame::trailers(trailers));
+        Poll::Ready(match next {
+            Some(Ok(frame)) => {
+                // Nothing follows the last frame, and hyper does not ask again.
+                if frame.is_trailers() || self.flow.is_spent() {
+                    self.upload.ended(UploadEnd::Whole);
+                }
+                Some(Ok(frame))
             }
-        };
-        let mut plain = BytesMut::with_capacity(piece.len());
-        if let Some(opening) = &mut self.opening
-            && opening.update(&piece, &mut plain).is_err()
-        {
-            return Err(self.broken(UploadEnd::ClientBroke));
-        }
-        self.left = self.left.map(|left| left.saturating_sub(piece.len() as u64));
-        self.metrics.request_bytes(plain.len() as u64);
-        if self.body.is_end_stream() {
-            self.finish()?;
-        }
-        Ok(Frame::data(plain.freeze()))
-    }
-
-    fn finish(&mut self) -> Result<(), BrokenUpload> {
-        let verified = self.opening.take().is_none_or(|opening| opening.finish().is_ok());
-        if !verified {
-            return Err(self.broken(UploadEnd::ClientBroke));
-        }
-        self.upload.ended(UploadEnd::Whole);
-        Ok(())
+            Some(Err(FlowFault::Broken)) => Some(Err(self.broken(UploadEnd::ClientBroke))),
+            Some(Err(FlowFault::TooLong)) => Some(Err(self.broken(UploadEnd::TooLong))),
+            None => {
+                self.upload.ended(UploadEnd::Whole);
+                None
+            }
+        })
     }
 
     fn broken(&self, end: UploadEnd) -> BrokenUpload {
@@ -202,7 +143,7 @@ pub(crate) struct BrokenUpload;
 pub(crate) struct Upload {
     clock: Clock,
     end: AtomicU8,
-    /// When the application last asked for more, or the body ended.
+    /// When the upstream last asked for more, or the body ended.
     last: AtomicU64,
     awaits_client: AtomicBool,
 }
@@ -215,6 +156,8 @@ pub(crate) enum UploadEnd {
     Whole,
     ClientBroke,
     ClientTimedOut,
+    /// P8: it is longer than one message may be.
+    TooLong,
 }
 
 impl Upload {
@@ -234,11 +177,12 @@ impl Upload {
             1 => UploadEnd::Whole,
             2 => UploadEnd::ClientBroke,
             3 => UploadEnd::ClientTimedOut,
+            4 => UploadEnd::TooLong,
             _ => UploadEnd::NotYet,
         }
     }
 
-    /// When the application must have asked for more or, after the end, answered; `None` while it is the client
+    /// When the upstream must have asked for more or, after the end, answered; `None` while it is the client
     /// that is waited for.
     pub(crate) fn due(&self, progress: Duration, reply: Duration) -> Option<Instant> {
         let limit = match self.end() {

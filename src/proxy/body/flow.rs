@@ -1,0 +1,154 @@
+//! A body on its way through: sealed or opened piece by piece, each sent on at once, or passed as it is.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http_body::{Body, Frame};
+use hyper::body::Incoming;
+
+use crate::ale::BodyOpening;
+use crate::crypto::Sealer;
+use crate::metrics::ProxyMetrics;
+use crate::proxy::exchange::Shared;
+use crate::proxy::forward;
+
+/// What is done to each piece.
+pub(crate) enum Change {
+    /// Nothing: it passes as it is.
+    Pass,
+    /// It is sealed; under GCM the tag follows the last one (P3).
+    Seal(Sealer),
+    /// It is opened, a request's, under CFB or CTR.
+    OpenRequest(BodyOpening),
+    /// Nothing can follow.
+    Ended,
+}
+
+/// A body that is changed as it streams.
+pub(crate) struct Flow {
+    body: Incoming,
+    change: Change,
+    /// Bytes still to be handed on, if known.
+    left: Option<u64>,
+    trailers: Option<HeaderMap>,
+}
+
+/// How plaintext that passes is counted.
+pub(super) type Count = fn(&ProxyMetrics, u64);
+
+impl Flow {
+    /// `body` through `change`; `length` is what comes out of it, if known.
+    pub(crate) fn new(body: Incoming, change: Change, length: Option<u64>) -> Self {
+        Self { body, change, left: length, trailers: None }
+    }
+
+    /// Bytes still to be handed on, if known.
+    pub(super) fn left(&self) -> Option<u64> {
+        self.left
+    }
+
+    /// Whether nothing more comes into it.
+    pub(super) fn source_has_ended(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    /// Whether the last frame was handed on.
+    pub(super) fn is_spent(&self) -> bool {
+        let ended = match self.change {
+            Change::Ended => true,
+            Change::Pass => self.body.is_end_stream(),
+            Change::Seal(_) | Change::OpenRequest(_) => false,
+        };
+        ended && self.trailers.is_none()
+    }
+
+    /// The next frame; pending only while the body's sender is waited for.
+    pub(super) fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        shared: &Shared,
+        count: Count,
+    ) -> Poll<Option<Result<Frame<Bytes>, FlowFault>>> {
+        if matches!(self.change, Change::Ended) {
+            return Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
+        }
+        let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            Some(Ok(frame)) => frame,
+            Some(Err(_broken)) => return Poll::Ready(Some(Err(FlowFault::Broken))),
+            None => return Poll::Ready(self.finish().transpose()),
+        };
+        Poll::Ready(Some(match frame.into_data() {
+            Ok(piece) => self.change(piece, shared, count),
+            Err(frame) => self.end_with_trailers(frame, shared),
+        }))
+    }
+
+    fn change(&mut self, piece: Bytes, shared: &Shared, count: Count) -> Result<Frame<Bytes>, FlowFault> {
+        let last = self.body.is_end_stream();
+        count(&shared.metrics, piece.len() as u64);
+        let changed = match &mut self.change {
+            Change::Pass => piece,
+            Change::Seal(sealer) => {
+                let mut sealed = BytesMut::with_capacity(piece.len() + 16);
+                // P8: past the bound of one GCM message the transfer breaks.
+                sealer.update(&piece, &mut sealed).map_err(|_too_long| FlowFault::TooLong)?;
+                if last && let Change::Seal(sealer) = std::mem::replace(&mut self.change, Change::Ended) {
+                    sealer.finish(&mut sealed);
+                }
+                sealed.freeze()
+            }
+            Change::OpenRequest(opening) => {
+                let mut plain = BytesMut::with_capacity(piece.len());
+                opening.update(&piece, &mut plain).map_err(|_refused| FlowFault::Broken)?;
+                plain.freeze()
+            }
+            Change::Ended => return Err(FlowFault::Broken),
+        };
+        if last {
+            self.finish()?;
+        }
+        Ok(self.hand_on(changed))
+    }
+
+    /// Ends the change; what comes out is the tag, after a body whose end was not known in advance.
+    fn finish(&mut self) -> Result<Option<Frame<Bytes>>, FlowFault> {
+        let mut tag = BytesMut::new();
+        match std::mem::replace(&mut self.change, Change::Ended) {
+            Change::Pass | Change::Ended => {}
+            Change::Seal(sealer) => sealer.finish(&mut tag),
+            Change::OpenRequest(opening) => {
+                opening.finish().map_err(|_forged| FlowFault::Broken)?;
+            }
+        }
+        Ok((!tag.is_empty()).then(|| self.hand_on(tag.freeze())))
+    }
+
+    /// The tag first, then the trailers.
+    fn end_with_trailers(&mut self, frame: Frame<Bytes>, shared: &Shared) -> Result<Frame<Bytes>, FlowFault> {
+        let mut trailers = frame.into_trailers().unwrap_or_default();
+        forward::strip_trailers(&mut trailers, &shared.profile);
+        Ok(match self.finish()? {
+            Some(tag) => {
+                self.trailers = Some(trailers);
+                tag
+            }
+            None => Frame::trailers(trailers),
+        })
+    }
+
+    fn hand_on(&mut self, piece: Bytes) -> Frame<Bytes> {
+        self.left = self.left.map(|left| left.saturating_sub(piece.len() as u64));
+        Frame::data(piece)
+    }
+}
+
+/// Why a body did not come to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FlowFault {
+    /// Its sender broke it off, or it does not open.
+    Broken,
+    /// P8: it is longer than one message may be.
+    TooLong,
+}

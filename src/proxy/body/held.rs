@@ -1,0 +1,44 @@
+//! A body that is there as a whole.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::Frame;
+
+use super::hold::Held;
+
+/// Bytes that may go out, in pieces, with the trailers that may follow them.
+#[derive(Clone)]
+pub(crate) struct HeldBody {
+    pieces: VecDeque<Bytes>,
+    left: u64,
+    trailers: Option<HeaderMap>,
+}
+
+impl<O> From<Held<O>> for HeldBody {
+    /// Verified plaintext.
+    fn from(held: Held<O>) -> Self {
+        Self { pieces: held.pieces, left: held.length, trailers: held.trailers }
+    }
+}
+
+impl HeldBody {
+    /// Bytes still to be handed on.
+    pub(super) fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// Whether the last frame was handed on.
+    pub(super) fn is_spent(&self) -> bool {
+        self.pieces.is_empty() && self.trailers.is_none()
+    }
+
+    pub(super) fn next(&mut self) -> Option<Frame<Bytes>> {
+        if let Some(piece) = self.pieces.pop_front() {
+            self.left -= piece.len() as u64;
+            return Some(Frame::data(piece));
+        }
+        self.trailers.take().map(Frame::trailers)
+    }
+}

@@ -1,0 +1,56 @@
+//! What requests come from: one connection of a client.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Version;
+use http::header::{EXPECT, HeaderValue};
+use http::request::Parts;
+use http_body::Body;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+
+use super::websocket::AfterHttp;
+use crate::net::{Activity, PeerAccount, SpareTimer};
+
+/// Bytes of a refused body that are read away so that the connection can serve on.
+const DISCARD_AT_MOST: usize = 1024 * 1024;
+
+/// What a request comes from.
+pub(crate) struct Client {
+    pub(crate) peer: IpAddr,
+    /// The same, as `x-forwarded-for` has it.
+    pub(crate) forwarded_for: HeaderValue,
+    pub(crate) activity: Arc<Activity>,
+    pub(crate) account: Arc<PeerAccount>,
+    pub(crate) timer: SpareTimer,
+    pub(crate) after_http: AfterHttp,
+}
+
+impl Client {
+    /// A client that is still sending when it is refused would be reset before it reads why. What it still sends is
+    /// read away beside the reply, so that the connection can serve on; after too much of it the connection closes
+    /// with patience. Nothing of it is kept.
+    pub(crate) fn discard(&self, mut body: Incoming, head: &Parts) {
+        if body.is_end_stream() || head.version == Version::HTTP_2 {
+            return;
+        }
+        self.activity.linger();
+        if head.headers.contains_key(EXPECT) {
+            // It waits for leave to send; reading would give it.
+            return;
+        }
+        let patience = self.activity.limits().body;
+        let arriving = self.activity.body_arrives();
+        tokio::spawn(tokio::time::timeout(patience, async move {
+            let _arriving = arriving;
+            let mut discarded = 0;
+            while let Some(Ok(frame)) = body.frame().await
+                && discarded <= DISCARD_AT_MOST
+            {
+                discarded += frame.data_ref().map_or(0, Bytes::len);
+            }
+        }));
+    }
+}

@@ -1,0 +1,170 @@
+//! The way on to the upstream, in both modes: heads made ready, requests sent, deadlines kept.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Instant;
+
+use http::header::HeaderValue;
+use http::request::Parts;
+use http::{Request, Response, StatusCode, Version};
+use http_body::Body;
+use hyper::body::Incoming;
+
+use super::body::{Change, Flow, RequestBody, Upload, UploadEnd};
+use super::client::Client;
+use super::exchange::{Exchange, Shared};
+use super::forward::{self, Framing, FramingFault, Onto};
+use super::respond::Failure;
+use super::{ProxyConfig, Timeouts};
+use crate::net::{LazyTimer, Lease, Pool, SendFault, SpareTimer};
+
+/// What leads to the upstream of one proxy on one worker.
+pub(crate) struct Onward {
+    config: Arc<ProxyConfig>,
+    pool: Arc<Pool<RequestBody>>,
+    /// The upstream's own name, as `host` has it.
+    authority: HeaderValue,
+}
+
+/// The head of the upstream's reply, its body on the way, and the connection that it comes by.
+pub(crate) type Sent = (Response<Incoming>, Lease<RequestBody>);
+
+impl Onward {
+    pub(crate) fn new(config: Arc<ProxyConfig>, shared: &Shared) -> Self {
+        let pool = Pool::new(&config.upstream.pool_settings(&config.timeouts), shared.metrics.clone());
+        // RFC 9112 §3.2 asks for an empty value where there is no authority to name.
+        let authority =
+            HeaderValue::from_str(&config.upstream.authority()).unwrap_or(HeaderValue::from_static(""));
+        Self { config, pool, authority }
+    }
+
+    /// Makes the client's head the one that the upstream gets, but for its framing.
+    pub(crate) fn prepare(
+        &self,
+        head: &mut Parts,
+        client: &Client,
+        takes_trailers: bool,
+    ) -> Result<(), FramingFault> {
+        let onto = Onto {
+            peer: &client.forwarded_for,
+            forwarded: self.config.forwarded,
+            takes_trailers,
+            host: self.config.host,
+            upstream: &self.authority,
+        };
+        forward::to_upstream(head, &onto)
+    }
+
+    /// The client's body as it streams through `change`, which makes `length` bytes of it, if that is known; and how
+    /// its end is told.
+    pub(crate) fn stream(
+        &self,
+        body: Incoming,
+        change: Change,
+        length: Option<u64>,
+        client: &Client,
+        exchange: &mut Exchange,
+    ) -> (RequestBody, Arc<Upload>) {
+        let (body, upload) = RequestBody::streamed(
+            Flow::new(body, change, length),
+            self.config.timeouts.body,
+            Arc::clone(exchange.shared()),
+            client.activity.body_arrives(),
+        );
+        exchange.streams(Arc::clone(&upload));
+        (body, upload)
+    }
+
+    /// Sends `request` and waits for the head of the reply, which is judged here.
+    pub(crate) async fn send(
+        &self,
+        request: Request<RequestBody>,
+        upload: Option<&Upload>,
+        timer: &SpareTimer,
+    ) -> Result<Sent, Failure> {
+        let sent = self.in_time(self.pool.send(request), upload, timer).await?;
+        forward::check_reply(sent.0.status(), sent.0.headers())?;
+        Ok(sent)
+    }
+
+    /// Sends `request`, which asks for a WebSocket, on a connection of its own. What comes may be a 101, which is not
+    /// judged here; any other reply is.
+    pub(crate) async fn upgrade(
+        &self,
+        request: Request<RequestBody>,
+        timer: &SpareTimer,
+    ) -> Result<Sent, Failure> {
+        let sent = self.in_time(self.pool.upgrade(request), None, timer).await?;
+        if sent.0.status() != StatusCode::SWITCHING_PROTOCOLS {
+            forward::check_reply(sent.0.status(), sent.0.headers())?;
+        }
+        Ok(sent)
+    }
+
+    async fn in_time<T>(
+        &self,
+        sending: impl Future<Output = Result<T, SendFault>>,
+        upload: Option<&Upload>,
+        timer: &SpareTimer,
+    ) -> Result<T, Failure> {
+        tokio::select! {
+            biased;
+            sent = sending => sent.map_err(|fault| blame(fault, upload)),
+            () = reply_overdue(&self.config.timeouts, upload, timer) => Err(Failure::UpstreamTimedOut),
+        }
+    }
+}
+
+/// Whether `body` may have bytes. HTTP/2 may state a length of 0 and end the body later; the upstream's side asks for
+/// none of it.
+pub(crate) fn may_have_bytes(body: &Incoming) -> bool {
+    !(body.is_end_stream() || body.size_hint().exact() == Some(0))
+}
+
+/// The framing of a body that streams on: HTTP/2 ends its bodies without stating a length.
+pub(crate) fn framing_onward(framing: Framing, version: Version) -> Framing {
+    match framing {
+        Framing::Unstated if version == Version::HTTP_2 => Framing::Chunked,
+        stated => stated,
+    }
+}
+
+/// A streamed upload that broke takes the upstream's connection along; the blame is the client's.
+fn blame(fault: SendFault, upload: Option<&Upload>) -> Failure {
+    match upload.map(Upload::end) {
+        Some(UploadEnd::ClientBroke) => Failure::ClientBroke,
+        Some(UploadEnd::ClientTimedOut) => Failure::ClientTimedOut,
+        Some(UploadEnd::TooLong) => Failure::TooLarge,
+        Some(UploadEnd::NotYet | UploadEnd::Whole) | None => fault.into(),
+    }
+}
+
+/// Ends when the upstream has had its time: for the head of its reply, or for taking more of the body.
+async fn reply_overdue(timeouts: &Timeouts, upload: Option<&Upload>, spare: &SpareTimer) {
+    let sent = Instant::now();
+    let due = || match upload {
+        None => sent + timeouts.reply,
+        Some(upload) => upload
+            .due(timeouts.body, timeouts.reply)
+            .unwrap_or_else(|| Instant::now() + timeouts.body.min(timeouts.reply)),
+    };
+    // The body may end long before the upstream is due to ask for more of it, and its time to answer runs then.
+    let look = timeouts.body.min(timeouts.reply);
+    let mut timer = Lent { timer: Some(spare.take(due())), spare };
+    poll_fn(|cx| timer.timer.as_mut().map_or(Poll::Pending, |timer| timer.poll_due(due(), look, cx))).await;
+}
+
+/// Goes back whichever way the wait ends.
+struct Lent<'a> {
+    timer: Option<LazyTimer>,
+    spare: &'a SpareTimer,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        if let Some(timer) = self.timer.take() {
+            self.spare.give_back(timer);
+        }
+    }
+}
