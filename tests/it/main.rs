@@ -17,4 +17,5 @@ mod support;
 mod vectors;
 #[cfg(unix)]
 mod ways;
+mod websocket;
 mod wire;

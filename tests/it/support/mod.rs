@@ -16,7 +16,7 @@ pub(crate) use keys::TestKey;
 pub(crate) use origin::{Origin, Received};
 pub(crate) use programs::{AleServer, Outcome, Program, run};
 pub(crate) use sidecar::{Sidecar, SidecarBuilder};
-pub(crate) use websocket::{Frame, Opcode, WebSocketOrigin};
+pub(crate) use websocket::{Event, Frame, Message, Opcode, WebSocketOrigin, accept_of, field};
 pub(crate) use wire::{Connection, End, Reply, uninterrupted};
 
 /// How long a condition may take to come true on a machine that is busy with other things.
