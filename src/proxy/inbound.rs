@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, GetAll, HeaderValue, ORIGIN};
+use http::header::{CONTENT_LENGTH, GetAll, HeaderValue, ORIGIN, TRAILER};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body;
@@ -288,8 +288,15 @@ fn plain_length(head: &http::response::Parts, body: &Incoming, method: &Method) 
     if *method == Method::HEAD {
         return head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     }
-    // HTTP/2 may end a reply with its head, and state no length.
-    if body.is_end_stream() { Some(0) } else { body.size_hint().exact() }
+    if body.is_end_stream() {
+        // HTTP/2 may end a reply with its head, and state no length.
+        return Some(0);
+    }
+    if head.version == Version::HTTP_2 && head.headers.contains_key(TRAILER) {
+        // It may state a length beside trailers; under HTTP/1 these need chunks.
+        return None;
+    }
+    body.size_hint().exact()
 }
 
 /// P5: a 101 bears nothing of the envelope.

@@ -14,6 +14,7 @@ mod openssl_speed;
 #[cfg(unix)]
 mod reload;
 mod support;
+mod upstream;
 mod vectors;
 #[cfg(unix)]
 mod ways;

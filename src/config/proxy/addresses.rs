@@ -62,7 +62,9 @@ fn check_upstreams(document: &mut Document<'_>, entries: &[Entry], admin: Option
         else {
             continue;
         };
-        if (entry.mode, *mode) != (Some(ModeName::Outbound), Some(ModeName::Inbound)) {
+        // One file may have both ends of a bridge; but no listener speaks TLS.
+        let bridge = (entry.mode, *mode) == (Some(ModeName::Outbound), Some(ModeName::Inbound));
+        if !bridge || upstream.tls.is_some() {
             let problem = format!("{upstream} is {owner} itself, which listens on {address}");
             let remedy = match entry.mode {
                 Some(ModeName::Outbound) => "write the address of the peer that opens",

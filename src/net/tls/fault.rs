@@ -92,9 +92,32 @@ impl From<CertificateError> for TlsFault {
 /// The names of a certificate, of which there may be thousands.
 fn listed(names: &[String]) -> String {
     const SHOWN: usize = 4;
-    match names {
-        [] => "nobody".to_owned(),
-        names if names.len() <= SHOWN => names.join(", "),
-        names => format!("{} and {} others", names[..SHOWN].join(", "), names.len() - SHOWN),
+    let shown: Vec<_> = names.iter().take(SHOWN).map(|name| bare(name)).collect();
+    match names.len() {
+        0 => "nobody".to_owned(),
+        1..=SHOWN => shown.join(", "),
+        all => format!("{} and {} others", shown.join(", "), all - SHOWN),
+    }
+}
+
+/// rustls shows names as `DnsName("a.test")`.
+fn bare(name: &str) -> &str {
+    let inner = name.split_once('(').and_then(|(_kind, rest)| rest.strip_suffix(')'));
+    inner.map_or(name, |inner| inner.trim_matches('"'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_for_many_is_told_by_a_few_of_them() {
+        let names = |count: usize| -> Vec<String> {
+            (0..count).map(|number| format!("DnsName(\"{number}.test\")")).collect()
+        };
+        assert_eq!(listed(&names(0)), "nobody");
+        assert_eq!(listed(&names(2)), "0.test, 1.test");
+        assert_eq!(listed(&names(6)), "0.test, 1.test, 2.test, 3.test and 2 others");
+        assert_eq!(listed(&["IpAddress(192.0.2.1)".to_owned(), "plain".to_owned()]), "192.0.2.1, plain");
     }
 }

@@ -29,6 +29,8 @@ pub(crate) enum Change {
 /// A body that is changed as it streams.
 pub(crate) struct Flow {
     body: Incoming,
+    /// The last piece of a length that HTTP/2 stated, until the stream has ended as well.
+    last: Option<Frame<Bytes>>,
     change: Change,
     /// Bytes still to be handed on, if known.
     left: Option<u64>,
@@ -41,17 +43,12 @@ pub(super) type Count = fn(&ProxyMetrics, u64);
 impl Flow {
     /// `body` through `change`; `length` is what comes out of it, if known.
     pub(crate) fn new(body: Incoming, change: Change, length: Option<u64>) -> Self {
-        Self { body, change, left: length, trailers: None }
+        Self { body, last: None, change, left: length, trailers: None }
     }
 
     /// Bytes still to be handed on, if known.
     pub(super) fn left(&self) -> Option<u64> {
         self.left
-    }
-
-    /// Whether nothing more comes into it.
-    pub(super) fn source_has_ended(&self) -> bool {
-        self.body.is_end_stream()
     }
 
     /// Whether the last frame was handed on.
@@ -74,7 +71,7 @@ impl Flow {
         if matches!(self.change, Change::Ended) {
             return Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
         }
-        let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+        let frame = match ready!(self.poll_body(cx, shared)) {
             Some(Ok(frame)) => frame,
             Some(Err(_broken)) => return Poll::Ready(Some(Err(FlowFault::Broken))),
             None => return Poll::Ready(self.finish().transpose()),
@@ -83,6 +80,37 @@ impl Flow {
             Ok(piece) => self.change(piece, shared, count),
             Err(frame) => self.end_with_trailers(frame, shared),
         }))
+    }
+
+    /// The body's next frame. HTTP/2 may end a stream after all of the stated length has come, and whoever gets that
+    /// length asks for nothing more: so the last piece waits for the end, which is never far behind it.
+    fn poll_body(
+        &mut self,
+        cx: &mut Context<'_>,
+        shared: &Shared,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        loop {
+            let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+            match frame {
+                Some(Ok(frame)) if self.last.is_some() => {
+                    // Beside a length that is handed on there is no place for trailers.
+                    if let Ok(mut trailers) = frame.into_trailers()
+                        && self.left.is_none()
+                    {
+                        forward::strip_trailers(&mut trailers, &shared.profile);
+                        self.trailers = Some(trailers);
+                    }
+                }
+                Some(Ok(frame)) if frame.is_data() && self.awaits_end_alone() => self.last = Some(frame),
+                None if self.last.is_some() => return Poll::Ready(self.last.take().map(Ok)),
+                frame => return Poll::Ready(frame),
+            }
+        }
+    }
+
+    /// Whether the length has come, and the end of the stream has not.
+    fn awaits_end_alone(&self) -> bool {
+        !self.body.is_end_stream() && self.body.size_hint().exact() == Some(0)
     }
 
     fn change(&mut self, piece: Bytes, shared: &Shared, count: Count) -> Result<Frame<Bytes>, FlowFault> {

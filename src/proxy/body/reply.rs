@@ -42,7 +42,7 @@ impl ReplyBody {
     /// What `flow` makes of the upstream's body.
     pub(crate) fn upstream(flow: Flow, lease: Lease<RequestBody>, exchange: Exchange) -> Self {
         // hyper asks a body of no bytes for nothing, so its end is now.
-        let ends_now = flow.left() == Some(0) && flow.source_has_ended();
+        let ends_now = flow.left() == Some(0);
         let reply = UpstreamReply { flow, lease: Some(lease) };
         let mut this = Self { source: Source::Upstream(Box::new(reply)), exchange };
         if ends_now {

@@ -63,8 +63,12 @@ impl SidecarBuilder {
         self
     }
 
-    pub(crate) fn upstream(mut self, address: SocketAddr) -> Self {
-        self.upstream = address.to_string();
+    pub(crate) fn upstream(self, address: SocketAddr) -> Self {
+        self.upstream_url(&format!("http://{address}"))
+    }
+
+    pub(crate) fn upstream_url(mut self, url: &str) -> Self {
+        self.upstream = url.to_owned();
         self
     }
 
@@ -128,7 +132,7 @@ impl SidecarBuilder {
         }
         format!(
             "{}\n[keys]\nfile = \"{}\"\n{}\n[admin]\nlisten = \"127.0.0.1:0\"\n[log]\n{}\n[[proxy]]\n\
-             name = \"kitchen\"\nmode = \"{}\"\nlisten = \"127.0.0.1:0\"\nupstream = \"http://{}\"\n{}",
+             name = \"kitchen\"\nmode = \"{}\"\nlisten = \"127.0.0.1:0\"\nupstream = \"{}\"\n{}",
             self.top, self.keys_path, self.keys_extra, self.log, self.mode, self.upstream, self.proxy
         )
     }
@@ -162,7 +166,7 @@ impl Sidecar {
             keys_extra: String::new(),
             keys_path: "keys.toml".to_owned(),
             proxy: String::new(),
-            upstream: "127.0.0.1:9".to_owned(),
+            upstream: "http://127.0.0.1:9".to_owned(),
             log: String::new(),
             environment: Vec::new(),
             whole: None,
