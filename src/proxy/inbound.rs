@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, GetAll, HeaderValue, ORIGIN, TRAILER};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Version};
@@ -14,15 +13,15 @@ use super::body::{Change, Flow, HoldLimits, ReplyBody, RequestBody, Upload, hold
 use super::carriers::{self, Carrier};
 use super::client::Client;
 use super::exchange::{Exchange, Shared};
-use super::forward::{self, Framing, ReplyFault};
+use super::forward::{self, Framing};
 use super::onward::{self, Onward, Sent};
 use super::ping::{self, PingAnswer};
 use super::respond::{self, Failure};
-use super::websocket::{Handshake, Opening, Side};
+use super::websocket::{Agreement, Handshake, Seat, Side};
 use super::{InboundConfig, ProxyConfig, now};
 use crate::ale::{self, BodyOpening, Opened, Refusal, ReplySealing, SealedReply};
 use crate::keys::KeyStore;
-use crate::metrics::{AleReason, Outcome};
+use crate::metrics::AleReason;
 use crate::net::Upgrade;
 
 /// One proxy on one worker.
@@ -57,9 +56,10 @@ impl Inbound {
         let mut opening = None;
         let mut response = match self.exchange(&client, head, body, &mut exchange).await {
             Ok(Answer::Reply(reply)) => reply.finish(exchange),
-            Ok(Answer::Switch(response, session)) => {
+            Ok(Answer::Switch(agreement)) => {
+                let (response, session) = agreement.finish(exchange);
                 opening = Some(session);
-                switch(response, exchange)
+                response
             }
             Ok(Answer::Ping(answer)) => answer.finish(exchange),
             Err(failure) => failure.refuse(exchange),
@@ -127,22 +127,16 @@ impl Inbound {
         if sent.0.status() != StatusCode::SWITCHING_PROTOCOLS {
             return Ok(Answer::Reply(Reply { sent, sealing, method: Method::GET }));
         }
-        let (mut response, _lease) = sent;
-        handshake.check(response.headers()).map_err(ReplyFault::from)?;
-        let opening = Opening {
+        let seat = Seat {
             config: Arc::clone(&self.config),
             shared: Arc::clone(&self.shared),
             keys: Arc::clone(&self.keys),
-            peer: client.peer,
-            account: Arc::clone(&client.account),
             path,
             key: Arc::clone(sealing.key()),
             sealed: Side::Client,
-            server: Upgrade::granted_by(&mut response),
             messages: sealing.into_session(&mut rand::rng()),
         };
-        forward::strip_envelope(response.headers_mut(), &self.config.profile);
-        Ok(Answer::Switch(response, Box::new(opening)))
+        Ok(Answer::Switch(Agreement::reached(handshake, sent.0, client, seat)?))
     }
 
     /// P1, P2, and what this proxy requires besides for its application; the ring is one for the whole exchange.
@@ -246,7 +240,7 @@ enum Answer {
     Ping(PingAnswer),
     Reply(Reply),
     /// It agrees to a WebSocket.
-    Switch(Response<Incoming>, Box<Opening>),
+    Switch(Agreement),
 }
 
 /// The application's reply, and the right to seal it.
@@ -297,16 +291,4 @@ fn plain_length(head: &http::response::Parts, body: &Incoming, method: &Method) 
         return None;
     }
     body.size_hint().exact()
-}
-
-/// P5: a 101 bears nothing of the envelope.
-fn switch(response: Response<Incoming>, mut exchange: Exchange) -> Response<ReplyBody> {
-    let (mut head, _nothing) = response.into_parts();
-    exchange.answered(head.status);
-    forward::strip_hop_by_hop(&mut head.headers);
-    forward::strip_sealed_body_fields(&mut head.headers);
-    Handshake::agree(&mut head.headers);
-    head.version = exchange.version();
-    exchange.end(Outcome::Answered);
-    Response::from_parts(head, ReplyBody::own(Bytes::new(), exchange))
 }

@@ -12,7 +12,7 @@ mod scratch;
 mod session;
 
 pub(crate) use handshake::Handshake;
-pub(crate) use opening::{AfterHttp, Opening};
+pub(crate) use opening::{AfterHttp, Agreement, Seat};
 
 use crate::metrics::Closer;
 

@@ -3,16 +3,24 @@
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::Side;
+use bytes::Bytes;
+use http::{Response, response};
+use hyper::body::Incoming;
+
 use super::crossing::Crossing;
 use super::leg::Leg;
 use super::record::Record;
 use super::session::Session;
+use super::{Handshake, Side};
 use crate::ale::MessageSession;
 use crate::keys::{Key, KeyStore};
+use crate::metrics::Outcome;
 use crate::net::{PeerAccount, Stop, Upgrade};
 use crate::proxy::ProxyConfig;
-use crate::proxy::exchange::Shared;
+use crate::proxy::body::ReplyBody;
+use crate::proxy::client::Client;
+use crate::proxy::exchange::{Exchange, Shared};
+use crate::proxy::forward::{self, ReplyFault};
 use crate::websocket::Role;
 
 /// What follows HTTP on a connection of a client; each connection has one, mostly empty.
@@ -41,27 +49,69 @@ impl AfterHttp {
 
 /// A session to which both sides have agreed.
 pub(crate) struct Opening {
+    seat: Seat,
+    peer: IpAddr,
+    /// Who pays for what is held.
+    account: Arc<PeerAccount>,
+    /// The connection to the upstream.
+    server: Upgrade,
+}
+
+/// What a proxy knows of a session before the upstream has agreed to it.
+pub(crate) struct Seat {
     pub(crate) config: Arc<ProxyConfig>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) keys: Arc<KeyStore>,
-    pub(crate) peer: IpAddr,
-    /// Who pays for what is held.
-    pub(crate) account: Arc<PeerAccount>,
-    /// Of the handshake.
+    /// The handshake's path.
     pub(crate) path: Box<str>,
-    /// The handshake's.
+    /// The handshake's key.
     pub(crate) key: Arc<Key>,
     /// On which side messages are sealed.
     pub(crate) sealed: Side,
     pub(crate) messages: MessageSession,
-    /// The connection to the upstream.
-    pub(crate) server: Upgrade,
+}
+
+/// An upstream's 101, held to the handshake that it answers.
+pub(crate) struct Agreement {
+    head: response::Parts,
+    opening: Box<Opening>,
+}
+
+impl Agreement {
+    /// Takes the 101 for an agreement, if it is one.
+    pub(crate) fn reached(
+        handshake: &Handshake,
+        mut response: Response<Incoming>,
+        client: &Client,
+        seat: Seat,
+    ) -> Result<Self, ReplyFault> {
+        handshake.check(response.headers())?;
+        let server = Upgrade::granted_by(&mut response);
+        let (mut head, _nothing) = response.into_parts();
+        forward::strip_hop_by_hop(&mut head.headers);
+        forward::strip_sealed_body_fields(&mut head.headers);
+        // P5: a 101 bears nothing of the envelope.
+        forward::strip_envelope(&mut head.headers, &seat.config.profile);
+        Handshake::agree(&mut head.headers);
+        let account = Arc::clone(&client.account);
+        Ok(Self { head, opening: Box::new(Opening { seat, peer: client.peer, account, server }) })
+    }
+
+    /// The client's 101, with which the exchange ends, and what follows it.
+    pub(crate) fn finish(self, mut exchange: Exchange) -> (Response<ReplyBody>, Box<Opening>) {
+        let Self { mut head, opening } = self;
+        exchange.answered(head.status);
+        head.version = exchange.version();
+        exchange.end(Outcome::Answered);
+        (Response::from_parts(head, ReplyBody::own(Bytes::new(), exchange)), opening)
+    }
 }
 
 impl Opening {
     async fn run(self: Box<Self>, client: Upgrade, stop: &Stop) {
-        let Self { config, shared, keys, peer, account, path, key, sealed, messages, server } = *self;
+        let Self { seat, peer, account, server } = *self;
         let (Some(client), Some(server)) = tokio::join!(client.granted(), server.granted()) else { return };
+        let Seat { config, shared, keys, path, key, sealed, messages } = seat;
         let settings = &config.websocket;
         let longest = |side| match side == sealed {
             true => sealed_longest(settings.max_message),
@@ -71,10 +121,10 @@ impl Opening {
         let client = Leg::new(client, Role::Client, longest(Side::Client), ping, Arc::clone(&account));
         let server = Leg::new(server, Role::Server, longest(Side::Server), ping, account);
         let record = Record::begin(&shared, peer, &path, &key);
+        // From here on a key is known by its name only: once it leaves the ring, nothing of this session holds on to it.
+        drop(key);
         let taking = config.timeouts.body;
         let crossing = Crossing::new(messages, sealed, keys, config);
-        // The handshake's key is the ring's from here on: once it leaves, nothing of this session holds on to it.
-        drop(key);
         Session::new(client, server, crossing, record, taking).run(stop).await;
     }
 }

@@ -78,6 +78,7 @@ fn status(name: &str) -> Option<u16> {
     let known = [
         ("BAD_GATEWAY", 502),
         ("BAD_REQUEST", 400),
+        ("FORBIDDEN", 403),
         ("GATEWAY_TIMEOUT", 504),
         ("PAYLOAD_TOO_LARGE", 413),
         ("REQUEST_TIMEOUT", 408),

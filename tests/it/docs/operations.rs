@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{console, quoted, read, table};
-use crate::support::{Origin, Sidecar, TestKey, eventually};
+use crate::support::{Frame, Opcode, Origin, Sidecar, TestKey, WebSocketOrigin, eventually};
 
 #[test]
 fn rotation_of_keys_goes_as_described() {
@@ -34,5 +34,26 @@ fn table_of_log_fields_is_what_an_exchange_logs() {
     let line: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&line().unwrap()).unwrap();
     let logged: BTreeSet<String> = line.keys().cloned().collect();
     let rows = table(&read("docs/OPERATIONS.md"), "| field | holds |");
+    assert_eq!(rows.iter().flat_map(|row| quoted(&row[0])).collect::<BTreeSet<_>>(), logged);
+}
+
+#[test]
+fn table_of_the_fields_of_a_session_is_what_a_session_logs() {
+    let key = TestKey::new("AES-256-GCM");
+    let application = WebSocketOrigin::echo();
+    let sidecar = Sidecar::inbound().keys(&[&key]).upstream(application.address()).start();
+    let mut client = sidecar.connect();
+    let headers = "upgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-version: 13\r\n\
+                   sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    client.send(&key.bodyless("GET", "/orders", headers));
+    assert!(client.read_head().unwrap().starts_with(b"HTTP/1.1 101 "));
+    // So that the line has a reason and a code.
+    client.send_frame(&Frame::new(Opcode::Text, "no envelope").masked());
+    let line =
+        || sidecar.log().lines().find(|line| line.contains(r#""message":"session""#)).map(str::to_owned);
+    eventually("the session is logged", || line().is_some());
+    let line: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&line().unwrap()).unwrap();
+    let logged: BTreeSet<String> = line.keys().cloned().collect();
+    let rows = table(&read("docs/OPERATIONS.md"), "| field of a session | holds |");
     assert_eq!(rows.iter().flat_map(|row| quoted(&row[0])).collect::<BTreeSet<_>>(), logged);
 }

@@ -204,11 +204,13 @@ fn stop_ends_each_leg_with_1001_behind_what_was_under_way() {
     client.text(&sealed(&stage.key, b"before"));
     application.gets_text("before");
     // Half of a message is there when the stop comes.
-    let bytes = client.bytes(Frame::new(Opcode::Text, sealed(&stage.key, b"under way")));
-    client.wire.send(&bytes[..20]);
+    let envelope = sealed(&stage.key, b"under way");
+    client.send(Frame::new(Opcode::Text, &envelope[..20]).unfinished());
+    client.send(Frame::new(Opcode::Ping, "read so far"));
+    assert_eq!(client.next(), Event::Pong(b"read so far".to_vec()));
     stage.sidecar.signal("TERM");
     eventually("it is stopping", || stage.sidecar.log().contains("stopping"));
-    client.wire.send(&bytes[20..]);
+    client.send(Frame::new(Opcode::Continuation, &envelope[20..]));
     application.gets_text("under way");
     application.gets_close(Some((1001, "")));
     client.gets_close(Some((1001, "")));

@@ -10,8 +10,11 @@ const PING: u8 = 9;
 const PONG: u8 = 10;
 const FIN: u8 = 0x80;
 
-/// What is wrong, the frames by first byte and payload, and the code that the sender gets.
-fn cases() -> Vec<(&'static str, Vec<(u8, Vec<u8>)>, u16)> {
+/// A frame by its first byte and its payload.
+type RawFrame = (u8, Vec<u8>);
+
+/// What is wrong, the frames, and the code that their sender gets.
+fn cases() -> Vec<(&'static str, Vec<RawFrame>, u16)> {
     let case = |name, frames: &[(u8, &[u8])], code| {
         (name, frames.iter().map(|(first, payload)| (*first, payload.to_vec())).collect(), code)
     };

@@ -208,9 +208,9 @@ fn literal_texts_to_the_server_cross_in_clear_and_come_sealed_from_it() {
 fn messages_and_their_bytes_are_counted_by_direction_and_logged_once() {
     let stage = Stage::set("AES-256-GCM");
     let (mut client, mut application) = stage.open();
-    assert_eq!((stage.metric("sessions", ""), stage.metric("sessions_opened_total", "")), (1.0, 1.0));
     client.text(&sealed(&stage.key, b"four"));
     application.gets_text("four");
+    assert_eq!((stage.metric("sessions", ""), stage.metric("sessions_opened_total", "")), (1.0, 1.0));
     application.text("ninebytes");
     application.send(Frame::new(Opcode::Binary, ""));
     client.gets_sealed(&stage.key, &text("ninebytes"));
