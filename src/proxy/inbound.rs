@@ -91,7 +91,10 @@ impl Inbound {
         };
         exchange.keyed(sealing.key());
         if let Some(handshake) = handshake {
-            return self.shake_hands(client, head, &handshake, sealing).await;
+            return match is_ping {
+                true => Ok(self.shake_own_hand(client, &head, &handshake, sealing)),
+                false => self.shake_hands(client, head, &handshake, sealing).await,
+            };
         }
         let method = head.method.clone();
         let (body, framing, upload) =
@@ -127,7 +130,24 @@ impl Inbound {
         if sent.0.status() != StatusCode::SWITCHING_PROTOCOLS {
             return Ok(Answer::Reply(Reply { sent, sealing, method: Method::GET }));
         }
-        let seat = Seat {
+        let seat = self.seat(path, sealing);
+        Ok(Answer::Switch(Agreement::reached(handshake, sent.0, client, seat)?))
+    }
+
+    /// Agrees to a WebSocket in the application's place: a session of pings.
+    fn shake_own_hand(
+        &self,
+        client: &Client,
+        head: &Parts,
+        handshake: &Handshake,
+        sealing: ReplySealing,
+    ) -> Answer {
+        let seat = self.seat(head.uri.path().into(), sealing);
+        Answer::Switch(Agreement::to_echo(handshake, client, seat))
+    }
+
+    fn seat(&self, path: Box<str>, sealing: ReplySealing) -> Seat {
+        Seat {
             config: Arc::clone(&self.config),
             shared: Arc::clone(&self.shared),
             keys: Arc::clone(&self.keys),
@@ -135,8 +155,7 @@ impl Inbound {
             key: Arc::clone(sealing.key()),
             sealed: Side::Client,
             messages: sealing.into_session(&mut rand::rng()),
-        };
-        Ok(Answer::Switch(Agreement::reached(handshake, sent.0, client, seat)?))
+        }
     }
 
     /// P1, P2, and what this proxy requires besides for its application; the ring is one for the whole exchange.

@@ -5,7 +5,7 @@ use http::header::{
     SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, UPGRADE,
 };
 use http::request::Parts;
-use http::{Method, Version};
+use http::{Method, Response, StatusCode, Version};
 
 use crate::proxy::forward::{FramingFault, HandshakeFault, elements};
 use crate::websocket::accept_key;
@@ -74,6 +74,16 @@ impl Handshake {
     pub(crate) fn agree(headers: &mut HeaderMap) {
         headers.remove(header::CONTENT_LENGTH);
         switch(headers);
+    }
+
+    /// The answer that agrees and chooses nothing, but for what [`Handshake::agree`] adds.
+    pub(crate) fn accepted(&self) -> Response<()> {
+        let mut response = Response::new(());
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        if let Ok(accept) = HeaderValue::from_bytes(&self.accept) {
+            response.headers_mut().insert(SEC_WEBSOCKET_ACCEPT, accept);
+        }
+        response
     }
 
     fn offers(&self, chosen: &[u8]) -> bool {

@@ -10,6 +10,7 @@ mod outbox;
 mod record;
 mod scratch;
 mod session;
+mod wire;
 
 pub(crate) use handshake::Handshake;
 pub(crate) use opening::{AfterHttp, Agreement, Seat};

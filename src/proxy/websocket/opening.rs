@@ -11,6 +11,7 @@ use super::crossing::Crossing;
 use super::leg::Leg;
 use super::record::Record;
 use super::session::Session;
+use super::wire::{Server, Wire};
 use super::{Handshake, Side};
 use crate::ale::MessageSession;
 use crate::keys::{Key, KeyStore};
@@ -54,7 +55,7 @@ pub(crate) struct Opening {
     /// Who pays for what is held.
     account: Arc<PeerAccount>,
     /// The connection to the upstream.
-    server: Upgrade,
+    server: Server,
 }
 
 /// What a proxy knows of a session before the upstream has agreed to it.
@@ -86,15 +87,25 @@ impl Agreement {
         seat: Seat,
     ) -> Result<Self, ReplyFault> {
         handshake.check(response.headers())?;
-        let server = Upgrade::granted_by(&mut response);
+        let server = Server::Upstream(Upgrade::granted_by(&mut response));
         let (mut head, _nothing) = response.into_parts();
         forward::strip_hop_by_hop(&mut head.headers);
         forward::strip_sealed_body_fields(&mut head.headers);
         // P5: a 101 bears nothing of the envelope.
         forward::strip_envelope(&mut head.headers, &seat.config.profile);
+        Ok(Self::with(head, client, seat, server))
+    }
+
+    /// Agrees in the upstream's place, to say back what the client says.
+    pub(crate) fn to_echo(handshake: &Handshake, client: &Client, seat: Seat) -> Self {
+        let (head, ()) = handshake.accepted().into_parts();
+        Self::with(head, client, seat, Server::Echo)
+    }
+
+    fn with(mut head: response::Parts, client: &Client, seat: Seat, server: Server) -> Self {
         Handshake::agree(&mut head.headers);
         let account = Arc::clone(&client.account);
-        Ok(Self { head, opening: Box::new(Opening { seat, peer: client.peer, account, server }) })
+        Self { head, opening: Box::new(Opening { seat, peer: client.peer, account, server }) }
     }
 
     /// The client's 101, with which the exchange ends, and what follows it.
@@ -110,12 +121,14 @@ impl Agreement {
 impl Opening {
     async fn run(self: Box<Self>, client: Upgrade, stop: &Stop) {
         let Self { seat, peer, account, server } = *self;
-        let (Some(client), Some(server)) = tokio::join!(client.granted(), server.granted()) else { return };
         let Seat { config, shared, keys, path, key, sealed, messages } = seat;
         let settings = &config.websocket;
+        let max_message = server.max_message(settings.max_message);
+        let client = async { client.granted().await.map(Wire::Socket) };
+        let (Some(client), Some(server)) = tokio::join!(client, server.granted()) else { return };
         let longest = |side| match side == sealed {
-            true => sealed_longest(settings.max_message),
-            false => settings.max_message,
+            true => sealed_longest(max_message),
+            false => max_message,
         };
         let ping = settings.ping_interval;
         let client = Leg::new(client, Role::Client, longest(Side::Client), ping, Arc::clone(&account));

@@ -6,6 +6,7 @@ mod hostile;
 mod keys;
 mod limits;
 mod messages;
+mod ping;
 mod refusals;
 
 use std::io;

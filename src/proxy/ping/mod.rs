@@ -1,11 +1,15 @@
 //! What `alewife ping` asks: answered by an inbound proxy itself, in the application's place.
 
+mod echo;
+
 use bytes::{Bytes, BytesMut};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, Response, StatusCode, Uri, response};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub(super) use echo::Echo;
 
 use super::body::{ReplyBody, RequestBody, Upload, UploadEnd};
 use super::exchange::Exchange;
@@ -19,7 +23,7 @@ use crate::metrics::Outcome;
 pub const PING_PATH: &str = "/.well-known/alewife/ping";
 
 /// A ping is small; what is larger is none.
-const LARGEST_ECHO: usize = 16 * 1024;
+pub(super) const LARGEST_ECHO: usize = 16 * 1024;
 
 /// What an inbound proxy tells of itself and of the request that it opened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
