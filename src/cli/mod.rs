@@ -15,6 +15,7 @@ mod pipe;
 mod run;
 mod seal;
 mod send;
+mod socket;
 
 use std::ffi::OsStr;
 use std::io::{self, Write};

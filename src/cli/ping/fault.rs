@@ -7,6 +7,8 @@ use std::time::Duration;
 use http::StatusCode;
 use serde::Deserialize;
 
+use super::super::socket::SocketFault;
+
 /// Why an echo did not come back.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PingFault {
@@ -38,14 +40,17 @@ pub(super) enum PingFault {
     #[error("listen names port 0, so nobody knows where the near sidecar is")]
     NoPort,
     /// Somebody else answered.
-    #[error("the answer ({0}) is no report of a sidecar")]
-    NotAReport(StatusCode),
+    #[error("the answer ({0}) is not that of a sidecar")]
+    NotASidecar(StatusCode),
     /// 108.
     #[error("the near sidecar does not believe the far side's reply: it is not sealed as it should be")]
     NotBelieved,
     /// Another one of the sidecars' own errors.
     #[error("{status}, errorCode {code}")]
     Refused { status: StatusCode, code: u64 },
+    /// The WebSocket ended before its time.
+    #[error("{0}")]
+    Socket(#[source] SocketFault),
     /// The time is up.
     #[error("no answer within {0:?}")]
     TimedOut(Duration),
@@ -58,6 +63,16 @@ fn refusal(code: Option<u64>) -> String {
         Some(2) => ", errorCode 2: it cannot open what this side seals".to_owned(),
         Some(3) => ", errorCode 3: it does not know the key that this side seals with".to_owned(),
         Some(code) => format!(", errorCode {code}"),
+    }
+}
+
+impl From<SocketFault> for PingFault {
+    fn from(fault: SocketFault) -> Self {
+        match fault {
+            SocketFault::Refused { status, body } => Self::of_answer(status, &body),
+            SocketFault::Broke(source) => Self::NearBroke(source),
+            other => Self::Socket(other),
+        }
     }
 }
 
@@ -74,7 +89,7 @@ impl PingFault {
     pub(super) fn of_answer(status: StatusCode, body: &[u8]) -> Self {
         let is_error = status.is_client_error() || status.is_server_error();
         let Some(told) = serde_json::from_slice::<Told>(body).ok().filter(|_| is_error) else {
-            return Self::NotAReport(status);
+            return Self::NotASidecar(status);
         };
         match told.error_code {
             103 => Self::FarUnreachable,
@@ -107,7 +122,7 @@ impl PingFault {
             Self::NearUnreachable { .. } => "start it with `alewife run` and the same configuration",
             Self::NoKey => "see which keys are valid with `alewife check`",
             Self::NoPort => "write a port of your own",
-            Self::NotAReport(_) => {
+            Self::NotASidecar(_) => {
                 "see that the far side is an Alewife in inbound mode with answer_ping = true, and that both sides have \
                  the same key"
             }
@@ -115,6 +130,7 @@ impl PingFault {
                 "see that the far side has seal_replies = true, or that `replies` here says what it does"
             }
             Self::Refused { .. } => "read the log of the near sidecar",
+            Self::Socket(_) => "read the logs of both sidecars",
             Self::TimedOut(_) => "read the log of the near sidecar, or allow more with --timeout",
         }
     }
@@ -166,7 +182,7 @@ mod tests {
         for (status, body) in [(200, r#"{"errorCode":103}"#), (200, "ok"), (500, "<html>"), (404, "{}")] {
             assert!(matches!(
                 PingFault::of_answer(StatusCode::from_u16(status).unwrap(), body.as_bytes()),
-                PingFault::NotAReport(told) if told == status
+                PingFault::NotASidecar(told) if told == status
             ));
         }
     }

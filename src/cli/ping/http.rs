@@ -11,16 +11,12 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use rand::Rng;
-use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::fault::PingFault;
-use super::{Door, Times};
+use super::{Door, PAYLOAD, Times};
 use crate::crypto::encoding::base64_decode;
 use crate::proxy::{PING_PATH, PingReport};
-
-/// Bytes of an echo.
-const PAYLOAD: usize = 256;
 
 /// An answer beyond this is no report.
 const LARGEST_REPORT: usize = 64 * 1024;
@@ -47,9 +43,9 @@ pub(super) async fn ask(door: Door, count: NonZeroU16) -> (Result<Times, PingFau
     let mut last = None;
     let mut times = Vec::new();
     let ended = async {
-        let mut near = within(door, connect(door)).await?;
+        let mut near = door.within(connect(door)).await?;
         for _ in 0..count.get() {
-            let echo = within(door, ask_once(door, &mut near)).await?;
+            let echo = door.within(ask_once(door, &mut near)).await?;
             times.push(echo.round_trip);
             last = Some(echo);
         }
@@ -59,20 +55,9 @@ pub(super) async fn ask(door: Door, count: NonZeroU16) -> (Result<Times, PingFau
     (ended.map(|()| Times::of(times)), last)
 }
 
-async fn within<T>(door: Door, step: impl Future<Output = Result<T, PingFault>>) -> Result<T, PingFault> {
-    timeout(door.timeout, step).await.unwrap_or(Err(PingFault::TimedOut(door.timeout)))
-}
-
 async fn connect(door: Door) -> Result<SendRequest<Full<Bytes>>, PingFault> {
-    let address = door.address;
-    if address.port() == 0 {
-        return Err(PingFault::NoPort);
-    }
-    let stream =
-        TcpStream::connect(address).await.map_err(|source| PingFault::NearUnreachable { address, source })?;
-    // Without it the small pieces of an exchange wait for one another.
-    let _ = stream.set_nodelay(true);
-    let (near, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(PingFault::NearBroke)?;
+    let stream = TokioIo::new(door.connect().await?);
+    let (near, connection) = http1::handshake(stream).await.map_err(PingFault::NearBroke)?;
     // What goes wrong with the connection is told to the request.
     tokio::spawn(connection);
     Ok(near)
@@ -90,7 +75,7 @@ async fn ask_once(door: Door, near: &mut SendRequest<Full<Bytes>>) -> Result<Ech
         Err(error) => {
             return Err(match error.downcast::<hyper::Error>() {
                 Ok(broke) => PingFault::NearBroke(*broke),
-                Err(_too_long) => PingFault::NotAReport(head.status),
+                Err(_too_long) => PingFault::NotASidecar(head.status),
             });
         }
     };

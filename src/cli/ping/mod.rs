@@ -4,6 +4,7 @@ mod fault;
 mod http;
 mod judge;
 mod show;
+mod websocket;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU16;
@@ -12,6 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::duration::positive;
 use super::exit::Exit;
@@ -26,8 +29,8 @@ use judge::{Far, Finding};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Reads the configuration of the near sidecar, sends plain requests with random content to the local listener of each \
-outbound proxy, and compares what comes back. They go through both sidecars and are answered by the far one itself, \
+Reads the configuration of the near sidecar, sends plain requests and WebSocket messages with random content to the \
+local listener of each outbound proxy, and compares what comes back. They go through both sidecars and are answered by the far one itself, \
 on /.well-known/alewife/ping; its application never sees them. `answer_ping = false` there turns that off.
 
 Exit status: 0 if all is well, 1 otherwise, 64 for a wrong command line, 78 for a wrong configuration or key file.
@@ -50,6 +53,9 @@ pub(super) struct Args {
     #[arg(long)]
     json: bool,
 }
+
+/// Bytes of an echo.
+const PAYLOAD: usize = 256;
 
 pub(super) fn run(args: &Args) -> ExitCode {
     match ping(args) {
@@ -135,7 +141,11 @@ impl<'c> Bridge<'c> {
 
     async fn ask(self, args: &Args, config: &Config, ring: &KeyRing) -> Report {
         let door = Door { address: reachable(self.proxy.listen), timeout: args.timeout };
-        let (times, last) = http::ask(door, args.count).await;
+        let (http, last) = http::ask(door, args.count).await;
+        let websocket = match &http {
+            Ok(_) => Some(websocket::ask(door, args.count).await),
+            Err(_) => None,
+        };
         let far = last.map(|last| Far { clock: last.clock(), report: last.report });
         let findings = match &far {
             Some(far) => judge::compare(far, self.outbound, ring, config.keys.clock_skew),
@@ -145,7 +155,8 @@ impl<'c> Bridge<'c> {
             proxy: Arc::clone(&self.proxy.name),
             near: door.address,
             upstream: self.proxy.upstream.to_string(),
-            http: times,
+            http,
+            websocket,
             far,
             findings,
         }
@@ -157,6 +168,25 @@ impl<'c> Bridge<'c> {
 struct Door {
     address: SocketAddr,
     timeout: Duration,
+}
+
+impl Door {
+    async fn connect(self) -> Result<TcpStream, PingFault> {
+        let address = self.address;
+        if address.port() == 0 {
+            return Err(PingFault::NoPort);
+        }
+        let stream = TcpStream::connect(address)
+            .await
+            .map_err(|source| PingFault::NearUnreachable { address, source })?;
+        // Without it the small pieces of an exchange wait for one another.
+        let _ = stream.set_nodelay(true);
+        Ok(stream)
+    }
+
+    async fn within<T>(self, step: impl Future<Output = Result<T, PingFault>>) -> Result<T, PingFault> {
+        timeout(self.timeout, step).await.unwrap_or(Err(PingFault::TimedOut(self.timeout)))
+    }
 }
 
 /// A listener on every address is reached on the loopback.
@@ -175,6 +205,8 @@ struct Report {
     near: SocketAddr,
     upstream: String,
     http: Result<Times, PingFault>,
+    /// Not asked where HTTP fails already.
+    websocket: Option<Result<Times, PingFault>>,
     /// What the far side told, if it was reached.
     far: Option<Far>,
     /// In what the two sides differ.
@@ -183,7 +215,7 @@ struct Report {
 
 impl Report {
     fn is_well(&self) -> bool {
-        self.http.is_ok() && self.findings.is_empty()
+        matches!((&self.http, &self.websocket), (Ok(_), Some(Ok(_)))) && self.findings.is_empty()
     }
 }
 

@@ -18,10 +18,13 @@ pub(super) fn text(reports: &[Report]) -> String {
 }
 
 fn describe(text: &mut String, report: &Report) {
-    let Report { proxy, near, upstream, http, far, findings } = report;
+    let Report { proxy, near, upstream, http, websocket, far, findings } = report;
     // Writing to a string does not fail.
     let _ = writeln!(text, "proxy {proxy}: http://{near} -> {upstream}");
     describe_leg(text, "http", http);
+    if let Some(websocket) = websocket {
+        describe_leg(text, "websocket", websocket);
+    }
     if let Some(Far { report, clock }) = far {
         let (name, version) = (printable(&report.proxy), printable(&report.alewife));
         let _ = writeln!(text, "  far side: proxy {name}, alewife {version}");
@@ -89,6 +92,7 @@ fn object(report: &Report) -> Value {
         "upstream": report.upstream,
         "well": report.is_well(),
         "http": leg(&report.http),
+        "websocket": report.websocket.as_ref().map(leg),
         "far": far,
         "differs": differs.collect::<Vec<_>>(),
     })

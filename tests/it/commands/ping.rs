@@ -78,7 +78,7 @@ fn port_that_only_the_system_knows_is_told() {
 fn whoever_answers_something_else_is_told() {
     let stranger = Origin::fixed(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
     let near = Near::at(stranger.address(), &[&key()]);
-    assert_failed(&near.ping(&[]), "  http: the answer (200 OK) is no report of a sidecar\n");
+    assert_failed(&near.ping(&[]), "  http: the answer (200 OK) is not that of a sidecar\n");
     let request = stranger.only();
     assert_eq!(request.request_line, "POST /.well-known/alewife/ping HTTP/1.1");
     assert_eq!(request.body.len(), 256);
