@@ -145,8 +145,9 @@ function opened(socket) {
   return new Promise((resolve, reject) => {
     socket.once("open", resolve);
     socket.once("error", reject);
-    socket.once("unexpected-response", async (_, reply) => {
+    socket.once("unexpected-response", async ({ socket: connection }, reply) => {
       const body = await buffer(reply).catch(() => Buffer.alloc(0));
+      connection.destroy(); // it would be kept, and this program with it
       console.error(String(reply.statusCode));
       reject(new Refused(reply.headers["sec-iv"] ? "by the application" : body.toString("utf8")));
     });

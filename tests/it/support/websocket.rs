@@ -1,5 +1,6 @@
 //! WebSocket as bytes on a socket (RFC 6455), so that a test sees and sends exactly what it means to, faults included.
 
+use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -118,10 +119,35 @@ fn apply(mask: [u8; 4], bytes: &mut [u8]) {
 }
 
 /// A message, put together from its frames.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Message {
     Text(Vec<u8>),
     Binary(Vec<u8>),
+}
+
+impl Message {
+    /// The message in one frame, not masked.
+    pub(crate) fn frame(&self) -> Frame {
+        match self {
+            Self::Text(text) => Frame::new(Opcode::Text, &text[..]),
+            Self::Binary(bytes) => Frame::new(Opcode::Binary, &bytes[..]),
+        }
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "Text({})", shown(text)),
+            Self::Binary(bytes) => write!(f, "Binary({})", shown(bytes)),
+        }
+    }
+}
+
+/// The beginning of bytes, and how many they are.
+pub(crate) fn shown(bytes: &[u8]) -> String {
+    let ellipsis = if bytes.len() > 60 { "…" } else { "" };
+    format!("{} bytes: {}{ellipsis}", bytes.len(), bytes[..bytes.len().min(60)].escape_ascii())
 }
 
 /// What the other side of a connection sends, frames of a message joined.
@@ -217,17 +243,14 @@ impl WebSocketOrigin {
         Self::holding(|_, connection| {
             let mut partial = None;
             while let Ok(event) = connection.read_event(&mut partial) {
-                let (opcode, payload) = match event {
-                    Event::Message(Message::Text(text)) => (Opcode::Text, text),
-                    Event::Message(Message::Binary(bytes)) => (Opcode::Binary, bytes),
-                    Event::Ping(payload) => (Opcode::Pong, payload),
-                    Event::Pong(_) => continue,
+                match event {
+                    Event::Message(message) => connection.send_frame(&message.frame()),
+                    Event::Ping(payload) => connection.send_frame(&Frame::new(Opcode::Pong, payload)),
+                    Event::Pong(_) => {}
                     Event::Close(payload) => {
-                        connection.send_frame(&Frame::new(Opcode::Close, payload));
-                        return;
+                        return connection.send_frame(&Frame::new(Opcode::Close, payload));
                     }
-                };
-                connection.send_frame(&Frame::new(opcode, payload));
+                }
             }
         })
     }

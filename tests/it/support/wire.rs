@@ -106,6 +106,12 @@ impl Connection {
         Ok(Some(chunk))
     }
 
+    /// All that comes up to the end of the connection.
+    pub(crate) fn read_to_close(&mut self) -> io::Result<Vec<u8>> {
+        while self.fill()? > 0 {}
+        Ok(std::mem::take(&mut self.unread))
+    }
+
     /// Whether the other side has closed; waits for it. A reset is an error.
     pub(crate) fn closed(&mut self) -> io::Result<bool> {
         if !self.unread.is_empty() {
