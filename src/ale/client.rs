@@ -13,7 +13,7 @@ use super::message::read_object;
 use super::{MessageSession, Refusal, envelope, reply};
 use crate::crypto::{Iv, IvLength, IvSource, Opener, Sealer};
 use crate::keys::Key;
-use crate::metrics::AleReason;
+use crate::metrics::{AleReason, ReplyReason};
 use crate::profile::Profile;
 
 /// What comes of sealing the head of a request: the way out for its body, and the way into the reply.
@@ -130,6 +130,11 @@ impl ReplyBodyOpening {
         self.authenticated
     }
 
+    /// Bytes of a sealed body that are not plaintext.
+    pub fn overhead(&self) -> u64 {
+        if self.authenticated { 16 } else { 0 }
+    }
+
     /// Opens the next piece and appends its plaintext to `out`.
     ///
     /// Where [`ReplyBodyOpening::must_be_held`], nothing in `out` may be used before the end.
@@ -166,6 +171,20 @@ pub enum ReplyFault {
     Unsealed,
 }
 
+impl ReplyFault {
+    /// Under which reason it is counted.
+    pub fn reason(self) -> ReplyReason {
+        match self {
+            Self::EnvelopeWithoutBody => ReplyReason::EnvelopeWithoutBody,
+            Self::Headers(reason) => reason.into(),
+            Self::NotAuthentic => ReplyReason::NotAuthentic,
+            Self::OtherKey => ReplyReason::OtherKey,
+            Self::Reflected => ReplyReason::Reflected,
+            Self::Unsealed => ReplyReason::Unsealed,
+        }
+    }
+}
+
 impl From<Refusal> for ReplyFault {
     fn from(refusal: Refusal) -> Self {
         Self::Headers(refusal.reason)
@@ -196,6 +215,16 @@ impl ClearError {
         }
         let Told { code, message } = serde_json::from_slice(body).map_err(|_| ReplyFault::Unsealed)?;
         Ok(Self { code, message })
+    }
+
+    /// The errorCode of a reply in clear, whatever else the body says and whoever wrote it; `None` if it has none.
+    pub fn code_in(body: &[u8]) -> Option<u64> {
+        #[derive(Deserialize)]
+        struct Told {
+            #[serde(rename = "errorCode")]
+            code: u64,
+        }
+        serde_json::from_slice(body).ok().map(|Told { code }| code)
     }
 
     /// Reads a message of WebSocket that is an error in clear; `None` for anything else. A message may say nothing

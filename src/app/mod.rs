@@ -18,7 +18,7 @@ use crate::admin::{AdminConfig, AdminError, AdminServer, AdminState, Readiness};
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::net::{BindError, HeldBudget, Listener, Stop};
-use crate::proxy::{Proxy, ProxyConfig};
+use crate::proxy::{Proxy, ProxyCommon, ProxyConfig};
 use crate::sources::{KeyReloader, LoadedKeys, Refresh, WatchSettings};
 use worker::Worker;
 
@@ -120,26 +120,25 @@ impl App {
             let listener = Listener::bind(proxy.listen)
                 .map_err(|source| StartError::Bind { proxy: Arc::clone(&proxy.name), source })?;
             let config = Arc::new(proxy.clone());
+            let common = ProxyCommon::new(
+                Arc::clone(&config),
+                Arc::clone(&keys.store),
+                Arc::clone(&budget),
+                self.stop.clone(),
+            );
             self.proxies.push(Listening { config, address: listener.address() });
-            listeners.push((listener, Vec::new()));
+            listeners.push((listener, common, Vec::new()));
         }
         for number in 0..config.workers.get() {
             let mut proxies = Vec::new();
-            for (listening, (_, inlets)) in self.proxies.iter().zip(&mut listeners) {
+            for (_, common, inlets) in &mut listeners {
                 let (inlet, accepted) = tokio::sync::mpsc::unbounded_channel();
                 inlets.push(inlet);
-                let proxy = Proxy::new(
-                    Arc::clone(&listening.config),
-                    Arc::clone(&keys.store),
-                    metrics,
-                    Arc::clone(&budget),
-                    self.stop.clone(),
-                );
-                proxies.push((proxy, accepted));
+                proxies.push((Proxy::new(common, metrics), accepted));
             }
             self.workers.push(Worker::start(number, proxies).map_err(StartError::Worker)?);
         }
-        for (listener, inlets) in listeners {
+        for (listener, _, inlets) in listeners {
             self.tasks.spawn(listener.run(inlets, self.stop.clone()));
         }
         Ok(())

@@ -15,6 +15,10 @@ pub enum Outcome {
     Framing,
     /// A page that may not open WebSockets.
     Origin,
+    /// The peer answered with an error that it did not seal.
+    PeerError,
+    /// The peer's reply was not believed, or could not be held.
+    ReplyRefused,
     /// The body went past `max_body`.
     TooLarge,
     /// The upstream could not be reached.
@@ -35,11 +39,13 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome, in the order of the declaration.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Answered,
         Self::AleError,
         Self::Framing,
         Self::Origin,
+        Self::PeerError,
+        Self::ReplyRefused,
         Self::TooLarge,
         Self::UpstreamRefused,
         Self::UpstreamBroke,
@@ -57,6 +63,8 @@ impl Outcome {
             Self::AleError => "ale_error",
             Self::Framing => "framing",
             Self::Origin => "origin",
+            Self::PeerError => "peer_error",
+            Self::ReplyRefused => "reply_refused",
             Self::TooLarge => "too_large",
             Self::UpstreamRefused => "upstream_refused",
             Self::UpstreamBroke => "upstream_broke",

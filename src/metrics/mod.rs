@@ -5,6 +5,7 @@
 //! from the start with value 0, since `rate()` does not see a counter that first appears with 1.
 
 mod labels;
+mod peer;
 mod proxy;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 pub use labels::{AleCode, AleReason, Closer, Direction, MessageRefusal, Outcome};
+pub use peer::{PeerCode, ReplyReason};
 pub use proxy::{ConnectionGuard, ProxyMetrics, RequestGuard};
 pub use websocket::SessionGuard;
 

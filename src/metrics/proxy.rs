@@ -10,8 +10,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::labels::{AleErrorLabels, DirectionLabels, OutcomeLabels, ProxyLabel};
+use super::peer::{PeerCounters, PeerFamilies};
 use super::websocket::{SessionCounters, SessionFamilies, SessionGuard};
-use super::{AleCode, AleReason, Closer, Direction, MessageRefusal, Outcome};
+use super::{AleCode, AleReason, Closer, Direction, MessageRefusal, Outcome, PeerCode, ReplyReason};
 
 /// Upper bounds in seconds: a proxied call on loopback at one end, the longest default deadline at the other.
 const DURATION_BUCKETS: [f64; 16] =
@@ -33,6 +34,21 @@ impl ProxyMetrics {
     /// Counts an envelope that was refused, besides its [`Outcome::AleError`].
     pub fn ale_error(&self, code: AleCode, reason: AleReason) {
         self.counters.ale_errors[code as usize][reason as usize].inc();
+    }
+
+    /// Counts a peer's reply that was refused, besides its [`Outcome::ReplyRefused`].
+    pub fn reply_refused(&self, reason: ReplyReason) {
+        self.counters.peer.refused[reason as usize].inc();
+    }
+
+    /// Counts an error that the peer did not seal.
+    pub fn peer_error(&self, code: PeerCode) {
+        self.counters.peer.errors[code as usize].inc();
+    }
+
+    /// Counts a request that was sealed and sent anew.
+    pub fn resealed(&self) {
+        self.counters.peer.resealed.inc();
     }
 
     /// Counts plaintext bytes of requests.
@@ -129,6 +145,7 @@ struct Counters {
     upstream_connections_opened: Counter,
     upstream_retries: Counter,
     sessions: SessionCounters,
+    peer: PeerCounters,
 }
 
 /// The families from which each proxy takes its counters.
@@ -144,6 +161,7 @@ pub(super) struct ProxyFamilies {
     upstream_connections_opened: Family<ProxyLabel, Counter>,
     upstream_retries: Family<ProxyLabel, Counter>,
     sessions: SessionFamilies,
+    peer: PeerFamilies,
 }
 
 impl ProxyFamilies {
@@ -159,6 +177,7 @@ impl ProxyFamilies {
             upstream_connections_opened: Family::default(),
             upstream_retries: Family::default(),
             sessions: SessionFamilies::register(registry),
+            peer: PeerFamilies::register(registry),
         };
         families.register_exchanges(registry);
         families.register_connections(registry);
@@ -182,6 +201,7 @@ impl ProxyFamilies {
             upstream_connections_opened: self.upstream_connections_opened.get_or_create_owned(&label),
             upstream_retries: self.upstream_retries.get_or_create_owned(&label),
             sessions: self.sessions.proxy(&proxy),
+            peer: self.peer.proxy(&proxy),
         };
         ProxyMetrics { counters: Arc::new(counters) }
     }

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{AleCode, AleReason, Closer, Direction, MessageRefusal, Metrics, Outcome};
+use super::{AleCode, AleReason, Closer, Direction, MessageRefusal, Metrics, Outcome, PeerCode, ReplyReason};
 
 fn epoch_second(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -75,6 +75,10 @@ fn each_enum_lists_all_its_values_in_the_order_that_indexes_the_counters() {
     assert_eq!(directions, std::array::from_fn(|index| index));
     assert_eq!(refusals, std::array::from_fn(|index| index));
     assert_eq!(closers, std::array::from_fn(|index| index));
+    let replies = ReplyReason::ALL.map(|reason| reason as usize);
+    let peers = PeerCode::ALL.map(|code| code as usize);
+    assert_eq!(replies, std::array::from_fn(|index| index));
+    assert_eq!(peers, std::array::from_fn(|index| index));
 }
 
 #[test]
@@ -121,6 +125,9 @@ fn a_new_proxy_shows_every_combination_of_labels_at_zero() {
         "alewife_websocket_message_bytes_total{proxy=\"kitchen\",direction=\"to_server\"}",
         "alewife_websocket_messages_refused_total{proxy=\"kitchen\",reason=\"peer_error\"}",
         "alewife_websocket_closes_total{proxy=\"kitchen\",by=\"sidecar\"}",
+        "alewife_replies_refused_total{proxy=\"kitchen\",reason=\"reflected\"}",
+        "alewife_peer_errors_total{proxy=\"kitchen\",code=\"none\"}",
+        "alewife_requests_resealed_total{proxy=\"kitchen\"}",
         "alewife_request_duration_seconds_count{proxy=\"kitchen\"}",
         "alewife_request_duration_seconds_bucket{le=\"0.0005\",proxy=\"kitchen\"}",
         "alewife_request_duration_seconds_bucket{le=\"60.0\",proxy=\"kitchen\"}",
@@ -145,6 +152,8 @@ fn labels_are_the_closed_set_of_names_and_each_proxy_adds_the_same_number_of_ser
     // count; of sessions two single ones, messages and bytes in both directions, refusals, and who ends them.
     let all = Outcome::ALL.len() + AleCode::ALL.len() * AleReason::ALL.len() + 2 + 5 + 19;
     let all = all + 2 + 4 + MessageRefusal::ALL.len() + Closer::ALL.len();
+    // Of peers, replies refused, errors, and requests sealed anew.
+    let all = all + ReplyReason::ALL.len() + PeerCode::ALL.len() + 1;
     assert_eq!((of_proxy("kitchen"), of_proxy("bar")), (all, all));
 }
 
@@ -159,6 +168,9 @@ fn what_is_counted_stands_in_the_text() {
     proxy.reply_bytes(7);
     proxy.upstream_connection_opened();
     proxy.upstream_retried();
+    proxy.reply_refused(ReplyReason::OtherKey);
+    proxy.peer_error(PeerCode::from(Some(2)));
+    proxy.resealed();
     proxy.message(Direction::ToServer, 256);
     proxy.message(Direction::ToServer, 0);
     proxy.message_refused(MessageRefusal::Envelope);
@@ -180,6 +192,9 @@ fn what_is_counted_stands_in_the_text() {
         "alewife_request_duration_seconds_bucket{le=\"+Inf\",proxy=\"kitchen\"} 2",
         "alewife_upstream_connections_opened_total{proxy=\"kitchen\"} 1",
         "alewife_upstream_retries_total{proxy=\"kitchen\"} 1",
+        "alewife_replies_refused_total{proxy=\"kitchen\",reason=\"other_key\"} 1",
+        "alewife_peer_errors_total{proxy=\"kitchen\",code=\"2\"} 1",
+        "alewife_requests_resealed_total{proxy=\"kitchen\"} 1",
         "alewife_websocket_messages_total{proxy=\"kitchen\",direction=\"to_server\"} 2",
         "alewife_websocket_message_bytes_total{proxy=\"kitchen\",direction=\"to_server\"} 256",
         "alewife_websocket_message_bytes_total{proxy=\"kitchen\",direction=\"to_client\"} 0",

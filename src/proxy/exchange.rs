@@ -10,7 +10,7 @@ use super::body::{Upload, UploadEnd};
 use super::forward;
 use super::respond::Failure;
 use crate::keys::Key;
-use crate::metrics::{Outcome, ProxyMetrics, RequestGuard};
+use crate::metrics::{Outcome, ProxyMetrics, ReplyReason, RequestGuard};
 use crate::net::Activity;
 use crate::profile::Profile;
 
@@ -96,8 +96,12 @@ impl Exchange {
         self.status = Some(status);
         self.failure = Some(failure.to_string());
         self.own = Some(failure.outcome());
-        if let Failure::Ale(refusal) = failure {
-            self.shared.metrics.ale_error(refusal.code, refusal.reason);
+        let metrics = &self.shared.metrics;
+        match failure {
+            Failure::Ale(refusal) => metrics.ale_error(refusal.code, refusal.reason),
+            Failure::EventStream => metrics.reply_refused(ReplyReason::EventStream),
+            Failure::Unbelieved(fault) => metrics.reply_refused(fault.reason()),
+            _ => {}
         }
     }
 

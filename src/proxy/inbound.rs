@@ -1,28 +1,27 @@
 //! The inbound way: a sealed request in, a plain one to the application, its reply sealed on the way back.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, GetAll, HeaderValue, ORIGIN, TRAILER};
+use http::header::{GetAll, HeaderValue, ORIGIN};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 
-use super::body::{Change, Flow, HoldLimits, ReplyBody, RequestBody, Upload, hold};
+use super::body::{Change, Flow, HoldLimits, ReplyBody, RequestBody, Upload, UpstreamReply, hold};
 use super::carriers::{self, Carrier};
 use super::client::Client;
 use super::exchange::{Exchange, Shared};
 use super::forward::{self, Framing};
 use super::onward::{self, Onward, Sent};
-use super::ping::{self, PingAnswer};
-use super::respond::{self, Failure};
+use super::ping;
+use super::respond::Failure;
+use super::service::Answer;
 use super::websocket::{Agreement, Handshake, Seat, Side};
 use super::{InboundConfig, ProxyConfig, now};
 use crate::ale::{self, BodyOpening, Opened, Refusal, ReplySealing, SealedReply};
 use crate::keys::KeyStore;
 use crate::metrics::AleReason;
-use crate::net::Upgrade;
 
 /// One proxy on one worker.
 pub(crate) struct Inbound {
@@ -44,34 +43,12 @@ impl Inbound {
         Self { config, inbound, keys, onward, shared }
     }
 
-    /// Answers one request, come what may.
-    pub(crate) async fn serve(
-        self: Arc<Self>,
-        client: Arc<Client>,
-        mut request: Request<Incoming>,
-    ) -> Result<Response<ReplyBody>, Infallible> {
-        let upgrade = Upgrade::asked_by(&mut request);
-        let (head, body) = request.into_parts();
-        let mut exchange = Exchange::begin(&self.shared, &client.activity, &head, client.peer);
-        let mut opening = None;
-        let mut response = match self.exchange(&client, head, body, &mut exchange).await {
-            Ok(Answer::Reply(reply)) => reply.finish(exchange),
-            Ok(Answer::Switch(agreement)) => {
-                let (response, session) = agreement.finish(exchange);
-                opening = Some(session);
-                response
-            }
-            Ok(Answer::Ping(answer)) => answer.finish(exchange),
-            Err(failure) => failure.refuse(exchange),
-        };
-        if let Some(upgrade) = upgrade {
-            client.after_http.leave(upgrade, opening);
-        }
-        respond::settle_connection(&mut response, &client);
-        Ok(response)
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
-    async fn exchange(
+    /// Opens one request, and gets the application's answer to it.
+    pub(crate) async fn exchange(
         &self,
         client: &Client,
         mut head: Parts,
@@ -109,7 +86,7 @@ impl Inbound {
         framing.write(&mut head.headers);
         let request = Request::from_parts(head, body);
         let sent = self.onward.send(request, upload.as_deref(), &client.timer).await?;
-        Ok(Answer::Reply(Reply { sent, sealing, method }))
+        Ok(Answer::Sealed(SealedAnswer { sent, sealing, method }))
     }
 
     /// P7: asks the application for a WebSocket.
@@ -128,7 +105,7 @@ impl Inbound {
         let request = Request::from_parts(head, RequestBody::Empty);
         let sent = self.onward.upgrade(request, &client.timer).await?;
         if sent.0.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return Ok(Answer::Reply(Reply { sent, sealing, method: Method::GET }));
+            return Ok(Answer::Sealed(SealedAnswer { sent, sealing, method: Method::GET }));
         }
         let seat = self.seat(path, sealing);
         Ok(Answer::Switch(Agreement::reached(handshake, sent.0, client, seat)?))
@@ -254,28 +231,20 @@ impl Inbound {
     }
 }
 
-/// What a request comes to.
-enum Answer {
-    Ping(PingAnswer),
-    Reply(Reply),
-    /// It agrees to a WebSocket.
-    Switch(Agreement),
-}
-
 /// The application's reply, and the right to seal it.
-struct Reply {
+pub(crate) struct SealedAnswer {
     sent: Sent,
     sealing: ReplySealing,
     method: Method,
 }
 
-impl Reply {
+impl SealedAnswer {
     /// P5, P6: the reply as the client gets it.
-    fn finish(self, mut exchange: Exchange) -> Response<ReplyBody> {
+    pub(super) fn finish(self, mut exchange: Exchange) -> Response<ReplyBody> {
         let (response, lease) = self.sent;
         let (mut head, body) = response.into_parts();
         exchange.answered(head.status);
-        let plain_length = plain_length(&head, &body, &self.method);
+        let plain_length = onward::stated_length(&head, &body, &self.method);
         forward::strip_hop_by_hop(&mut head.headers);
         forward::strip_sealed_body_fields(&mut head.headers);
         let length = plain_length.and_then(|length| length.checked_add(self.sealing.overhead()));
@@ -287,27 +256,7 @@ impl Reply {
             SealedReply::Bodyless => Flow::new(body, Change::Pass, Some(0)),
             SealedReply::Plain => Flow::new(body, Change::Pass, length),
         };
-        let body = ReplyBody::upstream(flow, lease, exchange);
+        let body = ReplyBody::upstream(UpstreamReply::new(flow, lease), exchange);
         Response::from_parts(head, body)
     }
-}
-
-/// The length of the application's body, if it states one; a reply to HEAD states that of the body it leaves out,
-/// 204 and 304 state none.
-fn plain_length(head: &http::response::Parts, body: &Incoming, method: &Method) -> Option<u64> {
-    if matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
-        return None;
-    }
-    if *method == Method::HEAD {
-        return head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    }
-    if body.is_end_stream() {
-        // HTTP/2 may end a reply with its head, and state no length.
-        return Some(0);
-    }
-    if head.version == Version::HTTP_2 && head.headers.contains_key(TRAILER) {
-        // It may state a length beside trailers; under HTTP/1 these need chunks.
-        return None;
-    }
-    body.size_hint().exact()
 }

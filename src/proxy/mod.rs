@@ -1,4 +1,4 @@
-//! The thin shell around the protocol: requests in, opened and forwarded, replies sealed on their way back.
+//! The thin shell around the protocol: requests in, opened or sealed and forwarded, replies the other way round.
 
 mod body;
 mod carriers;
@@ -8,8 +8,10 @@ mod exchange;
 mod forward;
 mod inbound;
 mod onward;
+mod outbound;
 mod ping;
 mod respond;
+mod service;
 mod websocket;
 
 use std::net::TcpStream;
@@ -27,42 +29,62 @@ pub use config::{
 };
 use exchange::Shared;
 use inbound::Inbound;
+use outbound::{Belief, Outbound};
 pub use ping::{PING_PATH, PingReport};
+use service::Way;
 use websocket::AfterHttp;
 
 use crate::keys::KeyStore;
 use crate::metrics::{Metrics, ProxyMetrics};
 use crate::net::{self, Accepted, Activity, ConnectionEnd, ConnectionLimits, HeldBudget, SpareTimer, Stop};
 
-/// One proxy as one worker runs it: it has its own connections to the application.
+/// One proxy as the process has it: what its workers share.
+pub struct ProxyCommon {
+    config: Arc<ProxyConfig>,
+    keys: Arc<KeyStore>,
+    budget: Arc<HeldBudget>,
+    stop: Stop,
+    belief: Arc<Belief>,
+}
+
+impl ProxyCommon {
+    /// A proxy that seals and opens with the keys of `keys`, and tells its clients to go once `stop` is cancelled.
+    pub fn new(config: Arc<ProxyConfig>, keys: Arc<KeyStore>, budget: Arc<HeldBudget>, stop: Stop) -> Self {
+        let replies = match &config.mode {
+            Mode::Inbound(_) => Replies::default(),
+            Mode::Outbound(outbound) => outbound.replies,
+        };
+        Self { config, keys, budget, stop, belief: Arc::new(Belief::new(replies)) }
+    }
+}
+
+/// One proxy as one worker runs it: it has its own connections to the upstream.
 pub struct Proxy {
     config: Arc<ProxyConfig>,
-    inbound: Arc<Inbound>,
+    way: Way,
     metrics: ProxyMetrics,
     budget: Arc<HeldBudget>,
     stop: Stop,
 }
 
 impl Proxy {
-    /// A proxy that opens with the keys of `keys` and tells its clients to go once `stop` is cancelled.
-    pub fn new(
-        config: Arc<ProxyConfig>,
-        keys: Arc<KeyStore>,
-        metrics: &Metrics,
-        budget: Arc<HeldBudget>,
-        stop: Stop,
-    ) -> Self {
+    /// A worker's part of `common`.
+    pub fn new(common: &ProxyCommon, metrics: &Metrics) -> Self {
+        let ProxyCommon { config, keys, budget, stop, belief } = common;
         let metrics = metrics.proxy(&config.name);
         let shared = Arc::new(Shared {
             name: Arc::clone(&config.name),
             metrics: metrics.clone(),
             profile: Arc::clone(&config.profile),
         });
-        let Mode::Inbound(inbound) = config.mode.clone() else {
-            unreachable!("`config` makes no other yet");
+        let (own, keys) = (Arc::clone(config), Arc::clone(keys));
+        let way = match config.mode.clone() {
+            Mode::Inbound(inbound) => Way::Inbound(Arc::new(Inbound::new(own, inbound, keys, shared))),
+            Mode::Outbound(outbound) => {
+                Way::Outbound(Arc::new(Outbound::new(own, outbound, keys, shared, Arc::clone(belief))))
+            }
         };
-        let inbound = Arc::new(Inbound::new(Arc::clone(&config), inbound, keys, shared));
-        Self { config, inbound, metrics, budget, stop }
+        Self { config: Arc::clone(config), way, metrics, budget: Arc::clone(budget), stop: stop.clone() }
     }
 
     /// Serves one connection to its end. The future stands on its own and may be spawned.
@@ -99,9 +121,9 @@ impl Proxy {
         stream: TcpStream,
         client: Arc<Client>,
     ) -> impl Future<Output = ConnectionEnd> + Send + 'static {
-        let inbound = Arc::clone(&self.inbound);
+        let way = self.way.clone();
         let activity = Arc::clone(&client.activity);
-        let service = service_fn(move |request| Arc::clone(&inbound).serve(Arc::clone(&client), request));
+        let service = service_fn(move |request| way.clone().serve(Arc::clone(&client), request));
         net::serve_connection(stream, activity, service, self.stop.clone())
     }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
-use http::header::HeaderValue;
+use http::header::{CONTENT_LENGTH, HeaderValue, TRAILER};
 use http::request::Parts;
-use http::{Request, Response, StatusCode, Version};
+use http::{Method, Request, Response, StatusCode, Version, response};
 use http_body::Body;
 use hyper::body::Incoming;
 
@@ -128,6 +128,26 @@ pub(crate) fn framing_onward(framing: Framing, version: Version) -> Framing {
         Framing::Unstated if version == Version::HTTP_2 => Framing::Chunked,
         stated => stated,
     }
+}
+
+/// The length of a reply's body, if it states one; a reply to HEAD states that of the body it leaves out, 204 and 304
+/// state none.
+pub(crate) fn stated_length(head: &response::Parts, body: &Incoming, method: &Method) -> Option<u64> {
+    if matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        return None;
+    }
+    if *method == Method::HEAD {
+        return head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    }
+    if body.is_end_stream() {
+        // HTTP/2 may end a reply with its head, and state no length.
+        return Some(0);
+    }
+    if head.version == Version::HTTP_2 && head.headers.contains_key(TRAILER) {
+        // It may state a length beside trailers; under HTTP/1 these need chunks.
+        return None;
+    }
+    body.size_hint().exact()
 }
 
 /// A streamed upload that broke takes the upstream's connection along; the blame is the client's.

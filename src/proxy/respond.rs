@@ -9,7 +9,7 @@ use super::body::{HoldFault, ReplyBody};
 use super::client::Client;
 use super::exchange::Exchange;
 use super::forward::{FramingFault, ReplyFault};
-use crate::ale::Refusal;
+use crate::ale::{self, Refusal};
 use crate::metrics::Outcome;
 use crate::net::{ConnectFault, NoCapacity, SendFault};
 
@@ -19,8 +19,8 @@ pub(crate) enum Failure {
     /// P1–P4: the envelope is refused.
     #[error(transparent)]
     Ale(#[from] Refusal),
-    /// The application did not take the request, or did not answer, in time.
-    #[error("the application did not answer in time")]
+    /// The upstream did not take the request, or did not answer, in time.
+    #[error("the upstream did not answer in time")]
     UpstreamTimedOut,
     /// The client ended its body early.
     #[error("the client broke off its body")]
@@ -28,22 +28,47 @@ pub(crate) enum Failure {
     /// The client stopped sending its body.
     #[error("the client did not send its body in time")]
     ClientTimedOut,
+    /// P10: a stream of events under GCM would be held to an end that it does not have.
+    #[error(
+        "an event stream cannot be held until its tag verifies; a key under CTR or a websocket carries it"
+    )]
+    EventStream,
     /// The request can be read in more than one way.
     #[error("the request is not clear: {0}")]
     Framing(#[from] FramingFault),
-    /// The application's reply cannot be passed on.
-    #[error("the application's reply is not clear: {0}")]
+    /// The upstream's reply cannot be passed on.
+    #[error("the upstream's reply is not clear: {0}")]
     Reply(#[from] ReplyFault),
     /// Too many bytes are held already.
     #[error(transparent)]
-    NoCapacity(#[from] NoCapacity),
+    NoCapacity(NoCapacity),
+    /// Too many bytes are held already to hold a reply.
+    #[error("a reply cannot be held: {0}")]
+    NoCapacityForReply(NoCapacity),
+    /// No key may seal now.
+    #[error("no key of the ring may seal now")]
+    NoSealingKey,
     /// A page that may not open WebSockets.
     #[error("the origin is not one that may open a websocket")]
     Origin,
+    /// P5: an error that nothing vouches for.
+    #[error("the peer answered {status} unsealed, with {}", told(*code))]
+    Peer {
+        /// The peer's.
+        status: StatusCode,
+        /// The peer's, if it has one.
+        code: Option<u64>,
+    },
+    /// The reply is longer than `max_body`.
+    #[error("the reply is longer than max_body")]
+    ReplyTooLarge,
     /// The body is longer than `max_body`.
     #[error("the body is longer than max_body")]
     TooLarge,
-    /// No reply came from the application.
+    /// P5, P9: a reply that counts as forged.
+    #[error("the reply is not believed: {0}")]
+    Unbelieved(ale::ReplyFault),
+    /// No reply came from the upstream.
     #[error(transparent)]
     Upstream(#[from] SendFault),
 }
@@ -52,11 +77,24 @@ impl From<HoldFault<Refusal>> for Failure {
     /// Of a request that was to be held.
     fn from(fault: HoldFault<Refusal>) -> Self {
         match fault {
-            HoldFault::Broke => Self::ClientBroke,
+            HoldFault::Broke(_) => Self::ClientBroke,
             HoldFault::Forged(refusal) => Self::Ale(refusal),
             HoldFault::NoCapacity(full) => Self::NoCapacity(full),
             HoldFault::TimedOut => Self::ClientTimedOut,
             HoldFault::TooLarge => Self::TooLarge,
+        }
+    }
+}
+
+impl From<HoldFault<ale::ReplyFault>> for Failure {
+    /// Of a reply that was to be held.
+    fn from(fault: HoldFault<ale::ReplyFault>) -> Self {
+        match fault {
+            HoldFault::Broke(error) => Self::Upstream(SendFault::Broke(error)),
+            HoldFault::Forged(fault) => Self::Unbelieved(fault),
+            HoldFault::NoCapacity(full) => Self::NoCapacityForReply(full),
+            HoldFault::TimedOut => Self::UpstreamTimedOut,
+            HoldFault::TooLarge => Self::ReplyTooLarge,
         }
     }
 }
@@ -66,6 +104,8 @@ struct Told {
     status: StatusCode,
     code: u16,
     message: &'static str,
+    /// The errorCode of the peer that is reported.
+    peer: Option<u64>,
 }
 
 impl Failure {
@@ -96,8 +136,11 @@ impl Failure {
             Self::ClientBroke => Outcome::ClientGone,
             Self::Framing(_) => Outcome::Framing,
             Self::Origin => Outcome::Origin,
-            Self::NoCapacity(_) => Outcome::NoCapacity,
-            Self::TooLarge => Outcome::TooLarge,
+            Self::NoCapacity(_) | Self::NoCapacityForReply(_) => Outcome::NoCapacity,
+            Self::NoSealingKey => Outcome::NoKey,
+            Self::Peer { .. } => Outcome::PeerError,
+            Self::TooLarge | Self::ReplyTooLarge => Outcome::TooLarge,
+            Self::EventStream | Self::Unbelieved(_) => Outcome::ReplyRefused,
             Self::Upstream(SendFault::Connect(ConnectFault::Refused(_) | ConnectFault::Tls(_))) => {
                 Outcome::UpstreamRefused
             }
@@ -119,7 +162,7 @@ impl Failure {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CONTENT_LENGTH, length);
-        if matches!(self, Self::NoCapacity(_)) {
+        if matches!(self, Self::NoCapacity(_) | Self::NoCapacityForReply(_)) {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         if self.leaves_body_unread() {
@@ -148,18 +191,26 @@ impl Failure {
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, 101, "Payload too large"),
             Self::ClientTimedOut => (StatusCode::REQUEST_TIMEOUT, 102, "Request not received in time"),
             Self::Upstream(SendFault::Connect(ConnectFault::Refused(_) | ConnectFault::Tls(_))) => {
-                (StatusCode::BAD_GATEWAY, 103, "Application not reachable")
+                (StatusCode::BAD_GATEWAY, 103, "Upstream not reachable")
             }
             Self::Reply(_) | Self::Upstream(SendFault::Broke(_) | SendFault::GoingAway) => {
-                (StatusCode::BAD_GATEWAY, 104, "Application broke the exchange")
+                (StatusCode::BAD_GATEWAY, 104, "Upstream broke the exchange")
             }
             Self::Origin => (StatusCode::FORBIDDEN, 112, "Origin not allowed"),
-            Self::NoCapacity(_) => (StatusCode::SERVICE_UNAVAILABLE, 105, "No capacity"),
-            Self::UpstreamTimedOut | Self::Upstream(SendFault::Connect(ConnectFault::TimedOut)) => {
-                (StatusCode::GATEWAY_TIMEOUT, 107, "Application not in time")
+            Self::NoCapacity(_) | Self::NoCapacityForReply(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, 105, "No capacity")
             }
+            Self::NoSealingKey => (StatusCode::SERVICE_UNAVAILABLE, 106, "No usable key"),
+            Self::UpstreamTimedOut | Self::Upstream(SendFault::Connect(ConnectFault::TimedOut)) => {
+                (StatusCode::GATEWAY_TIMEOUT, 107, "Upstream not in time")
+            }
+            Self::Unbelieved(_) => (StatusCode::BAD_GATEWAY, 108, "Reply not believed"),
+            Self::EventStream => (StatusCode::BAD_GATEWAY, 109, "Event stream cannot be held"),
+            Self::ReplyTooLarge => (StatusCode::BAD_GATEWAY, 110, "Reply too large"),
+            Self::Peer { status, .. } => (*status, 111, "Peer answered with an unsealed error"),
         };
-        Told { status, code, message }
+        let peer = if let Self::Peer { code, .. } = self { *code } else { None };
+        Told { status, code, message, peer }
     }
 }
 
@@ -180,7 +231,12 @@ pub(crate) fn settle_connection(response: &mut Response<ReplyBody>, client: &Cli
 
 impl Told {
     fn into_parts(self) -> (StatusCode, Bytes) {
-        let body = format!(r#"{{"errorCode":{},"message":"{}"}}"#, self.code, self.message);
-        (self.status, body.into())
+        let Self { status, code, message, peer } = self;
+        let peer = peer.map_or_else(String::new, |peer| format!(r#","peerErrorCode":{peer}"#));
+        (status, format!(r#"{{"errorCode":{code},"message":"{message}"{peer}}}"#).into())
     }
+}
+
+fn told(code: Option<u64>) -> String {
+    code.map_or_else(|| "no errorCode".to_owned(), |code| format!("errorCode {code}"))
 }

@@ -11,6 +11,7 @@ mod docs;
 mod exchange;
 mod life;
 mod openssl_speed;
+mod outbound;
 #[cfg(unix)]
 mod reload;
 mod support;

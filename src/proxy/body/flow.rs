@@ -1,5 +1,6 @@
 //! A body on its way through: sealed or opened piece by piece, each sent on at once, or passed as it is.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -8,7 +9,7 @@ use http::HeaderMap;
 use http_body::{Body, Frame};
 use hyper::body::Incoming;
 
-use crate::ale::BodyOpening;
+use crate::ale::{BodyOpening, ReplyBodyOpening};
 use crate::crypto::Sealer;
 use crate::metrics::ProxyMetrics;
 use crate::proxy::exchange::Shared;
@@ -22,12 +23,16 @@ pub(crate) enum Change {
     Seal(Sealer),
     /// It is opened, a request's, under CFB or CTR.
     OpenRequest(BodyOpening),
+    /// It is opened, a reply's, under CFB or CTR.
+    OpenReply(ReplyBodyOpening),
     /// Nothing can follow.
     Ended,
 }
 
 /// A body that is changed as it streams.
 pub(crate) struct Flow {
+    /// What was read of the body already.
+    ahead: VecDeque<Bytes>,
     body: Incoming,
     /// The last piece of a length that HTTP/2 stated, until the stream has ended as well.
     last: Option<Frame<Bytes>>,
@@ -43,7 +48,12 @@ pub(super) type Count = fn(&ProxyMetrics, u64);
 impl Flow {
     /// `body` through `change`; `length` is what comes out of it, if known.
     pub(crate) fn new(body: Incoming, change: Change, length: Option<u64>) -> Self {
-        Self { body, last: None, change, left: length, trailers: None }
+        Self { ahead: VecDeque::new(), body, last: None, change, left: length, trailers: None }
+    }
+
+    /// The whole of a body, of which `ahead` was read already, as it is.
+    pub(crate) fn resumed(ahead: VecDeque<Bytes>, body: Incoming, length: Option<u64>) -> Self {
+        Self { ahead, body, last: None, change: Change::Pass, left: length, trailers: None }
     }
 
     /// Bytes still to be handed on, if known.
@@ -51,12 +61,17 @@ impl Flow {
         self.left
     }
 
+    /// Whether nothing more comes into it.
+    pub(super) fn source_has_ended(&self) -> bool {
+        self.ahead.is_empty() && self.body.is_end_stream()
+    }
+
     /// Whether the last frame was handed on.
     pub(super) fn is_spent(&self) -> bool {
         let ended = match self.change {
             Change::Ended => true,
-            Change::Pass => self.body.is_end_stream(),
-            Change::Seal(_) | Change::OpenRequest(_) => false,
+            Change::Pass => self.source_has_ended(),
+            Change::Seal(_) | Change::OpenRequest(_) | Change::OpenReply(_) => false,
         };
         ended && self.trailers.is_none()
     }
@@ -70,6 +85,9 @@ impl Flow {
     ) -> Poll<Option<Result<Frame<Bytes>, FlowFault>>> {
         if matches!(self.change, Change::Ended) {
             return Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
+        }
+        if let Some(piece) = self.ahead.pop_front() {
+            return Poll::Ready(Some(self.change(piece, shared, count)));
         }
         let frame = match ready!(self.poll_body(cx, shared)) {
             Some(Ok(frame)) => frame,
@@ -114,7 +132,7 @@ impl Flow {
     }
 
     fn change(&mut self, piece: Bytes, shared: &Shared, count: Count) -> Result<Frame<Bytes>, FlowFault> {
-        let last = self.body.is_end_stream();
+        let last = self.source_has_ended();
         count(&shared.metrics, piece.len() as u64);
         let changed = match &mut self.change {
             Change::Pass => piece,
@@ -128,6 +146,11 @@ impl Flow {
                 sealed.freeze()
             }
             Change::OpenRequest(opening) => {
+                let mut plain = BytesMut::with_capacity(piece.len());
+                opening.update(&piece, &mut plain).map_err(|_refused| FlowFault::Broken)?;
+                plain.freeze()
+            }
+            Change::OpenReply(opening) => {
                 let mut plain = BytesMut::with_capacity(piece.len());
                 opening.update(&piece, &mut plain).map_err(|_refused| FlowFault::Broken)?;
                 plain.freeze()
@@ -149,6 +172,7 @@ impl Flow {
             Change::OpenRequest(opening) => {
                 opening.finish().map_err(|_forged| FlowFault::Broken)?;
             }
+            Change::OpenReply(opening) => opening.finish().map_err(|_forged| FlowFault::Broken)?,
         }
         Ok((!tag.is_empty()).then(|| self.hand_on(tag.freeze())))
     }

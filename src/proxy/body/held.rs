@@ -24,9 +24,20 @@ impl<O> From<Held<O>> for HeldBody {
 }
 
 impl HeldBody {
+    /// A body of these pieces.
+    pub(crate) fn new(pieces: VecDeque<Bytes>, trailers: Option<HeaderMap>) -> Self {
+        let left = pieces.iter().map(|piece| piece.len() as u64).sum();
+        Self { pieces, left, trailers }
+    }
+
     /// Bytes still to be handed on.
-    pub(super) fn left(&self) -> u64 {
+    pub(crate) fn left(&self) -> u64 {
         self.left
+    }
+
+    /// Whether trailers follow.
+    pub(crate) fn has_trailers(&self) -> bool {
+        self.trailers.is_some()
     }
 
     /// Whether the last frame was handed on.

@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use tokio::time::timeout;
 use zeroize::Zeroize;
 
-use crate::ale::{BodyOpening, Opened, Refusal};
+use crate::ale::{BodyOpening, Opened, Refusal, ReplyBodyOpening, ReplyFault};
 use crate::net::{NoCapacity, PeerAccount, Reservation};
 
 /// The opener keeps the last bytes back, since they may be the tag.
@@ -67,6 +67,23 @@ impl Opening for BodyOpening {
     }
 }
 
+impl Opening for ReplyBodyOpening {
+    type Opened = ();
+    type Fault = ReplyFault;
+
+    fn overhead(&self) -> u64 {
+        self.overhead()
+    }
+
+    fn update(&mut self, piece: &[u8], out: &mut BytesMut) -> Result<(), ReplyFault> {
+        self.update(piece, out)
+    }
+
+    fn finish(self) -> Result<(), ReplyFault> {
+        self.finish()
+    }
+}
+
 /// A verified body.
 pub(crate) struct Held<O> {
     pub(crate) pieces: VecDeque<Bytes>,
@@ -79,7 +96,7 @@ pub(crate) struct Held<O> {
 #[derive(Debug)]
 pub(crate) enum HoldFault<F> {
     /// Its sender broke it off.
-    Broke,
+    Broke(hyper::Error),
     /// It does not open.
     Forged(F),
     /// Too many bytes are held already.
@@ -133,7 +150,7 @@ async fn next_frame<F>(
     match timeout(progress, Pin::new(body).frame()).await {
         Ok(None) => Ok(None),
         Ok(Some(Ok(frame))) => Ok(Some(frame)),
-        Ok(Some(Err(_broken))) => Err(HoldFault::Broke),
+        Ok(Some(Err(broken))) => Err(HoldFault::Broke(broken)),
         Err(_elapsed) => Err(HoldFault::TimedOut),
     }
 }

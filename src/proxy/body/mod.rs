@@ -3,11 +3,14 @@
 mod flow;
 mod held;
 mod hold;
+mod peek;
 mod reply;
 mod stall;
 mod upload;
 
 pub(crate) use flow::{Change, Flow};
+pub(crate) use held::HeldBody;
 pub(crate) use hold::{HoldFault, HoldLimits, hold};
-pub(crate) use reply::ReplyBody;
+pub(crate) use peek::{Peeked, peek};
+pub(crate) use reply::{ReplyBody, Stated, UpstreamReply};
 pub(crate) use upload::{RequestBody, Upload, UploadEnd};

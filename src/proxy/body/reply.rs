@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use super::flow::Flow;
+use super::held::HeldBody;
 use super::upload::RequestBody;
 use crate::metrics::{Outcome, ProxyMetrics};
 use crate::net::Lease;
@@ -23,13 +24,29 @@ enum Source {
     Done,
     /// A body of the sidecar's own.
     Own(Bytes),
+    /// The upstream's, which is there as a whole; and whether its length is stated.
+    Held(HeldBody, Stated),
     /// The upstream's, sealed or opened as it comes.
     Upstream(Box<UpstreamReply>),
 }
 
-struct UpstreamReply {
+/// Whether the length of a body is told before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stated {
+    Yes,
+    No,
+}
+
+/// The upstream's body on its way, and the connection that it comes by.
+pub(crate) struct UpstreamReply {
     flow: Flow,
     lease: Option<Lease<RequestBody>>,
+}
+
+impl UpstreamReply {
+    pub(crate) fn new(flow: Flow, lease: Lease<RequestBody>) -> Box<Self> {
+        Box::new(Self { flow, lease: Some(lease) })
+    }
 }
 
 impl ReplyBody {
@@ -39,12 +56,23 @@ impl ReplyBody {
         Self { source, exchange }
     }
 
-    /// What `flow` makes of the upstream's body.
-    pub(crate) fn upstream(flow: Flow, lease: Lease<RequestBody>, exchange: Exchange) -> Self {
+    /// A reply that came whole.
+    pub(crate) fn held(body: HeldBody, stated: Stated, exchange: Exchange) -> Self {
+        exchange.reply_bytes(body.left());
         // hyper asks a body of no bytes for nothing, so its end is now.
-        let ends_now = flow.left() == Some(0);
-        let reply = UpstreamReply { flow, lease: Some(lease) };
-        let mut this = Self { source: Source::Upstream(Box::new(reply)), exchange };
+        let ends_now = stated == Stated::Yes && body.is_spent();
+        let mut this = Self { source: Source::Held(body, stated), exchange };
+        if ends_now {
+            this.end(Outcome::Answered);
+        }
+        this
+    }
+
+    /// A reply that streams.
+    pub(crate) fn upstream(reply: Box<UpstreamReply>, exchange: Exchange) -> Self {
+        // hyper asks a body of no bytes for nothing, so its end is now.
+        let ends_now = reply.flow.left() == Some(0);
+        let mut this = Self { source: Source::Upstream(reply), exchange };
         if ends_now {
             this.end(Outcome::Answered);
         }
@@ -55,12 +83,19 @@ impl ReplyBody {
         match &self.source {
             Source::Done => Some(0),
             Source::Own(body) => Some(body.len() as u64),
+            Source::Held(body, Stated::Yes) => Some(body.left()),
+            Source::Held(_, Stated::No) => None,
             Source::Upstream(reply) => reply.flow.left(),
         }
     }
 
     fn is_spent(&self) -> bool {
-        matches!(&self.source, Source::Upstream(reply) if reply.flow.is_spent())
+        match &self.source {
+            Source::Done => true,
+            Source::Own(_) => false,
+            Source::Held(body, _) => body.is_spent(),
+            Source::Upstream(reply) => reply.flow.is_spent(),
+        }
     }
 
     fn end(&mut self, outcome: Outcome) {
@@ -83,6 +118,13 @@ impl ReplyBody {
                 self.source = Source::Done;
                 self.exchange.end(Outcome::Answered);
                 Poll::Ready(Some(Ok(Frame::data(body))))
+            }
+            Source::Held(body, _) => {
+                let frame = body.next();
+                if self.is_spent() {
+                    self.end(Outcome::Answered);
+                }
+                Poll::Ready(frame.map(Ok))
             }
             Source::Upstream(reply) => {
                 let shared = self.exchange.shared();

@@ -145,7 +145,7 @@ fn a_large_streamed_upload_to_an_application_that_is_down_reads_its_502() {
         client.send(&key.request("POST", "/orders", "", &plain));
         let reply = client.try_reply("POST").expect("the reply, not a reset");
         assert_eq!(reply.status, 502);
-        assert_eq!(reply.text(), r#"{"errorCode":103,"message":"Application not reachable"}"#);
+        assert_eq!(reply.text(), r#"{"errorCode":103,"message":"Upstream not reachable"}"#);
     }
 }
 

@@ -52,18 +52,19 @@ fn every_clause_that_is_cited_stands_in_the_protocol() {
     assert_eq!(anywhere, headings, "a clause is cited nowhere");
 }
 
-/// An error that a client is told: errorCode, status, message.
-type Told = (u32, u16, String);
+/// An error that a client is told: errorCode, status (none where it is the peer's), message.
+type Told = (u32, Option<u16>, String);
 
 /// From src/proxy/respond.rs and src/ale/refusal.rs.
 fn errors_of_the_code() -> BTreeSet<Told> {
     let refusal = read("src/ale/refusal.rs");
     let published = refusal.split("r#\"{\"errorCode\":").skip(1).map(|rest| {
         let (code, rest) = rest.split_once(",\"message\":\"").unwrap();
-        (code.parse().unwrap(), 400, rest.split('"').next().unwrap().to_owned())
+        (code.parse().unwrap(), Some(400), rest.split('"').next().unwrap().to_owned())
     });
     // However it is broken into lines.
     let respond = read("src/proxy/respond.rs").split_whitespace().collect::<Vec<_>>().join(" ");
+    let respond = respond.replace("(*status, ", "(StatusCode::OF_THE_PEER, ");
     let own = respond.split("(StatusCode::").skip(1).filter_map(|rest| {
         let mut parts = rest.split(", ");
         let status = status(parts.next()?)?;
@@ -74,15 +75,17 @@ fn errors_of_the_code() -> BTreeSet<Told> {
     published.chain(own).collect()
 }
 
-fn status(name: &str) -> Option<u16> {
+/// `None` for what is no status, `Some(None)` for the peer's.
+fn status(name: &str) -> Option<Option<u16>> {
     let known = [
-        ("BAD_GATEWAY", 502),
-        ("BAD_REQUEST", 400),
-        ("FORBIDDEN", 403),
-        ("GATEWAY_TIMEOUT", 504),
-        ("PAYLOAD_TOO_LARGE", 413),
-        ("REQUEST_TIMEOUT", 408),
-        ("SERVICE_UNAVAILABLE", 503),
+        ("BAD_GATEWAY", Some(502)),
+        ("BAD_REQUEST", Some(400)),
+        ("FORBIDDEN", Some(403)),
+        ("GATEWAY_TIMEOUT", Some(504)),
+        ("OF_THE_PEER", None),
+        ("PAYLOAD_TOO_LARGE", Some(413)),
+        ("REQUEST_TIMEOUT", Some(408)),
+        ("SERVICE_UNAVAILABLE", Some(503)),
     ];
     known.iter().find(|(known, _)| *known == name).map(|(_, status)| *status)
 }
@@ -92,7 +95,10 @@ fn table_of_errors_is_that_of_the_code() {
     let rows = table(&read("docs/PROTOCOL.md"), "| errorCode | status | message |");
     let documented: BTreeSet<Told> = rows
         .iter()
-        .map(|row| (row[0].parse().unwrap(), row[1].parse().unwrap(), row[2].trim_matches('`').to_owned()))
+        .map(|row| {
+            let status = (row[1] != "the peer's").then(|| row[1].parse().unwrap());
+            (row[0].parse().unwrap(), status, row[2].trim_matches('`').to_owned())
+        })
         .collect();
     assert_eq!(documented.len(), rows.len(), "an error stands twice");
     let code = errors_of_the_code();

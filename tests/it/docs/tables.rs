@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alewife::metrics::{AleReason, MessageRefusal, Metrics, Outcome};
+use alewife::metrics::{AleReason, MessageRefusal, Metrics, Outcome, ReplyReason};
 use jiff::Timestamp;
 
 use super::{quoted, read, table};
@@ -52,6 +52,7 @@ fn tables_of_label_values_are_those_of_the_code() {
     };
     assert_eq!(first("| `outcome` |"), Outcome::ALL.map(Outcome::label));
     assert_eq!(first("| refused as `reason` |"), MessageRefusal::ALL.map(MessageRefusal::label));
+    assert_eq!(first("| a reply's `reason` |"), ReplyReason::ALL.map(ReplyReason::label));
     let reasons: BTreeSet<_> = first("| `reason` |").into_iter().collect();
     assert_eq!(reasons, AleReason::ALL.map(|reason| reason.label().to_owned()).into_iter().collect());
 }

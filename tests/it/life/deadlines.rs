@@ -156,7 +156,7 @@ fn an_application_that_does_not_accept_is_given_up_after_connect() {
     let (listener, _waiting) = full_listener();
     let sidecar = patient(&[&key], listener.local_addr().unwrap(), &[("connect", SHORT)]).start();
     let reply = sidecar.connect().exchange(&key.request("POST", "/", "", b"one"));
-    assert_error(&reply, 504, 107, "Application not in time");
+    assert_error(&reply, 504, 107, "Upstream not in time");
     assert_eq!(outcome(&sidecar, "timed_out"), 1);
 }
 
@@ -168,7 +168,7 @@ fn an_application_that_does_not_answer_is_given_up_after_reply() {
     for key in [&gcm, &ctr] {
         let mut connection = sidecar.connect();
         let reply = connection.exchange(&key.request("POST", "/", "", b"one"));
-        assert_error(&reply, 504, 107, "Application not in time");
+        assert_error(&reply, 504, 107, "Upstream not in time");
         // Its connection is not used again.
         let mut application = accepted.recv().unwrap();
         await_end(&mut application);
@@ -196,7 +196,7 @@ fn an_application_that_takes_no_more_of_an_upload_is_given_up_after_body() {
         std::io::Result::Ok(())
     });
     let _application = accepted.recv().unwrap();
-    assert_error(&connection.reply("POST"), 504, 107, "Application not in time");
+    assert_error(&connection.reply("POST"), 504, 107, "Upstream not in time");
 }
 
 #[test]

@@ -111,6 +111,6 @@ fn an_application_that_is_not_there_is_counted_as_refused() {
     let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let sidecar = Sidecar::inbound().keys(&[&key]).upstream(unused).start();
     let reply = sidecar.connect().exchange(&key.request("POST", "/", "", b"one"));
-    super::assert_error(&reply, 502, 103, "Application not reachable");
+    super::assert_error(&reply, 502, 103, "Upstream not reachable");
     assert_eq!(outcome(&sidecar, "upstream_refused"), 1);
 }

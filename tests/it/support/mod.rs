@@ -4,6 +4,7 @@
 
 mod keys;
 mod origin;
+mod peer;
 mod programs;
 mod sidecar;
 mod websocket;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use keys::TestKey;
 pub(crate) use origin::{Origin, Received};
+pub(crate) use peer::{Peer, iv_of, sealed_reply};
 pub(crate) use programs::{AleServer, Outcome, Program, run};
 pub(crate) use sidecar::{Sidecar, SidecarBuilder};
 pub(crate) use websocket::{Event, Frame, Message, Opcode, WebSocketOrigin, accept_of, field};

@@ -12,8 +12,8 @@ use super::strict::StrictOrigin;
 use super::{assert_error, fill};
 use crate::support::{Sidecar, TestKey, eventually};
 
-const NOT_REACHABLE: &str = r#"{"errorCode":103,"message":"Application not reachable"}"#;
-const BROKE: &str = r#"{"errorCode":104,"message":"Application broke the exchange"}"#;
+const NOT_REACHABLE: &str = r#"{"errorCode":103,"message":"Upstream not reachable"}"#;
+const BROKE: &str = r#"{"errorCode":104,"message":"Upstream broke the exchange"}"#;
 
 fn start(origin: &StrictOrigin, key: &TestKey) -> Sidecar {
     Sidecar::inbound().keys(&[key]).upstream(origin.address()).start()

@@ -1,0 +1,155 @@
+//! The outbound way: a plain request in, a sealed one to the peer, its reply opened on the way back.
+
+mod answer;
+mod belief;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use http::Request;
+use http::request::Parts;
+use http_body::Body;
+use hyper::body::Incoming;
+
+use super::body::{Change, HeldBody, RequestBody};
+use super::client::Client;
+use super::exchange::{Exchange, Shared};
+use super::forward::{self, Framing};
+use super::onward::{self, Onward, Sent};
+use super::respond::Failure;
+use super::service::Answer;
+use super::{OutboundConfig, ProxyConfig, now};
+use crate::ale::{self, ReplyOpening, RequestSealing};
+use crate::keys::{Key, KeyStore};
+pub(crate) use answer::OpenedAnswer;
+pub(crate) use belief::Belief;
+
+/// One proxy on one worker.
+pub(crate) struct Outbound {
+    config: Arc<ProxyConfig>,
+    outbound: OutboundConfig,
+    keys: Arc<KeyStore>,
+    onward: Onward,
+    shared: Arc<Shared>,
+    belief: Arc<Belief>,
+}
+
+impl Outbound {
+    pub(crate) fn new(
+        config: Arc<ProxyConfig>,
+        outbound: OutboundConfig,
+        keys: Arc<KeyStore>,
+        shared: Arc<Shared>,
+        belief: Arc<Belief>,
+    ) -> Self {
+        let onward = Onward::new(Arc::clone(&config), &shared);
+        Self { config, outbound, keys, onward, shared, belief }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Seals one request, and opens the peer's answer to it.
+    pub(crate) async fn exchange(
+        &self,
+        client: &Client,
+        mut head: Parts,
+        body: Incoming,
+        exchange: &mut Exchange,
+    ) -> Result<Answer, Failure> {
+        let framing = forward::check_framing(&head)?;
+        let takes_trailers = forward::strip_hop_by_hop(&mut head.headers);
+        let Some(key) = self.sealing_key() else {
+            client.discard(body, &head);
+            return Err(Failure::NoSealingKey);
+        };
+        exchange.keyed(&key);
+        let framing = match onward::may_have_bytes(&body) {
+            true => onward::framing_onward(framing, head.version),
+            false => framing,
+        };
+        self.onward.prepare(&mut head, client, takes_trailers)?;
+        let asked = Asked { method: head.method.clone(), client };
+        let (sent, opening) = match onward::may_have_bytes(&body) {
+            true => self.send_body(head, body, framing, &key, client, exchange).await?,
+            false => self.send_bodyless(head, framing, &key, client).await?,
+        };
+        let answer = self.read(sent, opening, &asked, exchange).await?;
+        Ok(Answer::Opened(answer))
+    }
+
+    /// The key that seals now. It is one for the whole exchange.
+    fn sealing_key(&self) -> Option<Arc<Key>> {
+        self.keys.snapshot().sealing_key(now()).cloned()
+    }
+
+    /// P3: seals the body as it streams, the tag last; a length that is known stays known.
+    async fn send_body(
+        &self,
+        mut head: Parts,
+        body: Incoming,
+        framing: Framing,
+        key: &Arc<Key>,
+        client: &Client,
+        exchange: &mut Exchange,
+    ) -> Result<(Sent, ReplyOpening), Failure> {
+        let sealing = ale::seal_request(&self.config.profile, &mut head, true, key, &mut rand::rng());
+        let change = sealing.body.map_or(Change::Pass, Change::Seal);
+        let tag = sealing.reply.overhead();
+        let sealed_length = |plain: u64| plain.checked_add(tag).ok_or(Failure::TooLarge);
+        let length = body.size_hint().exact().map(sealed_length).transpose()?;
+        let framing = match framing {
+            Framing::Length(plain) => Framing::Length(sealed_length(plain)?),
+            Framing::Chunked => Framing::Chunked,
+            Framing::Unstated => Framing::Unstated,
+        };
+        framing.write(&mut head.headers);
+        let (body, upload) = self.onward.stream(body, change, length, client, exchange);
+        let request = Request::from_parts(head, body);
+        let sent = self.onward.send(request, Some(&upload), &client.timer).await?;
+        Ok((sent, sealing.reply))
+    }
+
+    /// P4: goes out without a single body byte where the method allows it, otherwise as the tag alone.
+    async fn send_bodyless(
+        &self,
+        head: Parts,
+        framing: Framing,
+        key: &Arc<Key>,
+        client: &Client,
+    ) -> Result<(Sent, ReplyOpening), Failure> {
+        let (request, opening) = self.seal_bodyless(head, framing, key);
+        let sent = self.onward.send(request, None, &client.timer).await?;
+        Ok((sent, opening))
+    }
+
+    fn seal_bodyless(
+        &self,
+        mut head: Parts,
+        framing: Framing,
+        key: &Arc<Key>,
+    ) -> (Request<RequestBody>, ReplyOpening) {
+        let RequestSealing { body: sealer, reply } =
+            ale::seal_request(&self.config.profile, &mut head, false, key, &mut rand::rng());
+        let mut tag = BytesMut::new();
+        if let Some(sealer) = sealer {
+            sealer.finish(&mut tag);
+        }
+        let body = if tag.is_empty() {
+            framing.write(&mut head.headers);
+            RequestBody::Empty
+        } else {
+            Framing::Length(tag.len() as u64).write(&mut head.headers);
+            RequestBody::Held(HeldBody::new(VecDeque::from([tag.freeze()]), None))
+        };
+        (Request::from_parts(head, body), reply)
+    }
+}
+
+/// What a reply answers.
+struct Asked<'a> {
+    method: http::Method,
+    client: &'a Client,
+}
