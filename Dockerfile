@@ -7,8 +7,9 @@
 # an address that is reached from outside it, such as "0.0.0.0:8080".
 
 FROM rust:1.95-alpine AS build
-# Headers and start-up objects of the C library: linking needs them, and so do crates with parts in C.
-RUN apk add --no-cache musl-dev
+# Headers and start-up objects of the C library: linking needs them, and so do crates with parts in C. One of these, the
+# cryptography of TLS, asks for the kernel's headers as well.
+RUN apk add --no-cache linux-headers musl-dev
 WORKDIR /build
 
 # The dependencies alone, around empty sources: a layer that holds until the lock file changes.
