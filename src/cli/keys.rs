@@ -23,6 +23,27 @@ impl KeysArg {
         Ok(key_file::load(&self.keys, RingPolicy::default(), now)?.ring)
     }
 
+    /// The same, in which the key that is named seals; and the key that seals.
+    pub(super) fn sealing_ring(
+        &self,
+        named: Option<&Fingerprint>,
+        now: Timestamp,
+    ) -> Result<(KeyRing, Arc<Key>), KeyFault> {
+        let ring = self.ring(now)?;
+        let Some(named) = named else {
+            let key = ring.sealing_key(now).cloned().ok_or_else(|| self.no_sealing_key())?;
+            return Ok((ring, key));
+        };
+        let unavailable = |fault| KeyFault::Unavailable { file: self.name(), named: named.clone(), fault };
+        let key = ring.opening_key(named.as_str(), now).cloned().map_err(unavailable)?;
+        Ok((ring.led_by(&key), key))
+    }
+
+    /// What is wrong with a file of which no key may seal.
+    pub(super) fn no_sealing_key(&self) -> KeyFault {
+        KeyFault::NoSealingKey { file: self.name() }
+    }
+
     fn name(&self) -> String {
         self.keys.display().to_string()
     }
@@ -33,16 +54,7 @@ impl KeysArg {
         named: Option<&Fingerprint>,
         now: Timestamp,
     ) -> Result<Arc<Key>, KeyFault> {
-        let ring = self.ring(now)?;
-        match named {
-            Some(named) => ring
-                .opening_key(named.as_str(), now)
-                .cloned()
-                .map_err(|fault| KeyFault::Unavailable { file: self.name(), named: named.clone(), fault }),
-            None => {
-                ring.sealing_key(now).cloned().ok_or_else(|| KeyFault::NoSealingKey { file: self.name() })
-            }
-        }
+        Ok(self.sealing_ring(named, now)?.1)
     }
 }
 

@@ -61,7 +61,7 @@ enum Command {
     Run(run::Args),
     /// Seals a message: a pipe, the inverse of open
     Seal(seal::Args),
-    /// Sends a sealed request and shows the opened reply: a curl for sealed exchanges
+    /// Sends a sealed request or opens a sealed WebSocket: a curl for sealed exchanges
     Send(send::Args),
 }
 

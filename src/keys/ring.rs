@@ -70,6 +70,11 @@ impl KeyRing {
         }
     }
 
+    /// The same ring with `key` as the one that is named to seal.
+    pub fn led_by(self, key: &Arc<Key>) -> Self {
+        Self { primary: Some(Arc::clone(key)), ..self }
+    }
+
     /// How many keys the ring has.
     pub fn len(&self) -> usize {
         self.keys.len()

@@ -29,6 +29,11 @@ pub(super) struct Data {
 }
 
 impl DataArgs {
+    /// Whether a body is asked for at all.
+    pub(super) fn is_given(&self) -> bool {
+        [&self.data, &self.data_binary, &self.data_raw, &self.json].iter().any(|values| !values.is_empty())
+    }
+
     /// The whole body; `None` if there is none.
     pub(super) fn read(&self) -> Result<Option<Data>, SendFault> {
         let given: [(&[String], &[u8], Take); 4] = [

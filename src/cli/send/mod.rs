@@ -2,8 +2,10 @@
 
 mod data;
 mod fault;
+mod handshake;
 mod header;
 mod output;
+mod session;
 mod show;
 mod target;
 mod transfer;
@@ -28,10 +30,13 @@ use crate::keys::{Fingerprint, Key};
 use crate::profile::Profile;
 use data::{Data, DataArgs};
 use fault::{EXIT_STATUS, SendFault};
+use handshake::Handshake;
 use header::HeaderArg;
 use output::Output;
+use session::Binary;
 use show::Show;
-use target::Target;
+use target::{Scheme, Target};
+use transfer::{SessionParts, Transfer};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = help())]
@@ -74,7 +79,10 @@ pub(super) struct Args {
     /// The longest time for finding the host and connecting
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "300")]
     connect_timeout: Duration,
-    /// http://HOST[:PORT][/PATH]
+    /// How messages that are no text are shown, with ws:// only: as lines of hex, or byte for byte
+    #[arg(long, value_name = "hex|raw", value_enum, hide_possible_values = true)]
+    binary: Option<Binary>,
+    /// http://HOST[:PORT][/PATH] or ws://HOST[:PORT][/PATH]
     url: String,
 }
 
@@ -84,8 +92,14 @@ fn help() -> String {
          verified, under CFB and CTR, which prove nothing, as it comes. Only the sidecar's own errors may come in \
          clear; anybody on the way could have written one, which a line on standard error says unless -s is given. \
          Neither ~/.curlrc nor a proxy of the environment is used, and redirections are not followed.\n\n\
+         With ws:// a WebSocket is opened. Each line of standard input goes out as a text message, sealed; each message \
+         that comes is opened and printed as a line, a binary one in hex or as --binary says. A message that does not \
+         open is told on standard error and counts in the exit status; so does an error in clear, but for the status. At \
+         the end of the input (Ctrl-D) a close with 1000 goes out, and what comes before the server's own is still \
+         printed, as long as something moves within 10 s. A message may have 64 MiB, sealed.\n\n\
          {EXIT_STATUS}\n\n\
-         Example:\n  alewife send --keys keys.toml --json '{{\"dish\":\"soup\"}}' http://127.0.0.1:8080/orders"
+         Examples:\n  alewife send --keys keys.toml --json '{{\"dish\":\"soup\"}}' http://127.0.0.1:8080/orders\n  \
+         alewife send --keys keys.toml ws://127.0.0.1:8080/orders"
     )
 }
 
@@ -103,9 +117,14 @@ pub(super) fn run(args: &Args) -> ExitCode {
 
 fn send(args: &Args) -> Result<(), SendFault> {
     let target: Target = args.url.parse()?;
-    let key = args.keys.sealing_key(args.fingerprint.as_ref(), Timestamp::now())?;
+    check_options(args, target.scheme)?;
+    let (ring, key) = args.keys.sealing_ring(args.fingerprint.as_ref(), Timestamp::now())?;
     let data = args.data.read()?;
-    let plain = plain_head(args, &target, data.as_ref());
+    let mut plain = plain_head(args, &target, data.as_ref());
+    let handshake = match target.scheme {
+        Scheme::Http => None,
+        Scheme::Ws => Some(Handshake::ask(&mut plain.headers)?),
+    };
     let body = data.as_ref().map_or(&[][..], |data| &data.body);
     let sealed = SealedRequest::seal(plain.clone(), data.as_ref(), &key)?;
     if args.offline {
@@ -114,7 +133,7 @@ fn send(args: &Args) -> Result<(), SendFault> {
     }
     let mut show = Show::new(io::stderr(), args.verbose);
     show_request(&mut show, &plain, body, &sealed, &key);
-    let transfer = transfer::Transfer {
+    let transfer = Transfer {
         target,
         method: plain.method,
         connect_timeout: args.connect_timeout,
@@ -124,7 +143,28 @@ fn send(args: &Args) -> Result<(), SendFault> {
         output: Output::to(args.output.clone()),
         show,
     };
-    within(args.max_time, transfer.run(sealed))
+    let Some(handshake) = handshake else { return within(args.max_time, transfer.run(sealed)) };
+    let binary = args.binary.unwrap_or(Binary::Hex);
+    let session = SessionParts { keys: &args.keys, ring, handshake, binary };
+    within(args.max_time, transfer.run_session(sealed, session))
+}
+
+/// An option that would mean nothing is refused.
+fn check_options(args: &Args, scheme: Scheme) -> Result<(), SendFault> {
+    let of_http = [
+        (args.request.is_some(), "--request"),
+        (args.data.is_given(), "a body"),
+        (args.include, "--include"),
+    ];
+    let of_ws = [(args.binary.is_some(), "--binary")];
+    let (unfit, protocol): (&[_], _) = match scheme {
+        Scheme::Http => (&of_ws, "ws://"),
+        Scheme::Ws => (&of_http, "http://"),
+    };
+    match unfit.iter().find(|(given, _)| *given) {
+        Some(&(_, option)) => Err(SendFault::Option { option, protocol }),
+        None => Ok(()),
+    }
 }
 
 fn within(

@@ -9,6 +9,7 @@ use http::{StatusCode, Version};
 
 use super::super::hexdump;
 use crate::keys::Key;
+use crate::websocket::Kind;
 
 /// Rows of a hex dump, and lines of a text.
 const ROWS: usize = 4;
@@ -45,6 +46,19 @@ impl<W: Write> Show<W> {
         self.note(about);
         self.line('<', &status_line(status));
         self.headers('<', headers);
+    }
+
+    pub(super) fn sent_message(&mut self, about: &str, envelope: &[u8]) {
+        self.note(about);
+        self.lines('>', hexdump::readable(envelope, ROWS));
+    }
+
+    pub(super) fn received_message(&mut self, kind: Kind, envelope: &[u8]) {
+        self.note(match kind {
+            Kind::Text => "a text as it came:",
+            Kind::Binary => "a binary message as it came:",
+        });
+        self.lines('<', hexdump::readable(envelope, ROWS));
     }
 
     pub(super) fn sealed_body(&mut self, bytes: &[u8]) {

@@ -10,6 +10,7 @@ use super::fault::SendFault;
 /// Where a request goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target {
+    pub(super) scheme: Scheme,
     /// A name or an address; IPv6 without brackets.
     pub(super) host: String,
     pub(super) port: u16,
@@ -19,18 +20,29 @@ pub(super) struct Target {
     pub(super) path: PathAndQuery,
 }
 
+/// What is spoken there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scheme {
+    /// A request and its reply.
+    Http,
+    /// WebSocket: messages in both directions.
+    Ws,
+}
+
 impl FromStr for Target {
     type Err = SendFault;
 
     /// As curl does, takes a text without a protocol as `http://`.
     fn from_str(text: &str) -> Result<Self, SendFault> {
         let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-        let uri: Uri = whole.parse().map_err(|_| SendFault::Url("expected http://HOST[:PORT][/PATH]"))?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => return Err(SendFault::Https),
+        let no_url = SendFault::Url("expected http://HOST[:PORT][/PATH] or ws://HOST[:PORT][/PATH]");
+        let uri: Uri = whole.parse().map_err(|_| no_url)?;
+        let scheme = match uri.scheme_str() {
+            Some("http") => Scheme::Http,
+            Some("ws") => Scheme::Ws,
+            Some("https" | "wss") => return Err(SendFault::Tls),
             _ => return Err(SendFault::Protocol),
-        }
+        };
         let written = uri.authority().map_or("", |authority| authority.as_str());
         if written.contains('@') {
             return Err(SendFault::Url("a user name cannot be sent; write the authorization header"));
@@ -44,7 +56,7 @@ impl FromStr for Target {
         let authority = if port == 80 { host.to_owned() } else { format!("{host}:{port}") };
         let path = uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        Ok(Self { host, port, authority, path })
+        Ok(Self { scheme, host, port, authority, path })
     }
 }
 
@@ -60,7 +72,10 @@ mod tests {
         for bare in ["kitchen", "http://kitchen:80", "http://kitchen:/", "HTTP://kitchen?"] {
             let target: Target = bare.parse().unwrap();
             assert_eq!((target.authority.as_str(), target.port), ("kitchen", 80), "{bare}");
+            assert_eq!(target.scheme, Scheme::Http, "{bare}");
         }
+        let target: Target = "WS://kitchen/orders".parse().unwrap();
+        assert_eq!((target.scheme, target.port, target.path.as_str()), (Scheme::Ws, 80, "/orders"));
     }
 
     #[test]
@@ -71,6 +86,8 @@ mod tests {
         {
             assert_eq!(number(text), 3, "{text}");
         }
-        assert_eq!((number("https://kitchen/"), number("ftp://kitchen/")), (1, 1));
+        for text in ["https://kitchen/", "wss://kitchen/", "ftp://kitchen/"] {
+            assert_eq!(number(text), 1, "{text}");
+        }
     }
 }

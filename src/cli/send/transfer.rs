@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
-use http::{Method, Request, StatusCode, response};
+use http::{Method, Request, Response, StatusCode, request, response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -15,12 +15,16 @@ use tokio::time::timeout;
 use zeroize::Zeroize;
 
 use super::super::complain;
+use super::super::keys::KeysArg;
 use super::SealedRequest;
 use super::fault::SendFault;
+use super::handshake::Handshake;
 use super::output::Output;
+use super::session::{Binary, Session};
 use super::show::{self, Show};
-use super::target::Target;
-use crate::ale::{ClearError, OpenedReply, ReplyBodyOpening, ReplyFault};
+use super::target::{Scheme, Target};
+use crate::ale::{ClearError, OpenedReply, ReplyBodyOpening, ReplyFault, ReplyOpening};
+use crate::keys::KeyRing;
 
 /// The sidecar's own errors are short.
 const LARGEST_CLEAR: usize = 64 * 1024;
@@ -28,6 +32,14 @@ const LARGEST_CLEAR: usize = 64 * 1024;
 /// P5: nothing vouches for such an error.
 const IN_CLEAR: &str =
     "alewife send: the reply is an error in clear, which anybody on the way could have written";
+
+/// What a session needs besides its handshake.
+pub(super) struct SessionParts<'k> {
+    pub(super) keys: &'k KeysArg,
+    pub(super) ring: KeyRing,
+    pub(super) handshake: Handshake,
+    pub(super) binary: Binary,
+}
 
 /// A transfer about to begin.
 pub(super) struct Transfer<W> {
@@ -42,17 +54,59 @@ pub(super) struct Transfer<W> {
 }
 
 impl<W: Write> Transfer<W> {
+    /// A request and its reply.
     pub(super) async fn run(mut self, request: SealedRequest) -> Result<(), SendFault> {
+        let SealedRequest { head, body, opening } = request;
+        let reply = self.exchange(head, body).await?;
+        self.take(reply, opening).await
+    }
+
+    /// A handshake and its session; a refusal is shown as the reply that it is.
+    pub(super) async fn run_session(
+        mut self,
+        request: SealedRequest,
+        session: SessionParts<'_>,
+    ) -> Result<(), SendFault> {
+        let SealedRequest { head, body, opening } = request;
+        let reply = self.exchange(head, body).await?;
+        let status = reply.status();
+        if status != StatusCode::SWITCHING_PROTOCOLS {
+            self.take(reply, opening).await?;
+            return Err(SendFault::Refused(status));
+        }
+        session.handshake.check(reply.headers())?;
+        let stream = hyper::upgrade::on(reply).await.map_err(SendFault::Receive)?;
+        let session = Session {
+            keys: session.keys,
+            ring: session.ring,
+            messages: opening.into_session(&mut rand::rng()),
+            binary: session.binary,
+            silent: self.silent,
+            output: self.output,
+            show: self.show,
+        };
+        session.run(TokioIo::new(stream)).await
+    }
+
+    async fn exchange(&mut self, head: request::Parts, body: Bytes) -> Result<Response<Incoming>, SendFault> {
         let limit = self.connect_timeout;
         let stream = timeout(limit, self.connect()).await.unwrap_or(Err(SendFault::TimedOut(limit)))?;
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(SendFault::of_head)?;
         // What goes wrong with the connection is told to the request.
-        tokio::spawn(connection);
-        let SealedRequest { head, body, opening } = request;
+        match self.target.scheme {
+            Scheme::Http => drop(tokio::spawn(connection)),
+            Scheme::Ws => drop(tokio::spawn(connection.with_upgrades())),
+        }
         let sent = sender.send_request(Request::from_parts(head, Full::new(body))).await;
-        let (mut head, body) = sent.map_err(SendFault::of_head)?.into_parts();
-        self.show.reply_head("the reply as it came:", head.status, &head.headers);
+        let reply = sent.map_err(SendFault::of_head)?;
+        self.show.reply_head("the reply as it came:", reply.status(), reply.headers());
+        Ok(reply)
+    }
+
+    /// Shows the reply, opened if it is sealed.
+    async fn take(mut self, reply: Response<Incoming>, opening: ReplyOpening) -> Result<(), SendFault> {
+        let (mut head, body) = reply.into_parts();
         let overhead = opening.overhead();
         match opening.open(&self.method, head.status, &mut head.headers)? {
             OpenedReply::Bodyless => self.begin(&head),

@@ -9,6 +9,7 @@ mod pipes;
 mod send;
 #[cfg(unix)]
 mod statuses;
+mod websocket;
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};

@@ -53,9 +53,10 @@ fn reply(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
 
 #[test]
 fn unsupported_protocol_is_1() {
-    let https = "https comes with outbound mode; this version speaks http only";
-    assert_refused(&send(&["https://kitchen/"]), 1, https);
-    assert_refused(&send(&["ftp://kitchen/"]), 1, "only http:// can be sent to");
+    for url in ["https://kitchen/", "wss://kitchen/"] {
+        assert_refused(&send(&[url]), 1, "only http:// and ws:// are spoken, without TLS");
+    }
+    assert_refused(&send(&["ftp://kitchen/"]), 1, "only http:// and ws:// can be sent to");
 }
 
 #[test]
@@ -76,7 +77,11 @@ fn wrong_command_line_is_2() {
 
 #[test]
 fn malformed_url_is_3() {
-    assert_refused(&send(&["http://kit chen/"]), 3, "malformed URL: expected http://HOST[:PORT][/PATH]");
+    assert_refused(
+        &send(&["http://kit chen/"]),
+        3,
+        "malformed URL: expected http://HOST[:PORT][/PATH] or ws://HOST[:PORT][/PATH]",
+    );
     let port = "malformed URL: the port is not a number from 1 to 65535";
     assert_refused(&send(&["http://kitchen:70000/"]), 3, port);
 }
