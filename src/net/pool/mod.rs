@@ -14,6 +14,7 @@ mod stream;
 mod tests;
 
 use std::error::Error;
+use std::future::ready;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -113,11 +114,10 @@ impl<B: Resend> Pool<B> {
             }
             self.metrics.upstream_retried();
         }
+        // Boxed, so that what connecting and HTTP/2 need is no burden to who has a connection.
         if self.dialler.speaks_http1_only() {
-            let stream = self.dialler.dial_http1().await?;
-            return self.send_alone(stream, request).await;
+            return Box::pin(self.send_alone(self.dialler.dial_http1(), request)).await;
         }
-        // Boxed, so that what HTTP/2 needs is no burden to who does not speak it.
         Box::pin(self.send_shared(request)).await
     }
 
@@ -129,19 +129,23 @@ impl<B: Resend> Pool<B> {
         self: &Arc<Self>,
         request: Request<B>,
     ) -> Result<(Response<Incoming>, Lease<B>), SendFault> {
-        let stream = self.dialler.dial_http1().await?;
-        let mut wire = Wire::begin_with_upgrades(stream).await.map_err(SendFault::Broke)?;
-        let response = wire.send(request).await.map_err(SendFault::Broke)?;
-        Ok((response, self.lease(Used::Alone(wire))))
+        // Boxed as above: most requests ask for no upgrade.
+        Box::pin(async {
+            let stream = self.dialler.dial_http1().await?;
+            let mut wire = Wire::begin_with_upgrades(stream).await.map_err(SendFault::Broke)?;
+            let response = wire.send(request).await.map_err(SendFault::Broke)?;
+            Ok((response, self.lease(Used::Alone(wire))))
+        })
+        .await
     }
 
     /// On a fresh connection of HTTP/1.1.
     async fn send_alone(
         self: &Arc<Self>,
-        stream: UpstreamStream,
+        dialling: impl Future<Output = Result<UpstreamStream, ConnectFault>>,
         request: Request<B>,
     ) -> Result<(Response<Incoming>, Lease<B>), SendFault> {
-        let mut wire = Wire::begin(stream).await.map_err(SendFault::Broke)?;
+        let mut wire = Wire::begin(dialling.await?).await.map_err(SendFault::Broke)?;
         let response = wire.send(request).await.map_err(SendFault::Broke)?;
         Ok((response, self.lease(Used::Alone(wire))))
     }
@@ -159,7 +163,7 @@ impl<B: Resend> Pool<B> {
                 self.metrics.upstream_retried();
             }
             let place = match self.way(attempt).await? {
-                Way::Alone(stream) => return self.send_alone(stream, request).await,
+                Way::Alone(stream) => return self.send_alone(ready(Ok(stream)), request).await,
                 Way::Shared(place) => place,
             };
             let spare = if attempt == Attempt::Last { None } else { again(&request) };
