@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use http::Request;
 use http::request::Parts;
+use http::{Method, Request, StatusCode};
 use http_body::Body;
 use hyper::body::Incoming;
 
@@ -19,6 +19,7 @@ use super::forward::{self, Framing};
 use super::onward::{self, Onward, Sent};
 use super::respond::Failure;
 use super::service::Answer;
+use super::websocket::{Agreement, Handshake, Seat, Side};
 use super::{OutboundConfig, ProxyConfig, now};
 use crate::ale::{self, ReplyOpening, RequestSealing};
 use crate::keys::{Key, KeyStore};
@@ -60,12 +61,16 @@ impl Outbound {
         exchange: &mut Exchange,
     ) -> Result<Answer, Failure> {
         let framing = forward::check_framing(&head)?;
+        let handshake = Handshake::asked_by(&head, !body.is_end_stream())?;
         let takes_trailers = forward::strip_hop_by_hop(&mut head.headers);
         let Some(key) = self.sealing_key() else {
             client.discard(body, &head);
             return Err(Failure::NoSealingKey);
         };
         exchange.keyed(&key);
+        if let Some(handshake) = handshake {
+            return self.shake_hands(client, head, &handshake, &key, exchange).await;
+        }
         let framing = match onward::may_have_bytes(&body) {
             true => onward::framing_onward(framing, head.version),
             false => framing,
@@ -78,6 +83,39 @@ impl Outbound {
         };
         let answer = self.read(sent, opening, &asked, exchange).await?;
         Ok(Answer::Opened(answer))
+    }
+
+    /// P7: asks the peer for a WebSocket. The handshake has no body, and so nothing of it is sealed.
+    async fn shake_hands(
+        &self,
+        client: &Client,
+        mut head: Parts,
+        handshake: &Handshake,
+        key: &Arc<Key>,
+        exchange: &Exchange,
+    ) -> Result<Answer, Failure> {
+        let path = head.uri.path().into();
+        self.onward.prepare(&mut head, client, false)?;
+        Framing::Unstated.write(&mut head.headers);
+        Handshake::ask(&mut head.headers);
+        let RequestSealing { reply, .. } =
+            ale::seal_request(&self.config.profile, &mut head, false, key, &mut rand::rng());
+        let request = Request::from_parts(head, RequestBody::Empty);
+        let sent = self.onward.upgrade(request, &client.timer).await?;
+        if sent.0.status() != StatusCode::SWITCHING_PROTOCOLS {
+            let asked = Asked { method: Method::GET, client };
+            return Ok(Answer::Opened(self.read(sent, reply, &asked, exchange).await?));
+        }
+        let seat = Seat {
+            config: Arc::clone(&self.config),
+            shared: Arc::clone(&self.shared),
+            keys: Arc::clone(&self.keys),
+            path,
+            key: Arc::clone(key),
+            sealed: Side::Server,
+            messages: reply.into_session(&mut rand::rng()),
+        };
+        Ok(Answer::Switch(Agreement::reached(handshake, sent.0, client, seat)?))
     }
 
     /// The key that seals now. It is one for the whole exchange.
@@ -150,6 +188,6 @@ impl Outbound {
 
 /// What a reply answers.
 struct Asked<'a> {
-    method: http::Method,
+    method: Method,
     client: &'a Client,
 }

@@ -6,6 +6,7 @@ mod hostile;
 mod keys;
 mod limits;
 mod messages;
+mod outbound;
 mod ping;
 mod refusals;
 
@@ -34,9 +35,17 @@ impl Stage {
     }
 
     fn with(algorithm: &str, settings: impl FnOnce(SidecarBuilder) -> SidecarBuilder) -> Self {
+        Self::of(Sidecar::inbound(), algorithm, settings)
+    }
+
+    fn of(
+        builder: SidecarBuilder,
+        algorithm: &str,
+        settings: impl FnOnce(SidecarBuilder) -> SidecarBuilder,
+    ) -> Self {
         let key = TestKey::new(algorithm);
         let application = TcpListener::bind("127.0.0.1:0").unwrap();
-        let builder = Sidecar::inbound().keys(&[&key]).upstream(application.local_addr().unwrap());
+        let builder = builder.keys(&[&key]).upstream(application.local_addr().unwrap());
         Self { sidecar: settings(builder).start(), application, key }
     }
 
