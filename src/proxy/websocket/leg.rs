@@ -39,9 +39,17 @@ pub(super) struct Leg<W> {
     stalled: Option<Instant>,
     /// When everything was said that will be.
     ended: Option<Instant>,
-    /// Who pays for what is held of messages.
+    held: Held,
+}
+
+/// Pays for what is held of messages, if that is much.
+struct Held {
     account: Arc<PeerAccount>,
+    /// Messages are envelopes, and count as what they hold: the longest message is paid for alike on either leg.
+    are_sealed: bool,
+    /// Of a message that is not whole.
     assembling: Option<Reservation>,
+    /// Of what waits for the peer.
     waiting: Option<Reservation>,
 }
 
@@ -83,10 +91,12 @@ pub(super) enum Came {
 }
 
 impl<W: AsyncRead + AsyncWrite + Unpin> Leg<W> {
-    /// `peer` is what the other end of `wire` is; of its messages at most `max_message` bytes are taken.
+    /// `peer` is what the other end of `wire` is, and `are_sealed` whether it speaks in envelopes; of its messages at
+    /// most `max_message` bytes are taken.
     pub(super) fn new(
         wire: W,
         peer: Role,
+        are_sealed: bool,
         max_message: u64,
         ping_interval: Option<Duration>,
         account: Arc<PeerAccount>,
@@ -108,9 +118,7 @@ impl<W: AsyncRead + AsyncWrite + Unpin> Leg<W> {
             liveness: Liveness::new(ping_interval, Instant::now()),
             stalled: None,
             ended: None,
-            account,
-            assembling: None,
-            waiting: None,
+            held: Held { account, are_sealed, assembling: None, waiting: None },
         }
     }
 
@@ -159,7 +167,10 @@ impl<W: AsyncRead + AsyncWrite + Unpin> Leg<W> {
     pub(super) fn next(&mut self, buffer: &mut BytesMut) -> Option<Came> {
         loop {
             let came = match self.decoder.decode(buffer) {
-                Ok(Some(Event::Message(message))) => return Some(Came::Message(message)),
+                Ok(Some(Event::Message(message))) => {
+                    self.held.assembling = None;
+                    return Some(Came::Message(message));
+                }
                 Ok(Some(Event::Ping(payload))) => {
                     self.answer(payload);
                     continue;
@@ -167,10 +178,11 @@ impl<W: AsyncRead + AsyncWrite + Unpin> Leg<W> {
                 Ok(Some(Event::Pong(_))) => continue,
                 Ok(Some(Event::Close(close))) => {
                     self.reading = Reading::Closed;
+                    self.held.assembling = None;
                     return Some(Came::Close(close));
                 }
                 Ok(None) => {
-                    hold(&mut self.assembling, self.decoder.held(), &self.account).err()?;
+                    self.held.assembling(self.decoder.held()).err()?;
                     Came::NoCapacity
                 }
                 Err(fault) => Came::Fault(fault),
@@ -220,8 +232,7 @@ impl<W: AsyncRead + AsyncWrite + Unpin> Leg<W> {
 
     /// Pays for what waits for the peer where that is much.
     pub(super) fn hold_waiting(&mut self) -> Result<(), NoCapacity> {
-        let much = if self.is_full() { self.outbox.len() } else { 0 };
-        hold(&mut self.waiting, much, &self.account)
+        self.held.waiting(self.outbox.len())
     }
 
     /// Puts a Ping into the outbox.
@@ -252,7 +263,7 @@ impl<W: AsyncRead + AsyncWrite + Unpin> Leg<W> {
         if self.is_heard() {
             self.reading = Reading::Ignored;
             self.unread = BytesMut::new();
-            self.assembling = None;
+            self.held.assembling = None;
         }
     }
 
@@ -286,7 +297,7 @@ impl<W: AsyncRead + AsyncWrite + Unpin> Leg<W> {
             }
         }
         if has_written && !self.is_full() {
-            self.waiting = None;
+            self.held.waiting = None;
         }
         Ok(has_written)
     }
@@ -358,16 +369,34 @@ impl<W: AsyncRead + AsyncWrite + Unpin> Leg<W> {
     }
 }
 
-/// Has `reservation` cover `bytes`, if that is much.
+impl Held {
+    fn assembling(&mut self, bytes: usize) -> Result<(), NoCapacity> {
+        let charge = self.charge(bytes, LARGE);
+        hold(&mut self.assembling, charge, &self.account)
+    }
+
+    fn waiting(&mut self, bytes: usize) -> Result<(), NoCapacity> {
+        let charge = self.charge(bytes, HIGH_WATER);
+        hold(&mut self.waiting, charge, &self.account)
+    }
+
+    /// What is to be paid for `bytes`, of which so many are free.
+    fn charge(&self, bytes: usize, free: usize) -> u64 {
+        let message = if self.are_sealed { bytes / 4 * 3 } else { bytes };
+        message.saturating_sub(free) as u64
+    }
+}
+
+/// Has `reservation` cover `charge`.
 fn hold(
     reservation: &mut Option<Reservation>,
-    bytes: usize,
+    charge: u64,
     account: &Arc<PeerAccount>,
 ) -> Result<(), NoCapacity> {
     match reservation {
-        _ if bytes < LARGE => *reservation = None,
-        Some(so_far) => so_far.grow_to(bytes as u64)?,
-        None => *reservation = Some(account.reserve(bytes as u64)?),
+        _ if charge == 0 => *reservation = None,
+        Some(so_far) => so_far.grow_to(charge)?,
+        None => *reservation = Some(account.reserve(charge)?),
     }
     Ok(())
 }

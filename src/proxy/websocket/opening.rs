@@ -126,13 +126,13 @@ impl Opening {
         let max_message = server.max_message(settings.max_message);
         let client = async { client.granted().await.map(Wire::Socket) };
         let (Some(client), Some(server)) = tokio::join!(client, server.granted()) else { return };
-        let longest = |side| match side == sealed {
-            true => sealed_longest(max_message),
-            false => max_message,
+        let leg = |wire, side: Side, peer| {
+            let is_sealed = side == sealed;
+            let longest = if is_sealed { sealed_longest(max_message) } else { max_message };
+            Leg::new(wire, peer, is_sealed, longest, settings.ping_interval, Arc::clone(&account))
         };
-        let ping = settings.ping_interval;
-        let client = Leg::new(client, Role::Client, longest(Side::Client), ping, Arc::clone(&account));
-        let server = Leg::new(server, Role::Server, longest(Side::Server), ping, account);
+        let client = leg(client, Side::Client, Role::Client);
+        let server = leg(server, Side::Server, Role::Server);
         let record = Record::begin(&shared, peer, &path, &key);
         // From here on a key is known by its name only: once it leaves the ring, nothing of this session holds on to it.
         drop(key);

@@ -127,3 +127,108 @@ impl Outbox {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Takes as much at a time as it is told, and nothing when it is told 0.
+    struct Narrow {
+        counts: Vec<usize>,
+        written: Vec<u8>,
+        vectored: bool,
+    }
+
+    impl AsyncWrite for Narrow {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _cx: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            match self.counts.pop() {
+                Some(0) => Poll::Pending,
+                count => {
+                    let count = count.unwrap_or(usize::MAX).min(bytes.len());
+                    self.written.extend_from_slice(&bytes[..count]);
+                    Poll::Ready(Ok(count))
+                }
+            }
+        }
+
+        fn poll_write_vectored(
+            self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            slices: &[IoSlice<'_>],
+        ) -> Poll<io::Result<usize>> {
+            let length = if self.vectored { slices.len() } else { 1 };
+            let bytes: Vec<u8> = slices[..length].iter().flat_map(|slice| slice.to_vec()).collect();
+            self.poll_write(cx, &bytes)
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn everything_is_written_once_and_in_order_however_little_is_taken_at_a_time(
+            pieces in prop::collection::vec((any::<bool>(), 1..40_000_usize), 1..40),
+            counts in prop::collection::vec(0..50_000_usize, 0..60),
+            vectored in any::<bool>(),
+        ) {
+            let mut outbox = Outbox::default();
+            let mut wire = Narrow { counts, written: Vec::new(), vectored };
+            let mut expected = Vec::new();
+            let mut cx = Context::from_waker(std::task::Waker::noop());
+            for (number, (large, length)) in pieces.into_iter().enumerate() {
+                let piece = vec![number as u8; length];
+                expected.extend_from_slice(&piece);
+                if large {
+                    outbox.push(BytesMut::from(&piece[..]));
+                } else {
+                    outbox.append(|out| out.extend_from_slice(&piece));
+                }
+                let written = outbox.poll_write(&mut wire, &mut cx);
+                prop_assert_eq!(outbox.len(), expected.len() - wire.written.len());
+                prop_assert_eq!(written.is_ready(), outbox.is_empty());
+            }
+            wire.counts.clear();
+            prop_assert!(outbox.poll_write(&mut wire, &mut cx).is_ready());
+            prop_assert!(wire.written == expected);
+        }
+    }
+
+    #[test]
+    fn outbox_that_is_never_quite_empty_does_not_grow() {
+        let mut outbox = Outbox::default();
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let mut wire = Narrow { counts: Vec::new(), written: Vec::new(), vectored: true };
+        outbox.append(|out| out.extend_from_slice(&[0; 60_000]));
+        for _ in 0..10_000 {
+            outbox.append(|out| out.extend_from_slice(&[1; 1000]));
+            wire.counts = vec![0, 1000];
+            wire.written.clear();
+            assert!(outbox.poll_write(&mut wire, &mut cx).is_pending());
+        }
+        assert_eq!(outbox.len(), 60_000);
+        assert!(outbox.tail.capacity() < 400_000, "{} bytes", outbox.tail.capacity());
+    }
+
+    #[test]
+    fn empty_outbox_keeps_little() {
+        let mut outbox = Outbox::default();
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let mut wire = Narrow { counts: Vec::new(), written: Vec::new(), vectored: true };
+        outbox.append(|out| out.extend_from_slice(&[0; 60_000]));
+        outbox.push(BytesMut::from(&[1; 60_000][..]));
+        assert!(outbox.poll_write(&mut wire, &mut cx).is_ready());
+        assert!(outbox.is_empty() && outbox.tail.capacity() <= KEPT && outbox.pieces.capacity() == 0);
+    }
+}

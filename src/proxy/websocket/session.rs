@@ -53,9 +53,12 @@ impl<W: AsyncRead + AsyncWrite + Unpin> Session<W> {
     pub(super) async fn run(mut self, stop: &Stop) {
         let mut heard = pin!(stop.heard());
         let mut timer = LazyTimer::new(self.due().unwrap_or_else(|| Instant::now() + REST));
+        let mut listening = false;
         poll_fn(|cx| {
-            if self.stopping.is_none() && heard.as_mut().poll(cx).is_ready() {
-                self.stopping = Some(Instant::now());
+            // To be woken it is enough to ask once; afterwards a look costs less.
+            let first = !std::mem::replace(&mut listening, true);
+            if (first && heard.as_mut().poll(cx).is_ready()) || stop.was_said() {
+                self.stopping.get_or_insert_with(Instant::now);
             }
             self.poll(&mut timer, cx)
         })
