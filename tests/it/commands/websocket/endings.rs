@@ -2,7 +2,7 @@
 
 use alewife::websocket::Close;
 
-use super::super::{Ended, KeyFile, run};
+use super::super::{KeyFile, run};
 use super::server::Peer;
 use super::{assert_ended, gcm, kept_open, played};
 
