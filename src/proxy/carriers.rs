@@ -116,6 +116,7 @@ fn hex_digit(byte: u8) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use http::Request;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -212,6 +213,43 @@ mod tests {
         for (target, headers) in cases {
             let result = gathered(&mut head(target, headers), ALL, true);
             assert_eq!(result, Err(AleReason::ConflictingCarriers), "{target} {headers:?}");
+        }
+    }
+    proptest! {
+        #[test]
+        fn whatever_stands_in_a_query_nothing_of_the_carrier_is_left_and_the_rest_stays(
+            parts in proptest::collection::vec(
+                prop_oneof![
+                    "[!$&-;=?-Z_a-z~%]{0,12}",
+                    "x-ale-iv=[!$'-;=?-Z_a-z~%]{0,12}",
+                    "x-ale-fingerprint=[!$'-;=?-Z_a-z~%]{0,12}",
+                    "x-ale-(iv|fingerprint)",
+                    "(%[0-9a-fA-F]{0,2}){0,4}",
+                ],
+                0..8,
+            ),
+            iv in proptest::option::of("[ -~]{0,12}"),
+        ) {
+            let target = format!("/orders?{}", parts.join("&"));
+            let headers: Vec<_> = iv.iter().map(|iv| ("sec-iv", iv.as_str())).collect();
+            prop_assume!(target.parse::<Uri>().is_ok());
+            let mut head = head(&target, &headers);
+            let own = |parameter: &&str| carried(parameter).is_none();
+            let others: Vec<_> = target[8..].split('&').filter(own).map(str::to_owned).collect();
+            let carried_any = others.len() < target[8..].split('&').count();
+            match gathered(&mut head, ALL, true) {
+                Ok(Carrier::Query) => {
+                    prop_assert!(carried_any && iv.is_none());
+                    let rest = if others.is_empty() { String::new() } else { format!("?{}", others.join("&")) };
+                    prop_assert_eq!(head.uri.to_string(), format!("/orders{rest}"));
+                }
+                Ok(_) => prop_assert!(!carried_any && head.uri == target[..]),
+                Err(AleReason::ConflictingCarriers) => prop_assert!(carried_any && iv.is_some()),
+                Err(reason) => {
+                    prop_assert!(carried_any);
+                    prop_assert!(matches!(reason, AleReason::BadIv | AleReason::BadFingerprint));
+                }
+            }
         }
     }
 }
