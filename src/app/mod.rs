@@ -123,6 +123,7 @@ impl App {
             let common = ProxyCommon::new(
                 Arc::clone(&config),
                 Arc::clone(&keys.store),
+                self.refresh.clone(),
                 Arc::clone(&budget),
                 self.stop.clone(),
             );

@@ -83,6 +83,8 @@ pub(super) struct RawKeys {
     file: Field<PathBuf>,
     clock_skew: Field<Duration>,
     require_authenticated: Field<bool>,
+    seal_delay: Field<Duration>,
+    refetch_cooldown: Field<Deadline>,
     poll_interval: Field<Deadline>,
 }
 
@@ -96,10 +98,13 @@ fn read_keys<'t>(document: &mut Document<'t>, section: Section<'t>, directory: &
     );
     let clock_skew = document.or(&at, "clock_skew", raw.clock_skew, Duration::from_secs(30));
     let require_authenticated = document.or(&at, "require_authenticated", raw.require_authenticated, false);
+    let seal_delay = document.or(&at, "seal_delay", raw.seal_delay, Duration::from_secs(60));
+    let cooldown = Deadline(Duration::from_secs(10));
+    let Deadline(refetch_cooldown) = document.or(&at, "refetch_cooldown", raw.refetch_cooldown, cooldown);
     let poll_interval = Deadline(Duration::from_secs(30));
     let Deadline(poll_interval) = document.or(&at, "poll_interval", raw.poll_interval, poll_interval);
     let file = directory.join(file?);
-    Some(KeysConfig { file, clock_skew, require_authenticated, poll_interval })
+    Some(KeysConfig { file, clock_skew, require_authenticated, seal_delay, refetch_cooldown, poll_interval })
 }
 
 /// `[admin]` as it is written.

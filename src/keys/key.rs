@@ -17,6 +17,15 @@ pub struct Key {
     pub validity: Validity,
 }
 
+impl Key {
+    /// Whether messages under both are under one name and one secret, whenever they hold.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.fingerprint == other.fingerprint
+            && self.secret.algorithm() == other.secret.algorithm()
+            && self.secret.bytes() == other.secret.bytes()
+    }
+}
+
 /// The half-open window `[after, until)` in which a key may be used; an absent end is unbounded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Validity {

@@ -18,6 +18,7 @@ pub struct KeyRing {
     by_age: Vec<Arc<Key>>,
     primary: Option<Arc<Key>>,
     clock_skew: Duration,
+    seal_delay: Duration,
 }
 
 impl KeyRing {
@@ -40,7 +41,7 @@ impl KeyRing {
         by_age.sort_by_key(|key| Reverse(key.validity.after));
         let keys: HashMap<_, _> = by_age.iter().map(|key| (key.fingerprint.clone(), key.clone())).collect();
         let primary = primary.and_then(|named| keys.get(named)).cloned();
-        Self { keys, by_age, primary, clock_skew: policy.clock_skew }
+        Self { keys, by_age, primary, clock_skew: policy.clock_skew, seal_delay: policy.seal_delay }
     }
 
     /// The key that a message names, if it may open at `now` (clock skew is granted at both ends).
@@ -60,14 +61,19 @@ impl KeyRing {
         self.keys.get(fingerprint)
     }
 
-    /// The key that seals new messages at `now`: the primary if one is named, else the key inside its
-    /// window with the latest `valid_after`.
+    /// The key that seals new messages at `now`: the primary if one is named, else the key inside its window with the
+    /// latest `valid_after` of those that began `seal_delay` ago or earlier, so that the other side has it by now. If
+    /// none began so early, the latest does not wait.
     pub fn sealing_key(&self, now: Timestamp) -> Option<&Arc<Key>> {
         let holds = |key: &&Arc<Key>| key.validity.contains(now, Duration::ZERO);
-        match &self.primary {
-            Some(primary) => Some(primary).filter(holds),
-            None => self.by_age.iter().find(holds),
+        if let Some(primary) = &self.primary {
+            return Some(primary).filter(holds);
         }
+        let known = now.checked_sub(self.seal_delay).unwrap_or(Timestamp::MIN);
+        let is_known = |key: &&Arc<Key>| !key.validity.is_future(known, Duration::ZERO);
+        let mut candidates = self.by_age.iter().filter(holds);
+        let latest = candidates.next()?;
+        if is_known(&latest) { Some(latest) } else { candidates.find(is_known).or(Some(latest)) }
     }
 
     /// The same ring with `key` as the one that is named to seal.
@@ -93,11 +99,17 @@ pub struct RingPolicy {
     pub require_authenticated: bool,
     /// The grace that opening grants at both ends of a window.
     pub clock_skew: Duration,
+    /// How long after its `valid_after` a key begins to seal.
+    pub seal_delay: Duration,
 }
 
 impl Default for RingPolicy {
     fn default() -> Self {
-        Self { require_authenticated: false, clock_skew: Duration::from_secs(30) }
+        Self {
+            require_authenticated: false,
+            clock_skew: Duration::from_secs(30),
+            seal_delay: Duration::from_secs(60),
+        }
     }
 }
 

@@ -37,24 +37,33 @@ use websocket::AfterHttp;
 use crate::keys::KeyStore;
 use crate::metrics::{Metrics, ProxyMetrics};
 use crate::net::{self, Accepted, Activity, ConnectionEnd, ConnectionLimits, HeldBudget, SpareTimer, Stop};
+use crate::sources::Refresh;
 
 /// One proxy as the process has it: what its workers share.
 pub struct ProxyCommon {
     config: Arc<ProxyConfig>,
     keys: Arc<KeyStore>,
+    refresh: Refresh,
     budget: Arc<HeldBudget>,
     stop: Stop,
     belief: Arc<Belief>,
 }
 
 impl ProxyCommon {
-    /// A proxy that seals and opens with the keys of `keys`, and tells its clients to go once `stop` is cancelled.
-    pub fn new(config: Arc<ProxyConfig>, keys: Arc<KeyStore>, budget: Arc<HeldBudget>, stop: Stop) -> Self {
+    /// A proxy that seals and opens with the keys of `keys`, has them read anew by `refresh`, and tells its clients to go
+    /// once `stop` is cancelled.
+    pub fn new(
+        config: Arc<ProxyConfig>,
+        keys: Arc<KeyStore>,
+        refresh: Refresh,
+        budget: Arc<HeldBudget>,
+        stop: Stop,
+    ) -> Self {
         let replies = match &config.mode {
             Mode::Inbound(_) => Replies::default(),
             Mode::Outbound(outbound) => outbound.replies,
         };
-        Self { config, keys, budget, stop, belief: Arc::new(Belief::new(replies)) }
+        Self { config, keys, refresh, budget, stop, belief: Arc::new(Belief::new(replies)) }
     }
 }
 
@@ -70,7 +79,7 @@ pub struct Proxy {
 impl Proxy {
     /// A worker's part of `common`.
     pub fn new(common: &ProxyCommon, metrics: &Metrics) -> Self {
-        let ProxyCommon { config, keys, budget, stop, belief } = common;
+        let ProxyCommon { config, keys, refresh, budget, stop, belief } = common;
         let metrics = metrics.proxy(&config.name);
         let shared = Arc::new(Shared {
             name: Arc::clone(&config.name),
@@ -80,9 +89,14 @@ impl Proxy {
         let (own, keys) = (Arc::clone(config), Arc::clone(keys));
         let way = match config.mode.clone() {
             Mode::Inbound(inbound) => Way::Inbound(Arc::new(Inbound::new(own, inbound, keys, shared))),
-            Mode::Outbound(outbound) => {
-                Way::Outbound(Arc::new(Outbound::new(own, outbound, keys, shared, Arc::clone(belief))))
-            }
+            Mode::Outbound(outbound) => Way::Outbound(Arc::new(Outbound::new(
+                own,
+                outbound,
+                keys,
+                refresh.clone(),
+                shared,
+                Arc::clone(belief),
+            ))),
         };
         Self { config: Arc::clone(config), way, metrics, budget: Arc::clone(budget), stop: stop.clone() }
     }

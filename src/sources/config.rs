@@ -12,6 +12,10 @@ pub struct KeysConfig {
     pub clock_skew: Duration,
     /// Whether keys under CFB and CTR are refused.
     pub require_authenticated: bool,
+    /// How long after its `valid_after` a key begins to seal.
+    pub seal_delay: Duration,
+    /// How long the keys are not read again because a peer refused one.
+    pub refetch_cooldown: Duration,
     /// The slow poll that stands behind file events.
     pub poll_interval: Duration,
 }
@@ -22,6 +26,7 @@ impl KeysConfig {
         crate::keys::RingPolicy {
             require_authenticated: self.require_authenticated,
             clock_skew: self.clock_skew,
+            seal_delay: self.seal_delay,
         }
     }
 }

@@ -3,13 +3,14 @@
 //! A ring is built whole and then swapped in; requests under way keep the ring that they began with. A file
 //! that is wrong leaves the ring in force where it is.
 
+mod refresh;
 #[cfg(test)]
 mod tests;
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
 use tokio::task::spawn_blocking;
@@ -18,10 +19,11 @@ use zeroize::Zeroizing;
 
 use super::KeysConfig;
 use super::key_file::{self, KeyFileError};
-use super::watch::{Change, Nudge, WatchSettings, WatchedFile};
+use super::watch::{Change, WatchSettings, WatchedFile};
 use crate::document::{Fault, Faults};
 use crate::keys::{KeyStore, ParsedRing, parse_key_file};
 use crate::metrics::Metrics;
+pub use refresh::Refresh;
 
 /// As many faults as a log line bears.
 const MOST_FAULTS_TOLD: usize = 10;
@@ -57,7 +59,7 @@ pub struct KeyReloader {
     store: Arc<KeyStore>,
     metrics: Arc<Metrics>,
     file: WatchedFile,
-    forced: Arc<AtomicBool>,
+    refresh: Refresh,
     hasher: RandomState,
     /// The digest of what was last read, be it good or bad.
     seen: u64,
@@ -71,12 +73,13 @@ impl KeyReloader {
         metrics: Arc<Metrics>,
         settings: WatchSettings,
     ) -> io::Result<Self> {
+        let file = WatchedFile::new(&config.file, settings)?;
         Ok(Self {
-            file: WatchedFile::new(&config.file, settings)?,
+            refresh: Refresh::new(file.nudge(), config.refetch_cooldown),
+            file,
             config: Arc::new(config.clone()),
             store: Arc::clone(&loaded.store),
             metrics,
-            forced: Arc::default(),
             hasher: loaded.hasher.clone(),
             seen: loaded.seen,
         })
@@ -84,7 +87,7 @@ impl KeyReloader {
 
     /// A handle for whoever wants the file read again, changed or not.
     pub fn refresh(&self) -> Refresh {
-        Refresh { forced: Arc::clone(&self.forced), nudge: self.file.nudge() }
+        self.refresh.clone()
     }
 
     /// Follows the file until `stop`.
@@ -102,7 +105,14 @@ impl KeyReloader {
     }
 
     async fn reload(&mut self, change: Change) {
-        let forced = self.forced.swap(false, Ordering::AcqRel);
+        let reading = self.refresh.readings.begin();
+        if self.read(change).await == Read::Whole {
+            self.refresh.readings.end(reading);
+        }
+    }
+
+    async fn read(&mut self, change: Change) -> Read {
+        let forced = self.refresh.forced.swap(false, Ordering::AcqRel);
         let attempt = Attempt {
             config: Arc::clone(&self.config),
             hasher: self.hasher.clone(),
@@ -112,10 +122,14 @@ impl KeyReloader {
         let Ok(outcome) = spawn_blocking(move || attempt.load(change)).await else {
             // Only a defect leads here. What was read is not marked as seen, so it is tried again.
             self.metrics.key_reload_failed();
-            return tracing::error!("the reload of the keys broke off; the keys in force stay");
+            tracing::error!("the reload of the keys broke off; the keys in force stay");
+            return Read::Whole;
         };
         match outcome {
-            Outcome::Overtaken => self.again(forced),
+            Outcome::Overtaken => {
+                self.again(forced);
+                return Read::Overtaken;
+            }
             Outcome::Unchanged => {}
             Outcome::Loaded { digest, result } => {
                 self.seen = digest;
@@ -125,13 +139,14 @@ impl KeyReloader {
                 }
             }
         }
+        Read::Whole
     }
 
     fn again(&self, forced: bool) {
         if forced {
-            self.forced.store(true, Ordering::Release);
+            self.refresh.forced.store(true, Ordering::Release);
         }
-        self.file.nudge().raise();
+        self.refresh.nudge.raise();
     }
 
     fn take(&self, ParsedRing { ring, warnings }: ParsedRing) {
@@ -154,19 +169,12 @@ impl KeyReloader {
     }
 }
 
-/// Has the key file read again, as SIGHUP does.
-#[derive(Clone)]
-pub struct Refresh {
-    forced: Arc<AtomicBool>,
-    nudge: Nudge,
-}
-
-impl Refresh {
-    /// Reads the file as soon as it is at rest, and reports on it even if it is unchanged.
-    pub fn now(&self) {
-        self.forced.store(true, Ordering::Release);
-        self.nudge.raise();
-    }
+/// Whether the keys are those of the file as it was when the reading began, or later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Read {
+    Whole,
+    /// It will be read once more.
+    Overtaken,
 }
 
 /// One reading of the file, on a thread that may block.

@@ -90,6 +90,8 @@ fn config(path: &Path) -> KeysConfig {
         file: path.to_owned(),
         clock_skew: Duration::from_secs(30),
         require_authenticated: false,
+        seal_delay: Duration::from_secs(60),
+        refetch_cooldown: Duration::from_secs(10),
         poll_interval: NEVER,
     }
 }

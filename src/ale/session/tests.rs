@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use bytes::BytesMut;
 use http::Request;
 use http::header::HeaderValue;
@@ -28,7 +30,9 @@ fn key(algorithm: &str, name: &str, after: Option<i64>, until: Option<i64>) -> K
 }
 
 fn ring(keys: Vec<Key>) -> KeyRing {
-    KeyRing::new(keys, None, RingPolicy::default(), at(0)).ok().unwrap()
+    KeyRing::new(keys, None, RingPolicy { seal_delay: Duration::ZERO, ..RingPolicy::default() }, at(0))
+        .ok()
+        .unwrap()
 }
 
 /// The first key, which has no window, and others.

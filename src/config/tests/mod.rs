@@ -71,6 +71,8 @@ fn smallest_file_means_the_defaults() {
     assert_eq!(config.shutdown_grace, Duration::from_secs(30));
     assert_eq!(config.keys.file, Path::new("/etc/alewife/keys.toml"));
     assert_eq!(config.keys.clock_skew, Duration::from_secs(30));
+    assert_eq!(config.keys.seal_delay, Duration::from_secs(60));
+    assert_eq!(config.keys.refetch_cooldown, Duration::from_secs(10));
     assert_eq!(config.keys.poll_interval, Duration::from_secs(30));
     assert!(!config.keys.require_authenticated);
     assert_eq!(config.admin, Some("127.0.0.1:9180".parse().unwrap()));
@@ -97,6 +99,8 @@ fn every_setting_reaches_its_place() {
         file = "/keys.toml"
         clock_skew = "1m"
         require_authenticated = true
+        seal_delay = "0s"
+        refetch_cooldown = "1ms"
         poll_interval = "500ms"
         [admin]
         listen = "off"
@@ -137,6 +141,8 @@ fn every_setting_reaches_its_place() {
         file: "/keys.toml".into(),
         clock_skew: Duration::from_secs(60),
         require_authenticated: true,
+        seal_delay: Duration::ZERO,
+        refetch_cooldown: Duration::from_millis(1),
         poll_interval: Duration::from_millis(500),
     };
     assert_eq!(config.keys, keys);

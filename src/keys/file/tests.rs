@@ -241,11 +241,39 @@ fn youngest_key_inside_its_window_seals_and_a_later_entry_wins_a_tie() {
     let ring = parse(&text).unwrap().ring;
     let seals = |at: &str| ring.sealing_key(at.parse().unwrap()).unwrap().fingerprint.to_string();
     assert_eq!(seals("2025-06-01T00:00:00Z"), "d", "absent counts as oldest");
-    assert_eq!(seals("2026-01-01T00:00:00Z"), "a", "a window begins with its first moment");
+    assert_eq!(seals("2026-01-01T00:00:59Z"), "d", "the other side has a minute to get a key");
+    assert_eq!(seals("2026-01-01T00:01:00Z"), "a");
     assert_eq!(seals("2026-06-01T00:00:00Z"), "c", "the later entry wins");
     assert_eq!(seals("2026-06-15T00:00:00Z"), "b", "a window ends before its last moment");
     assert_eq!(seals("2026-07-01T00:00:00Z"), "a");
-    assert_eq!(seals("2026-08-01T00:00:00Z"), "e");
+    assert_eq!(seals("2026-08-01T00:00:59Z"), "a");
+    assert_eq!(seals("2026-08-01T00:01:00Z"), "e");
+}
+
+#[test]
+fn key_seals_at_once_if_no_other_could_or_if_it_is_named() {
+    let entry = |name: &str, window: &str| {
+        let secret = format!("utf8:{}", name.repeat(16));
+        format!("{}{window}\n", key(name, "AES-128-GCM", &secret))
+    };
+    let (old, fresh, fresher) = (
+        entry("a", "valid_until = 2026-06-01T00:00:00Z"),
+        entry("b", "valid_after = 2026-05-31T23:59:58Z"),
+        entry("c", "valid_after = 2026-05-31T23:59:59Z"),
+    );
+    let seals = |text: &str, at: &str| {
+        let ring = parse(text).unwrap().ring;
+        ring.sealing_key(at.parse().unwrap()).map(|key| key.fingerprint.to_string())
+    };
+    let all = format!("{old}{fresh}{fresher}");
+    assert_eq!(seals(&all, "2026-05-31T23:59:59Z").as_deref(), Some("a"));
+    assert_eq!(seals(&all, "2026-06-01T00:00:00Z").as_deref(), Some("c"), "the newest of those that hold");
+    assert_eq!(seals(&all, "2026-06-01T00:00:58Z").as_deref(), Some("b"), "the first that has waited");
+    assert_eq!(seals(&all, "2026-06-01T00:00:59Z").as_deref(), Some("c"));
+    assert_eq!(seals(&fresher, "2026-05-31T23:59:58Z"), None, "nothing seals outside its window");
+    // `now()` of these tests is the beginning of June.
+    let named = format!("primary = \"b\"\n{all}");
+    assert_eq!(seals(&named, "2026-05-31T23:59:58Z").as_deref(), Some("b"));
 }
 
 #[test]

@@ -23,6 +23,8 @@ pub(crate) struct OpenedAnswer {
     head: response::Parts,
     framing: Framing,
     body: AnswerBody,
+    /// Whether the peer says in clear that it cannot use the key.
+    refuses_key: bool,
 }
 
 enum AnswerBody {
@@ -33,7 +35,7 @@ enum AnswerBody {
 impl OpenedAnswer {
     /// The reply as the application gets it.
     pub(in crate::proxy) fn finish(self, mut exchange: Exchange) -> Response<ReplyBody> {
-        let Self { mut head, framing, body } = self;
+        let Self { mut head, framing, body, .. } = self;
         exchange.answered(head.status);
         framing.write(&mut head.headers);
         head.version = exchange.version();
@@ -59,7 +61,12 @@ impl Reply {
         let Self { head, body, lease, .. } = self;
         let framing = length.map_or(Framing::Unstated, Framing::Length);
         let flow = Flow::new(body, change, length);
-        OpenedAnswer { head, framing, body: AnswerBody::Streamed(UpstreamReply::new(flow, lease)) }
+        OpenedAnswer {
+            head,
+            framing,
+            body: AnswerBody::Streamed(UpstreamReply::new(flow, lease)),
+            refuses_key: false,
+        }
     }
 
     /// P5: HEAD, 204 and 304. `length` is what HEAD states of the body that it leaves out.
@@ -162,7 +169,8 @@ impl Outbound {
         if !believed || matches!(code, Some(1..=3)) {
             self.shared.metrics.peer_error(code.into());
         }
-        Ok(resume(reply, peeked, exchange))
+        let answer = resume(reply, peeked, exchange);
+        Ok(OpenedAnswer { refuses_key: is_of_the_key(status, code), ..answer })
     }
 
     /// An error that nothing vouches for: its status, and its errorCode if it has one.
@@ -194,7 +202,7 @@ fn whole(
         true => (Framing::Length(body.left()), Stated::Yes),
         false => (Framing::Unstated, Stated::No),
     };
-    OpenedAnswer { head, framing, body: AnswerBody::Held(body, stated) }
+    OpenedAnswer { head, framing, body: AnswerBody::Held(body, stated), refuses_key: false }
 }
 
 /// A reply that was looked into, from its beginning.
@@ -210,7 +218,26 @@ fn resume(reply: Reply, peeked: Peeked, exchange: &Exchange) -> OpenedAnswer {
     let Reply { head, body, lease, length } = reply;
     let framing = length.map_or(Framing::Unstated, Framing::Length);
     let flow = Flow::resumed(pieces, body, length);
-    OpenedAnswer { head, framing, body: AnswerBody::Streamed(UpstreamReply::new(flow, lease)) }
+    OpenedAnswer {
+        head,
+        framing,
+        body: AnswerBody::Streamed(UpstreamReply::new(flow, lease)),
+        refuses_key: false,
+    }
+}
+
+/// Whether the peer says that it cannot use the key of the request.
+pub(super) fn refuses_key(answer: &Result<OpenedAnswer, Failure>) -> bool {
+    match answer {
+        Ok(answer) => answer.refuses_key,
+        Err(Failure::Peer { status, code }) => is_of_the_key(*status, *code),
+        Err(_) => false,
+    }
+}
+
+/// P2, P3: errorCode 2 or 3, which is all that a peer says of a key that it does not have, or no longer or not yet.
+fn is_of_the_key(status: StatusCode, code: Option<u64>) -> bool {
+    status == StatusCode::BAD_REQUEST && matches!(code, Some(2 | 3))
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {

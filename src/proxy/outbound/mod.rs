@@ -23,7 +23,9 @@ use super::websocket::{Agreement, Handshake, Seat, Side};
 use super::{OutboundConfig, ProxyConfig, now};
 use crate::ale::{self, ReplyOpening, RequestSealing};
 use crate::keys::{Key, KeyStore};
+use crate::sources::Refresh;
 pub(crate) use answer::OpenedAnswer;
+use answer::refuses_key;
 pub(crate) use belief::Belief;
 
 /// One proxy on one worker.
@@ -31,6 +33,7 @@ pub(crate) struct Outbound {
     config: Arc<ProxyConfig>,
     outbound: OutboundConfig,
     keys: Arc<KeyStore>,
+    refresh: Refresh,
     onward: Onward,
     shared: Arc<Shared>,
     belief: Arc<Belief>,
@@ -41,11 +44,12 @@ impl Outbound {
         config: Arc<ProxyConfig>,
         outbound: OutboundConfig,
         keys: Arc<KeyStore>,
+        refresh: Refresh,
         shared: Arc<Shared>,
         belief: Arc<Belief>,
     ) -> Self {
         let onward = Onward::new(Arc::clone(&config), &shared);
-        Self { config, outbound, keys, onward, shared, belief }
+        Self { config, outbound, keys, refresh, onward, shared, belief }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -77,12 +81,58 @@ impl Outbound {
         };
         self.onward.prepare(&mut head, client, takes_trailers)?;
         let asked = Asked { method: head.method.clone(), client };
-        let (sent, opening) = match onward::may_have_bytes(&body) {
-            true => self.send_body(head, body, framing, &key, client, exchange).await?,
-            false => self.send_bodyless(head, framing, &key, client).await?,
+        let answer = match onward::may_have_bytes(&body) {
+            true => self.ask(head, body, framing, &key, &asked, exchange).await,
+            false => self.ask_bodyless(head, framing, &key, &asked, exchange).await,
         };
-        let answer = self.read(sent, opening, &asked, exchange).await?;
-        Ok(Answer::Opened(answer))
+        answer.map(Answer::Opened)
+    }
+
+    /// A request with a body is sent once, whatever comes of it.
+    async fn ask(
+        &self,
+        head: Parts,
+        body: Incoming,
+        framing: Framing,
+        key: &Arc<Key>,
+        asked: &Asked<'_>,
+        exchange: &mut Exchange,
+    ) -> Result<OpenedAnswer, Failure> {
+        let (sent, opening) = self.send(head, body, framing, key, asked.client, exchange).await?;
+        let answer = self.read(sent, opening, asked, exchange).await;
+        if refuses_key(&answer) {
+            self.refresh.ask();
+        }
+        answer
+    }
+
+    /// Where the peer refuses the key, an idempotent request is sealed and sent once more if another key seals after the
+    /// keys were read anew.
+    async fn ask_bodyless(
+        &self,
+        head: Parts,
+        framing: Framing,
+        key: &Arc<Key>,
+        asked: &Asked<'_>,
+        exchange: &mut Exchange,
+    ) -> Result<OpenedAnswer, Failure> {
+        let spare = head.method.is_idempotent().then(|| head.clone());
+        let (sent, opening) = self.send_bodyless(head, framing, key, asked.client).await?;
+        let answer = self.read(sent, opening, asked, exchange).await;
+        if !refuses_key(&answer) {
+            return answer;
+        }
+        let Some(head) = spare else {
+            self.refresh.ask();
+            return answer;
+        };
+        self.refresh.anew().await;
+        let Some(other) = self.sealing_key().filter(|other| !other.is_same(key)) else { return answer };
+        drop(answer);
+        exchange.keyed(&other);
+        self.shared.metrics.resealed();
+        let (sent, opening) = self.send_bodyless(head, framing, &other, asked.client).await?;
+        self.read(sent, opening, asked, exchange).await
     }
 
     /// P7: asks the peer for a WebSocket. The handshake has no body, and so nothing of it is sealed.
@@ -124,7 +174,7 @@ impl Outbound {
     }
 
     /// P3: seals the body as it streams, the tag last; a length that is known stays known.
-    async fn send_body(
+    async fn send(
         &self,
         mut head: Parts,
         body: Incoming,

@@ -37,6 +37,8 @@ async fn log_of_reload(text: &str, times: usize) -> String {
         file: file.clone(),
         clock_skew: Duration::ZERO,
         require_authenticated: false,
+        seal_delay: Duration::from_secs(60),
+        refetch_cooldown: Duration::from_secs(10),
         poll_interval: Duration::from_secs(3600),
     };
     let loaded = load_now(&config).unwrap();
@@ -112,8 +114,65 @@ async fn file_that_changed_while_it_was_read_is_left_for_the_next_round() {
         file,
         clock_skew: Duration::ZERO,
         require_authenticated: false,
+        seal_delay: Duration::from_secs(60),
+        refetch_cooldown: Duration::from_secs(10),
         poll_interval: Duration::from_secs(3600),
     };
     let attempt = Attempt { config: Arc::new(config), hasher: RandomState::new(), seen: None };
     assert!(matches!(attempt.load(before), Outcome::Overtaken));
+}
+
+/// A reloader of a file with one key, and the file.
+fn follower(cooldown: Duration) -> (tempfile::TempDir, std::path::PathBuf, Arc<KeyStore>, KeyReloader) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("keys.toml");
+    fs::write(&file, key("first")).unwrap();
+    let config = KeysConfig {
+        file: file.clone(),
+        clock_skew: Duration::ZERO,
+        require_authenticated: false,
+        seal_delay: Duration::ZERO,
+        refetch_cooldown: cooldown,
+        poll_interval: Duration::from_secs(3600),
+    };
+    let loaded = load_now(&config).unwrap();
+    let stable_for = Duration::from_millis(1);
+    let settings = WatchSettings { events: false, stable_for, ..WatchSettings::from(&config) };
+    let reloader = KeyReloader::new(&config, &loaded, Arc::new(Metrics::new()), settings).unwrap();
+    (directory, file, loaded.store, reloader)
+}
+
+#[tokio::test]
+async fn who_asks_for_the_keys_anew_has_them_when_the_wait_is_over() {
+    let (_directory, file, store, reloader) = follower(Duration::ZERO);
+    let refresh = reloader.refresh();
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(reloader.run(stop.clone()));
+    for name in ["second", "third", "fourth"] {
+        fs::write(&file, key(name)).unwrap();
+        refresh.anew().await;
+        assert!(store.snapshot().key(name).is_some(), "{name}");
+    }
+    stop.cancel();
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn within_the_cooldown_all_who_ask_get_one_reading() {
+    let (_directory, _file, _store, reloader) = follower(Duration::from_secs(3600));
+    let refresh = reloader.refresh();
+    assert_eq!([refresh.ask(), refresh.ask(), refresh.clone().ask()], [1, 1, 1]);
+    // One that has begun already may have read the file before the key was refused.
+    let (_directory, _file, _store, other) = follower(Duration::from_secs(3600));
+    let refresh = other.refresh();
+    refresh.readings.begin();
+    assert_eq!(refresh.ask(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn wait_for_a_reading_that_never_comes_is_over_after_five_seconds() {
+    let (_directory, _file, _store, reloader) = follower(Duration::from_secs(3600));
+    let begin = tokio::time::Instant::now();
+    reloader.refresh().anew().await;
+    assert_eq!(begin.elapsed().as_secs(), 5);
 }

@@ -1,15 +1,10 @@
 //! HTTP/2 with prior knowledge on the same listener.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::io::Write;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use alewife::crypto::encoding;
-use bytes::Bytes;
 use http::{HeaderMap, Request, Response, Version};
-use http_body::Frame;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
@@ -18,7 +13,7 @@ use tokio::net::TcpStream;
 
 use super::strict::StrictOrigin;
 use super::{DECRYPT, HEADERS};
-use crate::support::{PATIENCE, Sidecar, TestKey};
+use crate::support::{Frames, PATIENCE, Sidecar, TestKey};
 
 type Client = SendRequest<Frames>;
 
@@ -38,32 +33,6 @@ fn with_client<F: Future<Output = ()>>(
         tokio::spawn(connection);
         tokio::time::timeout(PATIENCE, test(client)).await.expect("in time");
     });
-}
-
-/// A request body as a list of frames; its length is not stated.
-struct Frames(std::vec::IntoIter<Frame<Bytes>>);
-
-impl Frames {
-    fn new(pieces: &[&[u8]], trailers: Option<HeaderMap>) -> Self {
-        let data = pieces.iter().map(|piece| Frame::data(Bytes::copy_from_slice(piece)));
-        Self(data.chain(trailers.map(Frame::trailers)).collect::<Vec<_>>().into_iter())
-    }
-}
-
-impl http_body::Body for Frames {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.0.next().map(Ok))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.len() == 0
-    }
 }
 
 /// A request to `https://kitchen.test:81` with a fresh envelope, and the body sealed under it.
