@@ -5,6 +5,7 @@ mod demo;
 mod envelopes;
 mod help;
 mod ping;
+mod ping_bridge;
 mod pipes;
 mod send;
 #[cfg(unix)]

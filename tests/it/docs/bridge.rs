@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::process::Command;
 
 use super::read;
-use crate::support::{Connection, Origin, Sidecar, SidecarBuilder, TestKey};
+use crate::support::{Connection, Frame, Opcode, Origin, Sidecar, SidecarBuilder, TestKey, WebSocketOrigin};
 
 fn example(name: &str) -> String {
     read(&format!("examples/bridge/{name}"))
@@ -42,6 +42,20 @@ fn order_reaches_the_kitchen_as_it_would_without_the_bridge() {
     assert_eq!(received.request_line, "POST /orders?table=7 HTTP/1.1");
     assert_eq!((received.header("host"), received.header("x-forwarded-for")), (Some("kitchen.test"), None));
     assert_eq!(received.body, b"{\"dish\":\"soup\"}");
+}
+
+#[test]
+fn websocket_reaches_the_kitchen_as_it_would_without_the_bridge() {
+    let (key, kitchen) = (TestKey::new("AES-256-GCM"), WebSocketOrigin::echo());
+    let (pos, _kitchen) = bridge(&key, &Origin::at(kitchen.address()));
+    let mut talk = Connection::to(pos.address());
+    let handshake = "GET /talk HTTP/1.1\r\nhost: kitchen.test\r\nupgrade: websocket\r\nconnection: Upgrade\r\n\
+                     sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n";
+    talk.send(handshake.as_bytes());
+    let head = talk.read_head().unwrap();
+    assert!(head.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&head));
+    talk.send_frame(&Frame::new(Opcode::Text, "soup").masked());
+    assert_eq!(talk.read_frame().unwrap(), Frame::new(Opcode::Text, "soup"));
 }
 
 #[test]

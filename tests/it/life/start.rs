@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::process::{Command, Output};
 
-use crate::support::{Origin, Sidecar, TestKey};
+use crate::support::{Origin, Sidecar, TestKey, eventually};
 
 /// Runs the sidecar with this configuration to its end, which must come by itself.
 fn run(config: &str, keys: &str) -> Output {
@@ -71,4 +71,15 @@ fn a_wrong_configuration_ends_with_status_78_and_binds_nothing() {
         assert_eq!(text(&output.stdout), "");
         assert!(text(&output.stderr).contains(named), "{named}: {}", text(&output.stderr));
     }
+}
+
+#[test]
+fn outbound_proxy_is_announced_as_such_and_warns_of_replies_that_nothing_proves() {
+    let sidecar =
+        Sidecar::outbound().keys(&[&TestKey::new("AES-256-GCM")]).proxy("replies = \"either\"").start();
+    let ready =
+        format!("proxy kitchen: outbound on http://{}, upstream http://127.0.0.1:9\n", sidecar.address());
+    assert!(sidecar.output().contains(&ready), "{}", sidecar.output());
+    let warning = "proxy.kitchen.replies: until the peer has sealed a reply, whoever is on the line can make replies up";
+    eventually("the warning is logged", || sidecar.log().contains(warning));
 }
