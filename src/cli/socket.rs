@@ -1,4 +1,4 @@
-//! A plain WebSocket, as `ping` needs one: one message at a time.
+//! A plain WebSocket, as `ping` and `demo` need one: either role, one message at a time.
 
 use std::io;
 
@@ -6,10 +6,10 @@ use bytes::{Bytes, BytesMut};
 use http::header::{
     CONNECTION, HOST, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
-use http::{Request, StatusCode, Uri};
+use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::client::conn::http1;
-use hyper::upgrade::Upgraded;
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use rand::Rng;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -55,12 +55,25 @@ impl Socket {
             return Err(SocketFault::Accept);
         }
         let stream = hyper::upgrade::on(response).await.map_err(SocketFault::Broke)?;
-        Ok(Self {
+        Ok(Self::over(stream, Role::Client))
+    }
+
+    /// Waits for a connection on which [`agree`] has answered.
+    pub(super) async fn accepted(upgrade: OnUpgrade) -> Result<Self, SocketFault> {
+        Ok(Self::over(upgrade.await.map_err(SocketFault::Broke)?, Role::Server))
+    }
+
+    fn over(stream: Upgraded, own: Role) -> Self {
+        let peer = match own {
+            Role::Client => Role::Server,
+            Role::Server => Role::Client,
+        };
+        Self {
             stream: TokioIo::new(stream),
-            decoder: Decoder::new(Role::Server, LONGEST),
-            encoder: Encoder::new(Role::Client),
+            decoder: Decoder::new(peer, LONGEST),
+            encoder: Encoder::new(own),
             unread: BytesMut::new(),
-        })
+        }
     }
 
     pub(super) async fn send(&mut self, kind: Kind, payload: &[u8]) -> Result<(), SocketFault> {
@@ -129,6 +142,21 @@ fn handshake(host: &str, path: &str, key: &str) -> Option<Request<Empty<Bytes>>>
         request.headers_mut().insert(name, HeaderValue::from_str(value).ok()?);
     }
     Some(request)
+}
+
+/// The 101 to a request that asks for a WebSocket (RFC 6455 §4.2.2); `None` for another request.
+pub(super) fn agree(headers: &HeaderMap) -> Option<Response<()>> {
+    let asked = headers.get(UPGRADE)?.as_bytes().eq_ignore_ascii_case(b"websocket");
+    let key = headers.get(SEC_WEBSOCKET_KEY).filter(|_| asked)?;
+    let mut response = Response::new(());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let accept = accept_key(key.as_bytes());
+    for (name, value) in
+        [(CONNECTION, &b"Upgrade"[..]), (UPGRADE, b"websocket"), (SEC_WEBSOCKET_ACCEPT, &accept)]
+    {
+        response.headers_mut().insert(name, HeaderValue::from_bytes(value).ok()?);
+    }
+    Some(response)
 }
 
 /// Why a socket has no message.

@@ -29,6 +29,19 @@ pub(super) fn curl_line(key_hex: &str, sidecar: SocketAddr) -> String {
     )
 }
 
+/// A plain order to the sidecar of the point of sale.
+pub(super) fn plain_line(sidecar: SocketAddr) -> String {
+    format!(
+        "curl -s --noproxy '*' -H 'content-type: application/json' -d '{{\"table\":3,\"dish\":\"ramen\"}}' \
+         http://{sidecar}/orders"
+    )
+}
+
+/// Whether both sidecars of the bridge understand each other.
+pub(super) fn ping_line(binary: &Path, config: &Path) -> String {
+    format!("{} ping --config {}", quoted(binary), quoted(config))
+}
+
 /// The path as one word of a shell.
 fn quoted(path: &Path) -> String {
     let text = path.display().to_string();

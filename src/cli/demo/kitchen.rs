@@ -15,16 +15,23 @@ use http_body_util::{BodyExt, Either, Full, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+
+use super::super::socket::{self, Socket};
+use crate::websocket::Kind;
 
 /// An order beyond this is none.
 const LARGEST_ORDER: usize = 64 * 1024;
 
 /// Orders that are remembered; older ones have been eaten.
 const REMEMBERED: usize = 100;
+
+/// Where the kitchen talks over WebSocket.
+pub(super) const TALK: &str = "/talk";
 
 const MENU: &str = r#"{"menu":["onion soup","ramen","ragoût"]}"#;
 
@@ -40,6 +47,13 @@ pub(super) struct Seen {
     pub(super) answer: Bytes,
 }
 
+/// What a guest said over a WebSocket, and what it was told.
+#[derive(Clone)]
+pub(super) struct Said {
+    pub(super) heard: Bytes,
+    pub(super) answered: String,
+}
+
 /// A running kitchen.
 pub(super) struct Kitchen {
     address: SocketAddr,
@@ -51,14 +65,24 @@ impl Kitchen {
     pub(super) async fn open(watcher: UnboundedSender<Seen>) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let books =
-            Arc::new(Mutex::new(Books { watcher, served: 0, orders: Vec::new(), guests: Vec::new() }));
+        let books = Arc::new(Mutex::new(Books {
+            watcher,
+            served: 0,
+            orders: Vec::new(),
+            said: Vec::new(),
+            guests: Vec::new(),
+        }));
         tokio::spawn(serve(listener, Arc::clone(&books)));
         Ok(Self { address, books })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What was said over WebSockets so far.
+    pub(super) fn said(&self) -> Vec<Said> {
+        lock(&self.books).said.clone()
     }
 
     /// How many requests came so far.
@@ -72,6 +96,7 @@ struct Books {
     watcher: UnboundedSender<Seen>,
     served: usize,
     orders: Vec<Value>,
+    said: Vec<Said>,
     /// Those who follow the events.
     guests: Vec<UnboundedSender<Bytes>>,
 }
@@ -90,6 +115,17 @@ impl Books {
         receipt
     }
 
+    /// Notes what a guest said, and gives the answer.
+    fn answer(&mut self, heard: &[u8]) -> String {
+        let wish = String::from_utf8_lossy(heard);
+        let answered = json!({ "wish": wish, "kitchen": "at once" }).to_string();
+        self.said.push(Said { heard: Bytes::copy_from_slice(heard), answered: answered.clone() });
+        if self.said.len() > REMEMBERED {
+            self.said.remove(0);
+        }
+        answered
+    }
+
     fn events(&mut self) -> Events {
         let (guest, events) = mpsc::unbounded_channel();
         let welcome = Bytes::from_static(b"event: open\ndata: {\"kitchen\":\"open\"}\n\n");
@@ -104,15 +140,21 @@ async fn serve(listener: TcpListener, books: Arc<Mutex<Books>>) {
     while let Ok((stream, _)) = listener.accept().await {
         let books = Arc::clone(&books);
         let service = service_fn(move |request| answer(request, Arc::clone(&books)));
-        tokio::spawn(
-            http1::Builder::new().auto_date_header(false).serve_connection(TokioIo::new(stream), service),
-        );
+        let serving =
+            http1::Builder::new().auto_date_header(false).serve_connection(TokioIo::new(stream), service);
+        tokio::spawn(serving.with_upgrades());
     }
 }
 
 type Reply = Response<Either<Full<Bytes>, Events>>;
 
-async fn answer(request: Request<Incoming>, books: Arc<Mutex<Books>>) -> Result<Reply, Infallible> {
+async fn answer(mut request: Request<Incoming>, books: Arc<Mutex<Books>>) -> Result<Reply, Infallible> {
+    if request.uri().path() == TALK
+        && let Some(agreed) = socket::agree(request.headers())
+    {
+        tokio::spawn(talk(hyper::upgrade::on(&mut request), books));
+        return Ok(agreed.map(|()| Either::Left(Full::default())));
+    }
     let (head, body) = request.into_parts();
     let body = Limited::new(body, LARGEST_ORDER).collect().await.map(|body| body.to_bytes());
     let mut books = lock(&books);
@@ -139,6 +181,17 @@ async fn answer(request: Request<Incoming>, books: Arc<Mutex<Books>>) -> Result<
     Ok(reply)
 }
 
+/// Answers each message of a guest until it goes.
+async fn talk(upgrade: OnUpgrade, books: Arc<Mutex<Books>>) {
+    let Ok(mut guest) = Socket::accepted(upgrade).await else { return };
+    while let Ok(message) = guest.receive().await {
+        let answer = lock(&books).answer(&message.payload);
+        if guest.send(Kind::Text, answer.as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
 fn plain(method: &Method, path: &str, body: &[u8], books: &mut Books) -> (Reply, Bytes) {
     match (path, method.as_str()) {
         ("/menu", "GET") => json_reply(StatusCode::OK, MENU.into()),
@@ -153,7 +206,10 @@ fn plain(method: &Method, path: &str, body: &[u8], books: &mut Books) -> (Reply,
             reply.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, POST"));
             (reply, text)
         }
-        _ => json_reply(StatusCode::NOT_FOUND, r#"{"error":"try /menu, /orders or /events"}"#.into()),
+        _ => json_reply(
+            StatusCode::NOT_FOUND,
+            r#"{"error":"try /menu, /orders, /events or a WebSocket at /talk"}"#.into(),
+        ),
     }
 }
 

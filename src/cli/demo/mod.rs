@@ -1,5 +1,7 @@
-//! `alewife demo`: a kitchen, a sidecar in front of it, and one sealed order there and back, shown from all sides.
+//! `alewife demo`: a kitchen, a sidecar in front of it, and one sealed order there and back, shown from all sides; or a
+//! bridge of two sidecars, with a point of sale that knows nothing of encryption either.
 
+mod bridge;
 mod hints;
 mod kitchen;
 mod panels;
@@ -8,7 +10,7 @@ mod wire;
 
 use std::fs;
 use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 #[cfg(unix)]
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -31,6 +33,7 @@ use crate::document::Faults;
 use crate::keys::Key;
 use crate::metrics::Metrics;
 use crate::sources::{LoadedKeys, load_now};
+use bridge::BridgeFault;
 use kitchen::{Kitchen, Seen};
 use panels::Paint;
 use tour::{Tour, TourFault};
@@ -45,15 +48,21 @@ free ports of this machine, with freshly made keys in a temporary directory. Sen
 went over the wire, what the application saw, what it answered, what went back and what the client opened. Then \
 stays up until Ctrl-C and prints lines to copy. The directory and its keys are removed in the end.
 
+With --bridge the client is plain as well, a point of sale with a sidecar of its own, and an order and a WebSocket \
+message cross a line between the two sidecars on which somebody listens. What was heard there is shown.
+
 Exit status: 0 if every step held, 1 otherwise.
 
 Example:
   alewife demo --once")]
 pub(super) struct Args {
+    /// Shows two sidecars between a plain client and a plain kitchen
+    #[arg(long)]
+    bridge: bool,
     /// Ends after the exchange
     #[arg(long)]
     once: bool,
-    /// The port of the sidecar; a free one unless given
+    /// The port of the sidecar that the client talks to; a free one unless given
     #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
     port: u16,
 }
@@ -72,22 +81,27 @@ fn demo(args: &Args) -> Result<(), DemoFault> {
     let stage = Stage::set()?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(DemoFault::Runtime)?;
-    let ended = runtime.block_on(perform(args, &stage));
+    let ended = runtime.block_on(async {
+        // Registered before anything is printed: a signal sent right after it must leave no directory behind.
+        let signals = Signals::register().map_err(DemoFault::Runtime)?;
+        if args.bridge {
+            bridge::perform(args, &stage, signals).await
+        } else {
+            perform(args, &stage, signals).await
+        }
+    });
     // Guests who still follow the kitchen's events are not waited for.
     runtime.shutdown_background();
     ended
 }
 
-async fn perform(args: &Args, stage: &Stage) -> Result<(), DemoFault> {
-    // Registered before anything is printed: a signal sent right after it must leave no directory behind.
-    let signals = Signals::register().map_err(DemoFault::Runtime)?;
+async fn perform(args: &Args, stage: &Stage, signals: Signals) -> Result<(), DemoFault> {
     let (watcher, mut seen) = mpsc::unbounded_channel();
     let kitchen = Kitchen::open(watcher).await.map_err(DemoFault::Kitchen)?;
     let config = stage.configure(args.port, kitchen.address())?;
     let keys = load_now(&config.keys)?;
     let key = sealing_key(&keys)?;
-    let app = App::start(config, keys, Arc::new(Metrics::new())).await?;
-    let sidecar = app.proxies().first().map(|proxy| proxy.address).ok_or(DemoFault::NoProxy)?;
+    let (app, sidecar) = start(config, keys).await?;
     let mut result = Ok(());
     let show = async {
         result = show(args, stage, sidecar, &kitchen, &mut seen, &key).await;
@@ -97,6 +111,13 @@ async fn perform(args: &Args, stage: &Stage) -> Result<(), DemoFault> {
     };
     app.run_until(show).await?;
     result
+}
+
+/// A sidecar of one proxy, and where that listens.
+async fn start(config: Config, keys: LoadedKeys) -> Result<(App, SocketAddr), DemoFault> {
+    let app = App::start(config, keys, Arc::new(Metrics::new())).await?;
+    let address = app.proxies().first().map(|proxy| proxy.address).ok_or(DemoFault::NoProxy)?;
+    Ok((app, address))
 }
 
 async fn show(
@@ -116,13 +137,18 @@ async fn show(
         kitchen.address()
     );
     text += &panels::render(&tour, paint);
-    text += &panels::verdict(&tour, paint);
+    let checks = tour.checks();
+    text += &panels::verdict(&checks, paint);
     if !args.once {
         text += &stage.hints(sidecar, paint)?;
     }
     // A closed standard output changes nothing about what held.
     let _ = print(&text);
-    if tour.checks().iter().all(|(_, held)| *held) { Ok(()) } else { Err(DemoFault::NotHeld) }
+    judge(&checks)
+}
+
+fn judge(checks: &[(&str, bool)]) -> Result<(), DemoFault> {
+    if checks.iter().all(|(_, held)| *held) { Ok(()) } else { Err(DemoFault::NotHeld) }
 }
 
 fn sealing_key(keys: &LoadedKeys) -> Result<Arc<Key>, DemoFault> {
@@ -168,16 +194,32 @@ impl Stage {
         self.directory.path().join(name)
     }
 
-    /// Writes the configuration and reads it as `alewife run` would.
+    /// The configuration of the sidecar in front of the kitchen.
     fn configure(&self, port: u16, kitchen: SocketAddr) -> Result<Config, DemoFault> {
+        self.write_config("kitchen", "mode = \"inbound\"", (Ipv4Addr::LOCALHOST, port).into(), kitchen)
+    }
+
+    /// Writes the configuration of a sidecar, in a file of its own, and reads it as `alewife run` would. `lines` say the
+    /// mode and what else is not the default.
+    fn write_config(
+        &self,
+        name: &str,
+        lines: &str,
+        listen: SocketAddr,
+        upstream: SocketAddr,
+    ) -> Result<Config, DemoFault> {
         let text = format!(
             "workers = 1\nshutdown_grace = \"2s\"\n\n[keys]\nfile = \"keys.toml\"\n\n[admin]\n\
-             listen = \"127.0.0.1:0\"\n\n[[proxy]]\nname = \"kitchen\"\nmode = \"inbound\"\n\
-             listen = \"127.0.0.1:{port}\"\nupstream = \"http://{kitchen}\"\n"
+             listen = \"127.0.0.1:0\"\n\n[[proxy]]\nname = \"{name}\"\n\
+             listen = \"{listen}\"\nupstream = \"http://{upstream}\"\n{lines}\n"
         );
-        let path = self.at("config.toml");
+        let path = self.config(name);
         fs::write(&path, text).map_err(DemoFault::Stage)?;
         Ok(Config::load(&path)?)
+    }
+
+    fn config(&self, name: &str) -> PathBuf {
+        self.at(&format!("{name}.config.toml"))
     }
 
     fn hints(&self, sidecar: SocketAddr, paint: Paint) -> Result<Zeroizing<String>, DemoFault> {
@@ -241,6 +283,8 @@ fn tell(seen: &Seen) {
 /// Why the demo did not show what it should.
 #[derive(Debug, thiserror::Error)]
 enum DemoFault {
+    #[error(transparent)]
+    Bridge(#[from] BridgeFault),
     #[error(transparent)]
     Files(#[from] Faults),
     #[error("the kitchen cannot open: {0}")]

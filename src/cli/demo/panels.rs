@@ -36,12 +36,12 @@ impl Paint {
     }
 
     /// What anybody on the network may see.
-    fn sealed(self, text: &str) -> String {
+    pub(super) fn sealed(self, text: &str) -> String {
         self.in_colour("33", text)
     }
 
     /// What only the two ends see.
-    fn plain(self, text: &str) -> String {
+    pub(super) fn plain(self, text: &str) -> String {
         self.in_colour("32", text)
     }
 
@@ -72,6 +72,11 @@ pub(super) fn render(tour: &Tour, paint: Paint) -> String {
             hexdump::readable(&tour.opened, ROWS).iter().map(|line| paint.plain(line)).collect()
         }),
     ];
+    numbered(&panels, paint)
+}
+
+/// Panels one below the other.
+pub(super) fn numbered(panels: &[(&str, Vec<String>)], paint: Paint) -> String {
     let mut text = String::new();
     for (number, (title, lines)) in panels.iter().enumerate() {
         push_panel(&mut text, &paint.title(&format!("{} {title}", number + 1)), lines, paint);
@@ -80,9 +85,9 @@ pub(super) fn render(tour: &Tour, paint: Paint) -> String {
 }
 
 /// Which steps held.
-pub(super) fn verdict(tour: &Tour, paint: Paint) -> String {
+pub(super) fn verdict(checks: &[(&str, bool)], paint: Paint) -> String {
     let mut text = String::new();
-    for (claim, held) in tour.checks() {
+    for &(claim, held) in checks {
         let mark = if held { paint.plain("✓") } else { paint.failed("✗ not so:") };
         // Writing to a string does not fail.
         let _ = writeln!(text, "{mark} {claim}");
@@ -98,14 +103,16 @@ fn push_panel(text: &mut String, title: &str, lines: &[String], paint: Paint) {
     let _ = writeln!(text, "{}\n", paint.aside("└─"));
 }
 
-fn sealed(message: &Message, paint: Paint) -> Vec<String> {
+/// A message of which only its head can be read.
+pub(super) fn sealed(message: &Message, paint: Paint) -> Vec<String> {
     let mut lines: Vec<String> = message.head.lines().map(str::to_owned).collect();
     lines.push(String::new());
     lines.extend(hexdump::excerpt(&message.body, ROWS).iter().map(|line| paint.sealed(line)));
     lines
 }
 
-fn plain(first: &str, headers: &HeaderMap, body: &[u8], paint: Paint) -> Vec<String> {
+/// A message in clear.
+pub(super) fn plain(first: &str, headers: &HeaderMap, body: &[u8], paint: Paint) -> Vec<String> {
     let mut lines = vec![first.to_owned()];
     let fields = headers.iter();
     lines

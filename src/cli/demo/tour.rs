@@ -14,7 +14,7 @@ use crate::keys::Key;
 pub(super) const ORDER: &str = r#"{"table":7,"dish":"onion soup","note":"no onions, please"}"#;
 
 /// What an application never gets to see.
-const ENVELOPE: [&str; 3] = ["sec-iv", "sec-fingerprint", "x-ale-content-encoding"];
+pub(super) const ENVELOPE: [&str; 3] = ["sec-iv", "sec-fingerprint", "x-ale-content-encoding"];
 
 /// The exchange, seen from all sides.
 pub(super) struct Tour {
@@ -70,7 +70,7 @@ impl Tour {
 }
 
 /// Whether a body is another one than `plain`, and no eight bytes of it stand there either.
-fn hides(message: &Message, plain: &[u8]) -> bool {
+pub(super) fn hides(message: &Message, plain: &[u8]) -> bool {
     const WORD: usize = 8;
     !message.body.is_empty()
         && message.body != plain

@@ -18,7 +18,7 @@ use crate::keys::Key;
 use crate::profile::Profile;
 
 /// The longest wait for a reply on the same machine.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A message as it went over the wire.
 #[derive(Clone)]
@@ -34,7 +34,8 @@ impl Message {
         [self.head.as_bytes(), b"\r\n\r\n", &self.body].concat()
     }
 
-    fn parse(bytes: &[u8]) -> Result<Self, WireFault> {
+    /// Takes the bytes of a socket apart; everything behind the head counts as the body.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, WireFault> {
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").ok_or(WireFault::NotHttp)?;
         let head = std::str::from_utf8(&bytes[..end]).map_err(|_| WireFault::NotHttp)?;
         Ok(Self { head: head.to_owned(), body: Bytes::copy_from_slice(&bytes[end + 4..]) })
@@ -45,7 +46,7 @@ impl Message {
         self.head.split(' ').nth(1)?.parse().ok()
     }
 
-    fn headers(&self) -> http::HeaderMap {
+    pub(super) fn headers(&self) -> http::HeaderMap {
         let fields = self.head.lines().skip(1).filter_map(|line| line.split_once(": "));
         fields
             .filter_map(|(name, value)| {

@@ -18,51 +18,51 @@ const TITLES: [&str; 5] = [
     "┌─ 5 What the client opened",
 ];
 
-const ORDER: &str = r#"{"table":7,"dish":"onion soup","note":"no onions, please"}"#;
+pub(super) const ORDER: &str = r#"{"table":7,"dish":"onion soup","note":"no onions, please"}"#;
 
-const RECEIPT: &str =
+pub(super) const RECEIPT: &str =
     r#"{"order":{"dish":"onion soup","note":"no onions, please","table":7},"receipt":1,"status":"cooking"}"#;
 
-fn once(environment: &[(&str, &str)]) -> (Ended, tempfile::TempDir) {
+pub(super) fn once(args: &[&str], environment: &[(&str, &str)]) -> (Ended, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
-    let mut command = alewife(["demo", "--once"]);
+    let mut command = alewife([&["demo", "--once"], args].concat());
     command.env("TMPDIR", directory.path()).envs(environment.iter().copied());
     (Ended::of(command.spawn().unwrap()), directory)
 }
 
-/// The lines of panel `number`, without their frame.
-fn panel(text: &str, number: usize) -> Vec<&str> {
-    let rest = text.split(TITLES[number - 1]).nth(1).unwrap();
+/// The lines of the panel of this title, without their frame.
+pub(super) fn panel<'t>(text: &'t str, title: &str) -> Vec<&'t str> {
+    let rest = text.split(title).nth(1).unwrap();
     let lines = rest.split("└─").next().unwrap().lines().skip(1);
     lines.map(|line| line.strip_prefix("│ ").unwrap()).collect()
 }
 
 /// The longest stretch of characters that `counts`.
-fn longest(text: &str, counts: fn(char) -> bool) -> usize {
+pub(super) fn longest(text: &str, counts: fn(char) -> bool) -> usize {
     text.split(|c| !counts(c)).map(str::len).max().unwrap_or_default()
 }
 
 #[test]
 fn demo_once_shows_the_order_from_all_sides_and_ends_well() {
-    let (ended, directory) = once(&[]);
+    let (ended, directory) = once(&[], &[]);
     assert_eq!((ended.status, ended.stderr.as_str()), (0, ""), "{}", ended.text());
     let text = ended.text();
     let places: Vec<usize> = TITLES.iter().map(|title| text.find(title).unwrap()).collect();
     assert!(places.is_sorted(), "{text}");
 
-    let sent = panel(text, 1);
+    let sent = panel(text, TITLES[0]);
     assert_eq!(sent[0], "POST /orders HTTP/1.1");
     assert!(sent.contains(&"sec-fingerprint: demo-gcm"), "{text}");
     assert!(sent.iter().any(|line| line.starts_with("0000  ")) && !sent.concat().contains("soup"), "{text}");
-    let seen = panel(text, 2);
+    let seen = panel(text, TITLES[1]);
     assert_eq!((seen[0], *seen.last().unwrap()), ("POST /orders HTTP/1.1", ORDER));
     assert!(!seen.iter().any(|line| line.starts_with("sec-")), "{text}");
-    assert_eq!(*panel(text, 3).last().unwrap(), RECEIPT);
-    let replied = panel(text, 4);
+    assert_eq!(*panel(text, TITLES[2]).last().unwrap(), RECEIPT);
+    let replied = panel(text, TITLES[3]);
     assert_eq!(replied[0], "HTTP/1.1 201 Created");
     assert!(replied.iter().any(|line| line.starts_with("sec-iv: ")), "{text}");
     assert!(!replied.concat().contains("cooking"), "{text}");
-    assert_eq!(panel(text, 5), [RECEIPT]);
+    assert_eq!(panel(text, TITLES[4]), [RECEIPT]);
     assert_eq!(text.lines().filter(|line| line.starts_with("✓ ")).count(), 5, "{text}");
     assert!(!text.contains('✗'), "{text}");
 
@@ -71,7 +71,7 @@ fn demo_once_shows_the_order_from_all_sides_and_ends_well() {
 
 #[test]
 fn demo_once_shows_no_key() {
-    let (ended, _directory) = once(&[]);
+    let (ended, _directory) = once(&[], &[]);
     let text = ended.text();
     // Keys have 32 bytes: 64 hex digits, 44 characters of base64.
     assert!(longest(text, |c| c.is_ascii_hexdigit()) < 40, "{text}");
@@ -82,7 +82,7 @@ fn demo_once_shows_no_key() {
 #[test]
 fn demo_is_without_colours_where_none_are_wanted() {
     for environment in [&[][..], &[("NO_COLOR", "1")]] {
-        let (ended, _directory) = once(environment);
+        let (ended, _directory) = once(&[], environment);
         assert_eq!(ended.status, 0);
         assert!(!ended.text().contains('\x1b'), "{}", ended.text());
     }
@@ -100,7 +100,7 @@ fn keys_of_the_demo_are_its_owners_alone_and_in_base64() {
 }
 
 /// A demo that stays up.
-struct Demo {
+pub(super) struct Demo {
     child: Child,
     stdout: BufReader<ChildStdout>,
     directory: tempfile::TempDir,
@@ -108,7 +108,7 @@ struct Demo {
 }
 
 impl Demo {
-    fn start(args: &[&str]) -> Self {
+    pub(super) fn start(args: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut command = alewife([&["demo"], args].concat());
         let mut child = command.env("TMPDIR", directory.path()).spawn().unwrap();
@@ -120,14 +120,14 @@ impl Demo {
         demo
     }
 
-    fn read_line(&mut self) -> String {
+    pub(super) fn read_line(&mut self) -> String {
         let mut line = String::new();
         assert_ne!(self.stdout.read_line(&mut line).unwrap(), 0, "it ended:\n{}", self.text);
         self.text.push_str(&line);
         line
     }
 
-    fn line_with(&self, part: &str) -> &str {
+    pub(super) fn line_with(&self, part: &str) -> &str {
         self.text.lines().find(|line| line.contains(part)).unwrap_or_else(|| panic!("{part}:\n{}", self.text))
     }
 
@@ -137,7 +137,7 @@ impl Demo {
         inside.path().join("keys.toml")
     }
 
-    fn stop(mut self, signal: &str) {
+    pub(super) fn stop(mut self, signal: &str) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
         assert_eq!(self.child.wait().unwrap().code(), Some(0));
@@ -154,7 +154,7 @@ impl Drop for Demo {
 }
 
 /// Runs a line as someone who pastes it.
-fn paste(line: &str, directory: &Path) -> (Option<i32>, String, String) {
+pub(super) fn paste(line: &str, directory: &Path) -> (Option<i32>, String, String) {
     let mut command = Command::new("bash");
     command.args(["-c", line]).current_dir(directory).stdin(Stdio::null());
     let output = command.output().unwrap();
@@ -169,7 +169,7 @@ fn is_there(program: &str) -> bool {
 }
 
 /// Whether the programs are there. Where clients are required, one that is missing fails the test.
-fn have(programs: &[&str]) -> bool {
+pub(super) fn have(programs: &[&str]) -> bool {
     let missing: Vec<_> = programs.iter().filter(|program| !is_there(program)).collect();
     if missing.is_empty() {
         return true;

@@ -2,6 +2,8 @@
 
 #[cfg(unix)]
 mod demo;
+#[cfg(unix)]
+mod demo_bridge;
 mod envelopes;
 mod help;
 mod ping;
