@@ -145,7 +145,7 @@ impl<'e> Envelope<'e> {
             return Err(wrong_length);
         }
         let opener = key.secret.opener(self.iv.as_bytes(), &[]).map_err(|_| wrong_length)?;
-        let text = self.members.message.as_bytes();
+        let text = &*self.members.message;
         // Room from the start: a buffer that grew would leave plaintext behind in freed memory.
         let mut plaintext = BytesMut::with_capacity(text.len() / 4 * 3);
         open_or_wipe(opener, text, &mut plaintext)?;

@@ -77,8 +77,8 @@ proptest! {
         let read = Members::read(text.as_bytes());
         if each.iter().all(|found| found.len() == 1) {
             let read = read.ok().unwrap();
-            let values = [&read.iv, &read.fingerprint, &read.message];
-            prop_assert!(values.iter().zip(&each).all(|(read, found)| **read == found[0].1));
+            let values = [read.iv.as_bytes(), read.fingerprint.as_bytes(), &*read.message];
+            prop_assert!(values.iter().zip(&each).all(|(read, found)| *read == found[0].1.as_bytes()));
         } else {
             prop_assert!(read.is_err());
         }
