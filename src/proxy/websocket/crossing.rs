@@ -1,5 +1,6 @@
 //! What a message becomes on its way from one leg to the other (P7).
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -20,6 +21,8 @@ pub(super) struct Crossing {
     messages: MessageSession,
     /// Where messages are sealed; on the other side they are plain.
     sealed: Side,
+    /// In a session that only says back what it hears: what the messages were that have yet to come back.
+    echoed: Option<VecDeque<Kind>>,
     keys: Arc<KeyStore>,
     config: Arc<ProxyConfig>,
 }
@@ -44,7 +47,15 @@ impl Crossing {
         keys: Arc<KeyStore>,
         config: Arc<ProxyConfig>,
     ) -> Self {
-        Self { messages, sealed, keys, config }
+        Self { messages, sealed, echoed: None, keys, config }
+    }
+
+    /// The same, where the other end of the plain leg says back what it hears.
+    ///
+    /// A message comes back as what it was on the wire, whatever it opens to, and never in clear: without a tag anything
+    /// else would tell whoever changes bits what they make of the plaintext, and open recorded messages to them.
+    pub(super) fn echoing(self) -> Self {
+        Self { echoed: Some(VecDeque::new()), ..self }
     }
 
     /// The keys and the time now.
@@ -71,6 +82,9 @@ impl Crossing {
 
     /// `plaintext_messages`: literal texts for which both sides have agreed that they need no envelope.
     fn crosses_in_clear(&self, side: Side, message: &Message) -> bool {
+        if self.echoed.is_some() {
+            return false;
+        }
         let settings = &self.config.websocket;
         let texts = match side {
             Side::Client => &settings.plaintext_to_server,
@@ -94,12 +108,16 @@ impl Crossing {
         if payload.len() as u64 > self.config.websocket.max_message {
             return Err(Fault::TooLong);
         }
-        let kind = match message.kind {
+        let as_it_came = message.kind;
+        let kind = match as_it_came {
             Kind::Text if std::str::from_utf8(&payload).is_ok() => Kind::Text,
             Kind::Text if is_authenticated => return Err(Fault::SealedNotUtf8),
             // Without a tag a refusal would answer the questions of whoever changes bits.
             Kind::Text | Kind::Binary => Kind::Binary,
         };
+        if let Some(echoed) = &mut self.echoed {
+            echoed.push_back(as_it_came);
+        }
         way.record.carried(self.sealed, payload.len());
         way.to.send(Message { kind, payload });
         Ok(())
@@ -130,12 +148,12 @@ impl Crossing {
         way: Way<'_, W>,
         moment: &Moment,
     ) -> Result<(), Fault> {
+        let kind = self.echoed.as_mut().and_then(VecDeque::pop_front).unwrap_or(message.kind);
         let sealing = self.messages.sealing(&moment.ring, moment.now)?;
         let length = sealing.sealed_len(message.payload.len());
         let sealed = way.to.write(|encoder, out| {
-            encoder.message_with(message.kind, length, out, &mut rand::rng(), |out| {
-                sealing.seal(&message.payload, out)
-            })
+            encoder
+                .message_with(kind, length, out, &mut rand::rng(), |out| sealing.seal(&message.payload, out))
         });
         // P8.
         sealed.map_err(|_too_long| Fault::TooLong)?;

@@ -124,6 +124,7 @@ impl Opening {
         let Seat { config, shared, keys, path, key, sealed, messages } = seat;
         let settings = &config.websocket;
         let max_message = server.max_message(settings.max_message);
+        let echoes = matches!(server, Server::Echo);
         let client = async { client.granted().await.map(Wire::Socket) };
         let (Some(client), Some(server)) = tokio::join!(client, server.granted()) else { return };
         let leg = |wire, side: Side, peer| {
@@ -138,6 +139,7 @@ impl Opening {
         drop(key);
         let taking = config.timeouts.body;
         let crossing = Crossing::new(messages, sealed, keys, config);
+        let crossing = if echoes { crossing.echoing() } else { crossing };
         Session::new(client, server, crossing, record, taking).run(stop).await;
     }
 }

@@ -48,6 +48,35 @@ fn messages_come_back_sealed_as_what_they_were() {
     }
 }
 
+/// Whoever knows no key could otherwise change bits of a recorded message and learn from the kind of what comes back
+/// whether the plaintext is still UTF-8, until it is known.
+#[test]
+fn text_without_a_tag_comes_back_as_a_text_whatever_it_opens_to() {
+    for algorithm in ["AES-128-CTR", "AES-256-CFB"] {
+        let stage = Stage::set(algorithm);
+        let mut client = agreed(&stage);
+        for plain in [&b"soup"[..], b"so\xf5p", b"\xff", b"", b"soup"] {
+            client.send(Frame::new(Opcode::Text, sealed(&stage.key, plain)));
+            client.gets_sealed(&stage.key, &Message::Text(plain.to_vec()));
+            client.send(Frame::new(Opcode::Binary, sealed(&stage.key, plain)));
+            client.gets_sealed(&stage.key, &Message::Binary(plain.to_vec()));
+        }
+    }
+}
+
+#[test]
+fn text_that_may_cross_in_clear_is_sealed_like_any_other_when_it_comes_back() {
+    let stage = Stage::with("AES-128-CTR", |builder| {
+        builder
+            .proxy("[proxy.websocket]\nplaintext_messages = [\"isAlive?\"]\nplaintext_direction = \"both\"")
+    });
+    let mut client = agreed(&stage);
+    client.text(&sealed(&stage.key, b"isAlive?"));
+    client.gets_sealed(&stage.key, &text("isAlive?"));
+    client.text("isAlive?");
+    client.gets_close(Some((1008, "errorCode 1")));
+}
+
 #[test]
 fn what_is_not_sealed_is_refused_as_in_any_session() {
     let stage = Stage::set("AES-256-GCM");
