@@ -131,6 +131,7 @@ impl Inbound {
             path,
             key: Arc::clone(sealing.key()),
             sealed: Side::Client,
+            refresh: None,
             messages: sealing.into_session(&mut rand::rng()),
         }
     }

@@ -154,7 +154,11 @@ impl Outbound {
         let sent = self.onward.upgrade(request, &client.timer).await?;
         if sent.0.status() != StatusCode::SWITCHING_PROTOCOLS {
             let asked = Asked { method: Method::GET, client };
-            return Ok(Answer::Opened(self.read(sent, reply, &asked, exchange).await?));
+            let answer = self.read(sent, reply, &asked, exchange).await;
+            if refuses_key(&answer) {
+                self.refresh.ask();
+            }
+            return Ok(Answer::Opened(answer?));
         }
         let seat = Seat {
             config: Arc::clone(&self.config),
@@ -163,6 +167,7 @@ impl Outbound {
             path,
             key: Arc::clone(key),
             sealed: Side::Server,
+            refresh: Some(self.refresh.clone()),
             messages: reply.into_session(&mut rand::rng()),
         };
         Ok(Answer::Switch(Agreement::reached(handshake, sent.0, client, seat)?))

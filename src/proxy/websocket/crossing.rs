@@ -14,6 +14,7 @@ use super::record::Record;
 use crate::ale::{ClearError, MessageSession, Refusal};
 use crate::keys::{KeyRing, KeyStore};
 use crate::proxy::{OnBadMessage, ProxyConfig};
+use crate::sources::Refresh;
 use crate::websocket::{Kind, Message};
 
 /// Opens what comes from the sealed side and seals what goes there.
@@ -24,6 +25,7 @@ pub(super) struct Crossing {
     /// In a session that only says back what it hears: what the messages were that have yet to come back.
     echoed: Option<VecDeque<Kind>>,
     keys: Arc<KeyStore>,
+    refresh: Option<Refresh>,
     config: Arc<ProxyConfig>,
 }
 
@@ -45,9 +47,10 @@ impl Crossing {
         messages: MessageSession,
         sealed: Side,
         keys: Arc<KeyStore>,
+        refresh: Option<Refresh>,
         config: Arc<ProxyConfig>,
     ) -> Self {
-        Self { messages, sealed, echoed: None, keys, config }
+        Self { messages, sealed, echoed: None, keys, refresh, config }
     }
 
     /// The same, where the other end of the plain leg says back what it hears.
@@ -131,6 +134,10 @@ impl Crossing {
         way: Way<'_, W>,
     ) -> Result<(), Fault> {
         let told = ClearError::in_message(&message.payload);
+        // P2, P3: that is all that a peer says of a key that it does not have.
+        if let (Some(2 | 3), Some(refresh)) = (told.as_ref().map(|told| told.code), &self.refresh) {
+            refresh.ask();
+        }
         let fault = told.as_ref().map_or(Fault::Refused(refusal), |told| Fault::PeerError(told.code));
         if self.config.websocket.on_bad_message == OnBadMessage::Close {
             return Err(fault);

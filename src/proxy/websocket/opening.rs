@@ -22,6 +22,7 @@ use crate::proxy::body::ReplyBody;
 use crate::proxy::client::Client;
 use crate::proxy::exchange::{Exchange, Shared};
 use crate::proxy::forward::{self, ReplyFault};
+use crate::sources::Refresh;
 use crate::websocket::Role;
 
 /// What follows HTTP on a connection of a client; each connection has one, mostly empty.
@@ -69,6 +70,8 @@ pub(crate) struct Seat {
     pub(crate) key: Arc<Key>,
     /// On which side messages are sealed.
     pub(crate) sealed: Side,
+    /// Has the keys read anew where the sealed side does not know the one that was used.
+    pub(crate) refresh: Option<Refresh>,
     pub(crate) messages: MessageSession,
 }
 
@@ -121,7 +124,7 @@ impl Agreement {
 impl Opening {
     async fn run(self: Box<Self>, client: Upgrade, stop: &Stop) {
         let Self { seat, peer, account, server } = *self;
-        let Seat { config, shared, keys, path, key, sealed, messages } = seat;
+        let Seat { config, shared, keys, path, key, sealed, refresh, messages } = seat;
         let settings = &config.websocket;
         let max_message = server.max_message(settings.max_message);
         let echoes = matches!(server, Server::Echo);
@@ -138,7 +141,7 @@ impl Opening {
         // From here on a key is known by its name only: once it leaves the ring, nothing of this session holds on to it.
         drop(key);
         let taking = config.timeouts.body;
-        let crossing = Crossing::new(messages, sealed, keys, config);
+        let crossing = Crossing::new(messages, sealed, keys, refresh, config);
         let crossing = if echoes { crossing.echoing() } else { crossing };
         Session::new(client, server, crossing, record, taking).run(stop).await;
     }

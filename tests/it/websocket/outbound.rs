@@ -121,6 +121,26 @@ fn error_in_clear_ends_the_session_and_tells_the_client_which() {
 }
 
 #[test]
+fn error_in_clear_that_speaks_of_the_key_has_the_keys_read_anew() {
+    let stage = outbound(|builder| {
+        builder.keys_section("poll_interval = \"1h\"").proxy("[proxy.websocket]\non_bad_message = \"reply\"")
+    });
+    let (mut client, mut peer, _) = open_plain(&stage, "");
+    let asked = || stage.sidecar.log().matches("the keys are read anew").count();
+    peer.text(r#"{"errorCode":1,"message":"Incorrect security headers"}"#);
+    peer.text(&sealed(&stage.key, b"after 1"));
+    client.gets_text("after 1");
+    assert_eq!(asked(), 0, "errorCode 1 says nothing of keys");
+    for code in [2, 3, 2] {
+        peer.text(&format!(r#"{{"errorCode":{code}}}"#));
+    }
+    eventually("the keys are read anew", || asked() == 1);
+    peer.text(&sealed(&stage.key, b"after 2"));
+    client.gets_text("after 2");
+    assert_eq!(asked(), 1, "once within the cooldown");
+}
+
+#[test]
 fn error_in_clear_is_dropped_and_not_answered_where_sessions_go_on() {
     let stage = outbound(|builder| builder.proxy("[proxy.websocket]\non_bad_message = \"reply\""));
     let (mut client, mut peer, _) = open_plain(&stage, "");
