@@ -37,7 +37,8 @@ impl FromStr for Target {
         let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
         let no_url = SendFault::Url("expected http://HOST[:PORT][/PATH] or ws://HOST[:PORT][/PATH]");
         let uri: Uri = whole.parse().map_err(|_| no_url)?;
-        let scheme = match uri.scheme_str() {
+        // `Uri` writes only the schemes of HTTP in small letters.
+        let scheme = match uri.scheme_str().map(str::to_ascii_lowercase).as_deref() {
             Some("http") => Scheme::Http,
             Some("ws") => Scheme::Ws,
             Some("https" | "wss") => return Err(SendFault::Tls),
