@@ -224,7 +224,9 @@ fn odd_but_allowed_settings_are_told() {
 #[test]
 fn key_that_seals_without_a_proof_is_noted() {
     let gcm = keygen(&["--fingerprint", "proven", "--valid-after", "-1h"]);
-    let ctr = keygen(&["--fingerprint", "unproven", "--algorithm", "AES-256-CTR"]);
+    // Longer ago than keys.seal_delay.
+    let since = ["--valid-after", "-30m"];
+    let ctr = keygen(&[&["--fingerprint", "unproven", "--algorithm", "AES-256-CTR"][..], &since].concat());
     let house = house(SMALLEST, &(gcm + &ctr));
     let output = check(&house);
     let expected = format!(
