@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
 mod attack;
+mod bridge;
 mod check;
 mod clients;
 mod commands;

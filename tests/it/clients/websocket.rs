@@ -32,7 +32,7 @@ const JAVA: Program = Program {
 const LENGTHS: [usize; 8] = [1, 125, 126, 4_096, 65_535, 65_536, 1 << 20, 4 << 20];
 
 /// An empty message, and of every length a text and a binary one.
-fn messages() -> Vec<Message> {
+pub(super) fn messages() -> Vec<Message> {
     let of_length = |length| {
         let bytes = (0..length).map(|at| (at * 7 + at / 251) as u8).collect();
         [Message::Text(text(length)), Message::Binary(bytes)]
@@ -41,7 +41,7 @@ fn messages() -> Vec<Message> {
 }
 
 /// Messages as lines of the clients: text as it stands, binary in base64.
-fn lines(messages: &[Message]) -> Vec<u8> {
+pub(super) fn lines(messages: &[Message]) -> Vec<u8> {
     let line = |message: &Message| match message {
         Message::Text(text) => [text, &b"\n"[..]].concat(),
         Message::Binary(bytes) => format!("base64:{}\n", BASE64_STANDARD.encode(bytes)).into_bytes(),
@@ -59,12 +59,12 @@ fn text(length: usize) -> Vec<u8> {
     text.into_bytes()
 }
 
-fn session(output: Vec<u8>) -> Outcome {
+pub(super) fn session(output: Vec<u8>) -> Outcome {
     Outcome { exit_status: Some(0), output, said: "101".to_owned() }
 }
 
 /// Compares without printing megabytes.
-fn assert_same(outcome: &Outcome, expected: &Outcome) {
+pub(super) fn assert_same(outcome: &Outcome, expected: &Outcome) {
     assert_eq!((outcome.exit_status, &outcome.said), (expected.exit_status, &expected.said));
     let differs = outcome.output.iter().zip(&expected.output).position(|(ours, theirs)| ours != theirs);
     assert_eq!((differs, outcome.output.len()), (None, expected.output.len()));
@@ -81,10 +81,10 @@ fn messages_of_every_length_come_back_from_an_independent_server(client: &Progra
 }
 
 /// What an application got.
-type Kept = Arc<Mutex<Vec<Message>>>;
+pub(super) type Kept = Arc<Mutex<Vec<Message>>>;
 
 /// A plain application that keeps what it gets and sends it back, text as text, binary as binary.
-fn application() -> (WebSocketOrigin, Kept) {
+pub(super) fn application() -> (WebSocketOrigin, Kept) {
     let received = Kept::default();
     let kept = Arc::clone(&received);
     let application = WebSocketOrigin::holding(move |_, connection| {

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+mod bridge;
 mod frames;
 mod keys;
 mod origin;
@@ -14,13 +15,14 @@ mod wire;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+pub(crate) use bridge::Bridge;
 pub(crate) use frames::Frames;
 pub(crate) use keys::TestKey;
 pub(crate) use origin::{Origin, Received};
 pub(crate) use peer::{Peer, iv_of, opened, reply_of, sealed_reply};
 pub(crate) use programs::{AleServer, Outcome, Program, run};
 pub(crate) use sidecar::{Sidecar, SidecarBuilder};
-pub(crate) use websocket::{Event, Frame, Message, Opcode, WebSocketOrigin, accept_of, field};
+pub(crate) use websocket::{Event, Frame, Message, Opcode, WebSocketOrigin, accept_of, field, shown};
 pub(crate) use wire::{Connection, End, Reply, uninterrupted};
 
 /// How long a condition may take to come true on a machine that is busy with other things.
