@@ -283,7 +283,7 @@ impl<W: AsyncRead + AsyncWrite + Unpin> Leg<W> {
         while !self.outbox.is_empty() {
             let before = self.outbox.len();
             let written = self.outbox.poll_write(&mut self.wire, cx)?;
-            let progress = self.outbox.len() < before;
+            let progress = self.outbox.len() < before || written.is_ready();
             has_written |= progress;
             if progress {
                 self.stalled = None;

@@ -26,6 +26,8 @@ pub(super) struct Outbox {
     /// Bytes of the first piece, or of `tail` if there is none, that were written.
     written: usize,
     length: usize,
+    /// What was written may still lie in the stream: TLS keeps what the socket does not take yet.
+    unflushed: bool,
 }
 
 impl Outbox {
@@ -34,8 +36,9 @@ impl Outbox {
         self.length
     }
 
+    /// Whether nothing waits, here or in the stream.
     pub(super) fn is_empty(&self) -> bool {
-        self.length == 0
+        self.length == 0 && !self.unflushed
     }
 
     /// Lets `write` append to what waits.
@@ -65,7 +68,7 @@ impl Outbox {
         *self = Self::default();
     }
 
-    /// Ready once nothing is left; pending where the socket takes no more.
+    /// Ready once nothing is left, in the stream either; pending where the socket takes no more.
     pub(super) fn poll_write<W: AsyncWrite + Unpin>(
         &mut self,
         wire: &mut W,
@@ -77,8 +80,11 @@ impl Outbox {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.advance(count);
+            self.unflushed = true;
         }
-        Pin::new(wire).poll_flush(cx)
+        ready!(Pin::new(wire).poll_flush(cx))?;
+        self.unflushed = false;
+        Poll::Ready(Ok(()))
     }
 
     fn poll_write_once<W: AsyncWrite + Unpin>(
@@ -139,6 +145,8 @@ mod tests {
         counts: Vec<usize>,
         written: Vec<u8>,
         vectored: bool,
+        /// How often it has yet to be asked to flush.
+        unflushed: usize,
     }
 
     impl AsyncWrite for Narrow {
@@ -167,8 +175,14 @@ mod tests {
             self.poll_write(cx, &bytes)
         }
 
-        fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
+        fn poll_flush(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            match self.unflushed.checked_sub(1) {
+                None => Poll::Ready(Ok(())),
+                Some(left) => {
+                    self.unflushed = left;
+                    Poll::Pending
+                }
+            }
         }
 
         fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -184,7 +198,7 @@ mod tests {
             vectored in any::<bool>(),
         ) {
             let mut outbox = Outbox::default();
-            let mut wire = Narrow { counts, written: Vec::new(), vectored };
+            let mut wire = Narrow { counts, written: Vec::new(), vectored, unflushed: 0 };
             let mut expected = Vec::new();
             let mut cx = Context::from_waker(std::task::Waker::noop());
             for (number, (large, length)) in pieces.into_iter().enumerate() {
@@ -206,10 +220,25 @@ mod tests {
     }
 
     #[test]
+    fn stream_that_keeps_what_it_was_given_is_asked_to_flush_until_it_has() {
+        let mut outbox = Outbox::default();
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let mut wire = Narrow { counts: Vec::new(), written: Vec::new(), vectored: true, unflushed: 2 };
+        outbox.append(|out| out.extend_from_slice(b"last words"));
+        for _ in 0..2 {
+            assert!(outbox.poll_write(&mut wire, &mut cx).is_pending());
+            assert_eq!((outbox.len(), outbox.is_empty()), (0, false));
+        }
+        assert!(outbox.poll_write(&mut wire, &mut cx).is_ready());
+        assert!(outbox.is_empty());
+        assert_eq!(wire.written, b"last words");
+    }
+
+    #[test]
     fn outbox_that_is_never_quite_empty_does_not_grow() {
         let mut outbox = Outbox::default();
         let mut cx = Context::from_waker(std::task::Waker::noop());
-        let mut wire = Narrow { counts: Vec::new(), written: Vec::new(), vectored: true };
+        let mut wire = Narrow { counts: Vec::new(), written: Vec::new(), vectored: true, unflushed: 0 };
         outbox.append(|out| out.extend_from_slice(&[0; 60_000]));
         for _ in 0..10_000 {
             outbox.append(|out| out.extend_from_slice(&[1; 1000]));
@@ -225,7 +254,7 @@ mod tests {
     fn empty_outbox_keeps_little() {
         let mut outbox = Outbox::default();
         let mut cx = Context::from_waker(std::task::Waker::noop());
-        let mut wire = Narrow { counts: Vec::new(), written: Vec::new(), vectored: true };
+        let mut wire = Narrow { counts: Vec::new(), written: Vec::new(), vectored: true, unflushed: 0 };
         outbox.append(|out| out.extend_from_slice(&[0; 60_000]));
         outbox.push(BytesMut::from(&[1; 60_000][..]));
         assert!(outbox.poll_write(&mut wire, &mut cx).is_ready());

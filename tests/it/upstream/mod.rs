@@ -5,6 +5,7 @@ mod http2;
 mod node;
 mod server;
 mod tls;
+mod websocket;
 
 use std::net::SocketAddr;
 
