@@ -17,6 +17,7 @@ use crate::proxy::exchange::Exchange;
 use crate::proxy::forward::{self, Framing};
 use crate::proxy::onward::{self, Sent};
 use crate::proxy::respond::Failure;
+use crate::proxy::service::Answer;
 
 /// A reply that is believed, ready to be passed on.
 pub(crate) struct OpenedAnswer {
@@ -227,9 +228,10 @@ fn resume(reply: Reply, peeked: Peeked, exchange: &Exchange) -> OpenedAnswer {
 }
 
 /// Whether the peer says that it cannot use the key of the request.
-pub(super) fn refuses_key(answer: &Result<OpenedAnswer, Failure>) -> bool {
+pub(super) fn refuses_key(answer: &Result<Answer, Failure>) -> bool {
     match answer {
-        Ok(answer) => answer.refuses_key,
+        Ok(Answer::Opened(answer)) => answer.refuses_key,
+        Ok(_) => false,
         Err(Failure::Peer { status, code }) => is_of_the_key(*status, *code),
         Err(_) => false,
     }

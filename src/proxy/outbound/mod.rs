@@ -72,20 +72,15 @@ impl Outbound {
             return Err(Failure::NoSealingKey);
         };
         exchange.keyed(&key);
-        if let Some(handshake) = handshake {
-            return self.shake_hands(client, head, &handshake, &key, exchange).await;
+        let has_bytes = onward::may_have_bytes(&body);
+        let framing = if has_bytes { onward::framing_onward(framing, head.version) } else { framing };
+        self.onward.prepare(&mut head, client, takes_trailers && handshake.is_none())?;
+        let asked = Asked { method: head.method.clone(), handshake, client };
+        if has_bytes {
+            self.ask(head, body, framing, &key, &asked, exchange).await
+        } else {
+            self.ask_bodyless(head, framing, &key, &asked, exchange).await
         }
-        let framing = match onward::may_have_bytes(&body) {
-            true => onward::framing_onward(framing, head.version),
-            false => framing,
-        };
-        self.onward.prepare(&mut head, client, takes_trailers)?;
-        let asked = Asked { method: head.method.clone(), client };
-        let answer = match onward::may_have_bytes(&body) {
-            true => self.ask(head, body, framing, &key, &asked, exchange).await,
-            false => self.ask_bodyless(head, framing, &key, &asked, exchange).await,
-        };
-        answer.map(Answer::Opened)
     }
 
     /// A request with a body is sent once, whatever comes of it.
@@ -97,9 +92,9 @@ impl Outbound {
         key: &Arc<Key>,
         asked: &Asked<'_>,
         exchange: &mut Exchange,
-    ) -> Result<OpenedAnswer, Failure> {
+    ) -> Result<Answer, Failure> {
         let (sent, opening) = self.send(head, body, framing, key, asked.client, exchange).await?;
-        let answer = self.read(sent, opening, asked, exchange).await;
+        let answer = self.read(sent, opening, asked, exchange).await.map(Answer::Opened);
         if refuses_key(&answer) {
             self.refresh.ask();
         }
@@ -115,10 +110,9 @@ impl Outbound {
         key: &Arc<Key>,
         asked: &Asked<'_>,
         exchange: &mut Exchange,
-    ) -> Result<OpenedAnswer, Failure> {
+    ) -> Result<Answer, Failure> {
         let spare = head.method.is_idempotent().then(|| head.clone());
-        let (sent, opening) = self.send_bodyless(head, framing, key, asked.client).await?;
-        let answer = self.read(sent, opening, asked, exchange).await;
+        let answer = self.ask_once(head, framing, key, asked, exchange).await;
         if !refuses_key(&answer) {
             return answer;
         }
@@ -131,34 +125,42 @@ impl Outbound {
         drop(answer);
         exchange.keyed(&other);
         self.shared.metrics.resealed();
-        let (sent, opening) = self.send_bodyless(head, framing, &other, asked.client).await?;
-        self.read(sent, opening, asked, exchange).await
+        self.ask_once(head, framing, &other, asked, exchange).await
+    }
+
+    async fn ask_once(
+        &self,
+        head: Parts,
+        framing: Framing,
+        key: &Arc<Key>,
+        asked: &Asked<'_>,
+        exchange: &Exchange,
+    ) -> Result<Answer, Failure> {
+        if let Some(handshake) = &asked.handshake {
+            return self.shake_hands(head, handshake, key, asked, exchange).await;
+        }
+        let (sent, opening) = self.send_bodyless(head, framing, key, asked.client).await?;
+        self.read(sent, opening, asked, exchange).await.map(Answer::Opened)
     }
 
     /// P7: asks the peer for a WebSocket. The handshake has no body, and so nothing of it is sealed.
     async fn shake_hands(
         &self,
-        client: &Client,
         mut head: Parts,
         handshake: &Handshake,
         key: &Arc<Key>,
+        asked: &Asked<'_>,
         exchange: &Exchange,
     ) -> Result<Answer, Failure> {
         let path = head.uri.path().into();
-        self.onward.prepare(&mut head, client, false)?;
         Framing::Unstated.write(&mut head.headers);
         Handshake::ask(&mut head.headers);
         let RequestSealing { reply, .. } =
             ale::seal_request(&self.config.profile, &mut head, false, key, &mut rand::rng());
         let request = Request::from_parts(head, RequestBody::Empty);
-        let sent = self.onward.upgrade(request, &client.timer).await?;
+        let sent = self.onward.upgrade(request, &asked.client.timer).await?;
         if sent.0.status() != StatusCode::SWITCHING_PROTOCOLS {
-            let asked = Asked { method: Method::GET, client };
-            let answer = self.read(sent, reply, &asked, exchange).await;
-            if refuses_key(&answer) {
-                self.refresh.ask();
-            }
-            return Ok(Answer::Opened(answer?));
+            return self.read(sent, reply, asked, exchange).await.map(Answer::Opened);
         }
         let seat = Seat {
             config: Arc::clone(&self.config),
@@ -170,7 +172,7 @@ impl Outbound {
             refresh: Some(self.refresh.clone()),
             messages: reply.into_session(&mut rand::rng()),
         };
-        Ok(Answer::Switch(Agreement::reached(handshake, sent.0, client, seat)?))
+        Ok(Answer::Switch(Agreement::reached(handshake, sent.0, asked.client, seat)?))
     }
 
     /// The key that seals now. It is one for the whole exchange.
@@ -244,5 +246,6 @@ impl Outbound {
 /// What a reply answers.
 struct Asked<'a> {
     method: Method,
+    handshake: Option<Handshake>,
     client: &'a Client,
 }

@@ -42,6 +42,7 @@ fn of_an_unsealed_error_only_the_status_and_the_peers_code_reach_the_application
     eventually("all are counted", || outcome(&sidecar, "peer_error") == cases.len() as f64);
     // A short error costs no connection to the peer.
     assert!(peer.received().iter().all(|received| received.connection == 0));
+    eventually("all are logged", || sidecar.log().matches("alewife::access").count() == cases.len());
     let log = sidecar.log();
     assert!(log.contains("the peer answered 400 Bad Request unsealed, with errorCode 2"), "{log}");
     assert!(!log.contains("evil"), "{log}");

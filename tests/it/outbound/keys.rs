@@ -93,6 +93,8 @@ fn request_is_not_sent_again_if_the_same_key_seals_and_the_file_is_read_once_in_
         assert_own(&connection.exchange(&bodyless("GET", "/", "")), 400, REPORTED);
     }
     assert_eq!(peer.count(), 5);
+    // Lines keep their order: the last exchange's comes after whatever was said before it.
+    eventually("five exchanges are logged", || sidecar.log().matches("alewife::access").count() == 5);
     assert_eq!(sidecar.log().matches("the keys are read anew").count(), 1, "{}", sidecar.log());
 }
 
@@ -127,7 +129,7 @@ fn plain_errors_that_pass_have_the_keys_read_anew_as_well() {
         // As long as no other key is there, the peer's own error passes.
         let reply = connection.exchange(&plain("POST", "/", "", b"{}"));
         assert_eq!((reply.status, reply.body.as_slice()), (400, REFUSED));
-        assert_eq!(sidecar.log().matches("the keys are read anew").count(), 1);
+        eventually("that is said", || sidecar.log().matches("the keys are read anew").count() == 1);
         write_keys(&sidecar.key_file(), &[&young]);
         eventually("the new key seals", || connection.exchange(&bodyless("GET", "/", "")).status == 200);
     }
@@ -144,4 +146,30 @@ fn key_that_has_just_begun_waits_until_the_other_side_has_it() {
         assert_eq!(sidecar.connect().exchange(&bodyless("GET", "/", "")).status, 204);
         assert_eq!(peer.only().header("sec-fingerprint"), Some(sealing.fingerprint.as_str()), "{delay}");
     }
+}
+
+#[test]
+fn handshake_is_sealed_anew_as_well() {
+    let (old, young) = (TestKey::numbered(GCM, 1), TestKey::numbered(GCM, 2));
+    let place: Arc<Mutex<Option<std::path::PathBuf>>> = Arc::default();
+    let (file, own) = (Arc::clone(&place), young.clone());
+    let peer = Peer::answering(&young, move |received, stream| {
+        if received.header("sec-fingerprint") == Some(own.fingerprint.as_str()) {
+            // The answer to the key of RFC 6455 §1.3.
+            return stream.write_all(
+                b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+                  sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+            );
+        }
+        write_keys(file.lock().unwrap().as_ref().unwrap(), &[&own]);
+        stream.write_all(&reply_of("400 Bad Request", "", REFUSED))
+    });
+    let sidecar = towards(&peer, &old).start();
+    *place.lock().unwrap() = Some(sidecar.key_file());
+    let mut connection = sidecar.connect();
+    let headers = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+                   sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    connection.send(&bodyless("GET", "/", headers));
+    assert!(connection.read_head().unwrap().starts_with(b"HTTP/1.1 101 "), "{}", sidecar.log());
+    assert_eq!((peer.count(), resealed(&sidecar)), (2, 1.0));
 }
