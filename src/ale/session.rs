@@ -96,10 +96,15 @@ impl MessageSession {
     }
 
     /// The client has shown that it has `opened`: if that is younger than the key so far, it seals from now on.
+    ///
+    /// Without a tag nothing was shown: anybody on the line could lead a session away from a key that authenticates.
     fn follow(&mut self, opened: &Key, ring: &KeyRing) {
         let Side::Answering { sealing } = &mut self.side else { return };
-        let is_younger = |key: &Arc<Key>| opened.validity.after > key.validity.after;
-        if ring.key(sealing.as_str()).is_some_and(is_younger) {
+        let authenticates = |key: &Key| key.secret.algorithm().is_authenticated();
+        let gives_way = |key: &Arc<Key>| {
+            opened.validity.after > key.validity.after && (authenticates(opened) || !authenticates(key))
+        };
+        if ring.key(sealing.as_str()).is_some_and(gives_way) {
             *sealing = opened.fingerprint.clone();
         }
     }

@@ -265,6 +265,15 @@ fn client_leads_with_the_rings_key_of_the_moment() {
 }
 
 #[test]
+fn server_never_moves_from_a_key_with_a_tag_to_one_without_where_opening_proves_nothing() {
+    let ring = ring_of_old_and(vec![key("AES-256-CTR", "new", Some(0), None)]);
+    let only_new = super::tests::ring(vec![key("AES-256-CTR", "new", None, None)]);
+    let (mut client, mut server) = session(key(GCM, "old", None, None), 10);
+    hear(&mut server, &mut client, &only_new, &ring, 10);
+    assert_eq!(sealing_key(&mut server, &ring, 10), Ok("old".to_owned()));
+}
+
+#[test]
 fn server_opens_under_every_key_of_the_ring_and_moves_to_the_youngest_that_it_heard() {
     let ring_of_three =
         ring_of_old_and(vec![key(GCM, "new", Some(-20), None), key(GCM, "newest", Some(-10), None)]);
