@@ -15,13 +15,26 @@ use crate::server::{Kind, Server};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Starts one Alewife in front of `origin`.
+/// Starts one inbound Alewife in front of `origin`.
 pub(crate) fn start(origin: SocketAddr, keys: &[&Envelope]) -> Result<Server, Fault> {
+    start_as("inbound", origin, &key_file(keys))
+}
+
+/// Starts one outbound Alewife in front of an inbound one.
+pub(crate) fn start_outbound(inbound: SocketAddr, keys: &[&Envelope]) -> Result<Server, Fault> {
+    start_as("outbound", inbound, &key_file(keys))
+}
+
+fn key_file(keys: &[&Envelope]) -> String {
+    keys.iter().map(|key| key.key_file_entry()).collect()
+}
+
+/// Starts one Alewife in this mode with this text as its key file, `keys.toml` in its directory.
+pub(crate) fn start_as(mode: &str, upstream: SocketAddr, keys: &str) -> Result<Server, Fault> {
     let directory = tempfile::tempdir().doing("making a directory for alewife")?;
-    let entries: Vec<String> = keys.iter().map(|key| key.key_file_entry()).collect();
-    fs::write(directory.path().join("keys.toml"), entries.concat()).doing("writing alewife's keys")?;
+    fs::write(directory.path().join("keys.toml"), keys).doing("writing alewife's keys")?;
     let config = directory.path().join("config.toml");
-    fs::write(&config, configuration(origin)).doing("writing alewife's configuration")?;
+    fs::write(&config, configuration(mode, upstream)).doing("writing alewife's configuration")?;
     let began = Instant::now();
     let child = Command::new(binary())
         .args(["run", "--config"])
@@ -31,8 +44,7 @@ pub(crate) fn start(origin: SocketAddr, keys: &[&Envelope]) -> Result<Server, Fa
         .spawn()
         .doing("starting alewife")?;
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
-    let mut server =
-        Server { kind: Kind::Alewife, address, start: Duration::ZERO, child, _directory: directory };
+    let mut server = Server { kind: Kind::Alewife, address, start: Duration::ZERO, child, directory };
     server.address = listening(&mut server.child)?;
     server.start = began.elapsed();
     Ok(server)
@@ -63,25 +75,27 @@ fn listening(child: &mut Child) -> Result<SocketAddr, Fault> {
 
 /// `proxy kitchen: inbound on http://127.0.0.1:43121, upstream …`
 fn announced(line: &str) -> Option<SocketAddr> {
-    let (_, rest) = line.split_once("inbound on http://")?;
+    let (_, rest) = line.split_once("bound on http://")?;
     rest.split([',', ' ', '\n']).next()?.parse().ok()
 }
 
 /// `max_held` is what 32 connections with 1 MiB each need when one peer may have a quarter of it.
-fn configuration(origin: SocketAddr) -> String {
+fn configuration(mode: &str, upstream: SocketAddr) -> String {
     format!(
         "workers = 1
 max_held = \"512MiB\"
 [keys]
 file = \"keys.toml\"
+[admin]
+listen = \"127.0.0.1:0\"
 [log]
 access = false
 level = \"warn\"
 [[proxy]]
 name = \"kitchen\"
-mode = \"inbound\"
+mode = \"{mode}\"
 listen = \"127.0.0.1:0\"
-upstream = \"http://{origin}\"
+upstream = \"http://{upstream}\"
 "
     )
 }

@@ -12,11 +12,11 @@ use tokio::time::{sleep, timeout};
 
 use crate::exchange::Exchange;
 use crate::fault::{Doing, Fault};
-use crate::procfs;
-use crate::server::Server;
+use crate::server::Target;
 use crate::wire::{Framing, Messages, header};
 
-const CONNECTIONS: usize = 32;
+/// How many connections the comparison has.
+pub(crate) const CONNECTIONS: usize = 32;
 const WARM_UP: Duration = Duration::from_millis(300);
 /// What a run may take beyond its measured time.
 const GRACE: Duration = Duration::from_secs(20);
@@ -34,34 +34,44 @@ pub(crate) struct Figures {
     pub(crate) resident: f64,
 }
 
-/// Loads `server` for `measured` after a warm-up.
-pub(crate) fn run(server: &Server, exchange: &Exchange<'_>, measured: Duration) -> Result<Figures, Fault> {
+/// Loads `target` over so many `connections` for `measured` after a warm-up.
+pub(crate) fn run(
+    target: &Target,
+    exchange: &Exchange<'_>,
+    connections: usize,
+    measured: Duration,
+) -> Result<Figures, Fault> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .doing("starting the load generator")?;
     let limit = WARM_UP + measured + GRACE;
-    let whole = async { timeout(limit, drive(server, exchange, measured)).await };
+    let whole = async { timeout(limit, drive(target, exchange, connections, measured)).await };
     LocalSet::new()
         .block_on(&runtime, whole)
         .unwrap_or(Err(Fault::TooSlow { what: "a run", seconds: limit.as_secs() }))
 }
 
-async fn drive(server: &Server, exchange: &Exchange<'_>, measured: Duration) -> Result<Figures, Fault> {
-    prove(server.address, exchange).await?;
+async fn drive(
+    target: &Target,
+    exchange: &Exchange<'_>,
+    count: usize,
+    measured: Duration,
+) -> Result<Figures, Fault> {
+    prove(target.address, exchange).await?;
     let tally = Rc::new(Tally::default());
     let mut connections = JoinSet::new();
-    for _ in 0..CONNECTIONS {
+    for _ in 0..count {
         let (request, tally) = (exchange.request.clone(), Rc::clone(&tally));
-        connections.spawn_local(repeat(server.address, request, exchange.who, exchange.reply_length, tally));
+        connections.spawn_local(repeat(target.address, request, exchange.who, exchange.reply_length, tally));
     }
     while_running(&mut connections, WARM_UP).await?;
-    let (began, cpu_before) = (Instant::now(), procfs::cpu_time(server.pid())?);
+    let (began, cpu_before) = (Instant::now(), target.cpu_time()?);
     tally.measuring.set(true);
     while_running(&mut connections, measured).await?;
     tally.measuring.set(false);
-    let (took, cpu) = (began.elapsed(), procfs::cpu_time(server.pid())?.saturating_sub(cpu_before));
-    let resident = procfs::resident(server.pid())? as f64;
+    let (took, cpu) = (began.elapsed(), target.cpu_time()?.saturating_sub(cpu_before));
+    let resident = target.resident()? as f64;
     connections.shutdown().await;
     tally.figures(took, cpu, resident).ok_or(exchange.wrong("no reply came at all"))
 }

@@ -3,15 +3,18 @@
 //! The load generator and the origin are threads of this process; the proxies are its children, and processor
 //! time and memory are theirs alone. Runs alternate, nginx first, so that what disturbs the machine disturbs both.
 
+#[allow(dead_code, reason = "the bench `websocket` uses the rest")]
 mod alewife;
 mod envelope;
 mod exchange;
 mod fault;
 mod load;
+#[allow(dead_code, reason = "the bench `websocket` uses the rest")]
 mod nginx;
 mod origin;
 mod procfs;
 mod report;
+#[allow(dead_code, reason = "the bench `websocket` uses the rest")]
 mod server;
 mod streams;
 mod wire;
@@ -140,11 +143,12 @@ fn row(options: &Options, shape: Shape, size: usize, origin: SocketAddr) -> Resu
     let gcm = Envelope::gcm()?;
     let nginx = nginx::start(origin)?;
     let contender = match options.contender() {
-        Kind::Alewife => alewife::start(origin, &[&gcm])?,
         Kind::Nginx => nginx::start(origin)?,
+        _ => alewife::start(origin, &[&gcm])?,
     };
     let run = |server: &Server| -> Result<Figures, Fault> {
-        load::run(server, &Exchange::new(server.kind, shape, size, &gcm)?, options.measured())
+        let exchange = Exchange::new(server.kind, shape, size, &gcm)?;
+        load::run(&server.target(), &exchange, load::CONNECTIONS, options.measured())
     };
     let mut pairs = Vec::new();
     for pair in 1..=if options.quick { 1 } else { options.pairs } {

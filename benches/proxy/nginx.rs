@@ -30,10 +30,19 @@ fn program() -> &'static str {
 
 /// Starts one nginx in front of `origin`: one process, which is its own worker.
 pub(crate) fn start(origin: SocketAddr) -> Result<Server, Fault> {
+    start_with(origin, "\"\"")
+}
+
+/// The same for WebSockets: it tunnels what follows an upgrade.
+pub(crate) fn start_tunnel(origin: SocketAddr) -> Result<Server, Fault> {
+    start_with(origin, "upgrade; proxy_set_header Upgrade websocket")
+}
+
+fn start_with(origin: SocketAddr, connection: &str) -> Result<Server, Fault> {
     let directory = tempfile::tempdir().doing("making a directory for nginx")?;
     let address = free_address().doing("looking for a free port for nginx")?;
     let config = directory.path().join("nginx.conf");
-    fs::write(&config, configuration(directory.path(), address, origin))
+    fs::write(&config, configuration(directory.path(), address, origin, connection))
         .doing("writing nginx's configuration")?;
     let began = Instant::now();
     let child = Command::new(program())
@@ -44,8 +53,7 @@ pub(crate) fn start(origin: SocketAddr) -> Result<Server, Fault> {
         .stdin(Stdio::null())
         .spawn()
         .doing("starting nginx")?;
-    let mut server =
-        Server { kind: Kind::Nginx, address, start: Duration::ZERO, child, _directory: directory };
+    let mut server = Server { kind: Kind::Nginx, address, start: Duration::ZERO, child, directory };
     server.start = wait(&mut server, began)?;
     Ok(server)
 }
@@ -69,7 +77,7 @@ fn free_address() -> std::io::Result<SocketAddr> {
 }
 
 /// The largest body is 1 MiB: every buffer holds one, so that nothing goes through a file.
-fn configuration(directory: &Path, listen: SocketAddr, origin: SocketAddr) -> String {
+fn configuration(directory: &Path, listen: SocketAddr, origin: SocketAddr, connection: &str) -> String {
     let directory = directory.display();
     format!(
         "daemon off;
@@ -91,7 +99,7 @@ http {{
     uwsgi_temp_path {directory}/uwsgi;
     scgi_temp_path {directory}/scgi;
     proxy_http_version 1.1;
-    proxy_set_header Connection \"\";
+    proxy_set_header Connection {connection};
     proxy_buffer_size 16k;
     proxy_buffers 40 32k;
     proxy_busy_buffers_size 128k;

@@ -6,10 +6,18 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-/// The two proxies that are compared.
+use crate::fault::Fault;
+use crate::procfs;
+
+/// What is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
+    /// An inbound Alewife, which takes sealed messages.
     Alewife,
+    /// Two of them, plain on both outer sides.
+    Bridge,
+    /// The application itself.
+    Direct,
     Nginx,
 }
 
@@ -18,8 +26,29 @@ impl Kind {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Alewife => "alewife",
+            Self::Bridge => "bridge",
+            Self::Direct => "direct",
             Self::Nginx => "nginx",
         }
+    }
+}
+
+/// Where a load goes, and whose processor time and memory it costs.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) address: SocketAddr,
+    pub(crate) pids: Vec<u32>,
+}
+
+impl Target {
+    /// Processor time of all its processes.
+    pub(crate) fn cpu_time(&self) -> Result<Duration, Fault> {
+        self.pids.iter().map(|&pid| procfs::cpu_time(pid)).sum()
+    }
+
+    /// Resident memory of all its processes, in bytes.
+    pub(crate) fn resident(&self) -> Result<u64, Fault> {
+        self.pids.iter().map(|&pid| procfs::resident(pid)).sum()
     }
 }
 
@@ -31,10 +60,15 @@ pub(crate) struct Server {
     pub(crate) start: Duration,
     pub(crate) child: Child,
     /// Configuration and whatever the proxy writes; removed with the server.
-    pub(crate) _directory: TempDir,
+    pub(crate) directory: TempDir,
 }
 
 impl Server {
+    /// It alone as what is loaded.
+    pub(crate) fn target(&self) -> Target {
+        Target { address: self.address, pids: vec![self.pid()] }
+    }
+
     /// The process that does the work.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
