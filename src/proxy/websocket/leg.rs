@@ -9,14 +9,13 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
+use super::held::Held;
 use super::liveness::Liveness;
-use super::outbox::{LARGE, Outbox};
+use super::outbox::{HIGH_WATER, LARGE, Outbox};
 use super::scratch;
-use crate::net::{NoCapacity, PeerAccount, Reservation};
+use crate::net::{NoCapacity, PeerAccount};
 use crate::websocket::{Close, Decoder, Encoder, Event, FrameFault, Kind, Message, Role};
 
-/// Bytes that may wait for a leg before the other one is read no more.
-const HIGH_WATER: usize = 64 * 1024;
 /// How long a leg whose last word is said is read on, so that it is not lost in a reset.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -40,17 +39,6 @@ pub(super) struct Leg<W> {
     /// When everything was said that will be.
     ended: Option<Instant>,
     held: Held,
-}
-
-/// Pays for what is held of messages, if that is much.
-struct Held {
-    account: Arc<PeerAccount>,
-    /// Messages are envelopes, and count as what they hold: the longest message is paid for alike on either leg.
-    are_sealed: bool,
-    /// Of a message that is not whole.
-    assembling: Option<Reservation>,
-    /// Of what waits for the peer.
-    waiting: Option<Reservation>,
 }
 
 /// What may still come from the peer.
@@ -118,7 +106,7 @@ impl<W: AsyncRead + AsyncWrite + Unpin> Leg<W> {
             liveness: Liveness::new(ping_interval, Instant::now()),
             stalled: None,
             ended: None,
-            held: Held { account, are_sealed, assembling: None, waiting: None },
+            held: Held::new(account, are_sealed),
         }
     }
 
@@ -168,7 +156,7 @@ impl<W: AsyncRead + AsyncWrite + Unpin> Leg<W> {
         loop {
             let came = match self.decoder.decode(buffer) {
                 Ok(Some(Event::Message(message))) => {
-                    self.held.assembling = None;
+                    self.held.assembling_ends();
                     return Some(Came::Message(message));
                 }
                 Ok(Some(Event::Ping(payload))) => {
@@ -178,7 +166,7 @@ impl<W: AsyncRead + AsyncWrite + Unpin> Leg<W> {
                 Ok(Some(Event::Pong(_))) => continue,
                 Ok(Some(Event::Close(close))) => {
                     self.reading = Reading::Closed;
-                    self.held.assembling = None;
+                    self.held.assembling_ends();
                     return Some(Came::Close(close));
                 }
                 Ok(None) => {
@@ -237,7 +225,9 @@ impl<W: AsyncRead + AsyncWrite + Unpin> Leg<W> {
 
     /// Puts a Ping into the outbox.
     pub(super) fn ping(&mut self) {
-        self.write(|encoder, out| encoder.ping(&[], out, &mut rand::rng()));
+        if self.is_open() {
+            self.write(|encoder, out| encoder.ping(&[], out, &mut rand::rng()));
+        }
     }
 
     /// Puts a Close behind what waits; nothing follows it.
@@ -263,7 +253,7 @@ impl<W: AsyncRead + AsyncWrite + Unpin> Leg<W> {
         if self.is_heard() {
             self.reading = Reading::Ignored;
             self.unread = BytesMut::new();
-            self.held.assembling = None;
+            self.held.assembling_ends();
         }
     }
 
@@ -271,13 +261,20 @@ impl<W: AsyncRead + AsyncWrite + Unpin> Leg<W> {
     pub(super) fn give_up(&mut self) {
         self.ignore();
         self.reading = Reading::Gone;
-        self.writing = Writing::Nothing;
-        self.outbox.clear();
-        self.forget_answers();
+        self.cut_off();
         self.stalled = None;
     }
 
-    /// Writes what the peer takes, and says whether it took any. An error is the end of the connection.
+    /// The peer takes no more. What it has said before is still to be heard, for as long as it has to take something.
+    pub(super) fn cut_off(&mut self) {
+        self.writing = Writing::Nothing;
+        self.outbox.clear();
+        self.held.waiting_ends();
+        self.forget_answers();
+        self.stalled.get_or_insert_with(Instant::now);
+    }
+
+    /// Writes what the peer takes, and says whether it took any. After an error it takes no more.
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         let mut has_written = false;
         while !self.outbox.is_empty() {
@@ -297,7 +294,7 @@ impl<W: AsyncRead + AsyncWrite + Unpin> Leg<W> {
             }
         }
         if has_written && !self.is_full() {
-            self.held.waiting = None;
+            self.held.waiting_ends();
         }
         Ok(has_written)
     }
@@ -367,36 +364,4 @@ impl<W: AsyncRead + AsyncWrite + Unpin> Leg<W> {
             self.write(|encoder, out| encoder.pong(&payload, out, &mut rand::rng()));
         }
     }
-}
-
-impl Held {
-    fn assembling(&mut self, bytes: usize) -> Result<(), NoCapacity> {
-        let charge = self.charge(bytes, LARGE);
-        hold(&mut self.assembling, charge, &self.account)
-    }
-
-    fn waiting(&mut self, bytes: usize) -> Result<(), NoCapacity> {
-        let charge = self.charge(bytes, HIGH_WATER);
-        hold(&mut self.waiting, charge, &self.account)
-    }
-
-    /// What is to be paid for `bytes`, of which so many are free.
-    fn charge(&self, bytes: usize, free: usize) -> u64 {
-        let message = if self.are_sealed { bytes / 4 * 3 } else { bytes };
-        message.saturating_sub(free) as u64
-    }
-}
-
-/// Has `reservation` cover `charge`.
-fn hold(
-    reservation: &mut Option<Reservation>,
-    charge: u64,
-    account: &Arc<PeerAccount>,
-) -> Result<(), NoCapacity> {
-    match reservation {
-        _ if charge == 0 => *reservation = None,
-        Some(so_far) => so_far.grow_to(charge)?,
-        None => *reservation = Some(account.reserve(charge)?),
-    }
-    Ok(())
 }

@@ -3,6 +3,7 @@
 mod crossing;
 mod fault;
 mod handshake;
+mod held;
 mod leg;
 mod liveness;
 mod opening;

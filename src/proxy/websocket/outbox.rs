@@ -8,6 +8,8 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, BytesMut};
 use tokio::io::AsyncWrite;
 
+/// Bytes that may wait for a leg before the other one is read no more.
+pub(super) const HIGH_WATER: usize = 64 * 1024;
 /// Pieces that go into one write.
 const MOST_SLICES: usize = 16;
 /// Below this a message is copied behind the one before it, so that several go out in one write; from there on it is

@@ -196,7 +196,7 @@ impl<W: AsyncRead + AsyncWrite + Unpin> Session<W> {
     /// Whether this side took something.
     fn poll_write(&mut self, side: Side, cx: &mut Context<'_>) -> bool {
         self.leg(side).poll_write(cx).unwrap_or_else(|_gone| {
-            self.ends(side);
+            self.leg(side).cut_off();
             true
         })
     }

@@ -234,3 +234,41 @@ fn session_that_does_not_end_by_itself_is_cut_at_the_end_of_the_grace() {
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     client.gets_end();
 }
+
+#[test]
+fn nothing_is_lost_that_a_side_sent_before_it_would_take_no_more() {
+    let stage = Stage::set("AES-256-GCM");
+    let (mut client, mut application) = stage.open();
+    let carried = || stage.metric("messages_total", "direction=\"to_client\"") as usize;
+    // The client takes nothing, until the sidecar reads no more of the application.
+    let plain = "x".repeat(60_000);
+    let mut sent = 0;
+    let is_carried = |sent| {
+        let until = Instant::now() + Duration::from_millis(500);
+        while carried() < sent && Instant::now() < until {}
+        carried() == sent
+    };
+    while is_carried(sent) {
+        application.text(&plain);
+        sent += 1;
+    }
+    application.text("last words");
+    application.send(Frame::close(4000, "done"));
+    // Bytes that nobody reads make the application's end a reset, and the next write of the sidecar fails.
+    client.text(&sealed(&stage.key, b"unread"));
+    eventually("it is carried", || stage.metric("messages_total", "direction=\"to_server\"") == 1.0);
+    application.wire.stream.set_nonblocking(true).unwrap();
+    eventually("it has come", || application.wire.stream.peek(&mut [0]).is_ok());
+    drop(application);
+    for _ in 0..2 {
+        client.text(&sealed(&stage.key, b"to nobody"));
+    }
+    for _ in 0..sent {
+        client.gets_sealed(&stage.key, &text(&plain));
+    }
+    client.gets_sealed(&stage.key, &text("last words"));
+    client.gets_close(Some((4000, "done")));
+    client.gets_end();
+    eventually("it is over", || stage.metric("sessions", "") == 0.0);
+    assert_eq!(stage.metric("closes_total", "by=\"server\""), 1.0);
+}
