@@ -161,6 +161,8 @@ impl<W: Write> Talk<'_, W> {
     fn take(&mut self, event: Event, out: &mut BytesMut) -> Result<Course, SendFault> {
         match event {
             Event::Message(message) => self.hear(&message)?,
+            // A server that takes nothing is owed no answers (RFC 6455 §5.5.3 asks for one to the latest only).
+            Event::Ping(_) if out.len() >= WAITING => self.session.show.note("a ping"),
             Event::Ping(payload) => {
                 Encoder::new(Role::Client).pong(&payload, out, &mut rand::rng());
                 self.session.show.note("a ping, which is answered");

@@ -1,6 +1,7 @@
 //! Nothing secret leaves the process but sealed: not in its log at any level, not on its pages, not in its errors.
 
 use std::io::{self, BufRead, BufReader, Write};
+use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -9,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use alewife::crypto::encoding;
 
 use super::{http2::RawHttp2, split};
-use crate::support::{Origin, Sidecar, TestKey, eventually};
+use crate::support::{Frame, Opcode, Origin, Sidecar, TestKey, WebSocketOrigin, eventually};
 
 const REQUEST: &str = "planted-in-the-request-7f3a";
 const REPLY: &str = "planted-in-the-reply-91bd";
@@ -233,6 +234,59 @@ fn a_check_of_broken_files_tells_no_secret() {
             let said = [output.stdout, output.stderr].concat();
             assert_eq!(needles.found_in(&said), Vec::<&str>::new(), "{}", String::from_utf8_lossy(&said));
         }
+    }
+}
+
+/// Both sides of a bridge to `upstream`, which say all that they can.
+fn talkative_bridge(keys: &[TestKey], upstream: SocketAddr) -> [Sidecar; 2] {
+    let trace = "level = \"trace\"";
+    let inbound = Sidecar::inbound().key_file(&key_file(keys)).log(trace).upstream(upstream).start();
+    let outbound =
+        Sidecar::outbound().key_file(&key_file(keys)).log(trace).upstream(inbound.address()).start();
+    [outbound, inbound]
+}
+
+#[test]
+fn nothing_secret_is_in_the_logs_of_a_bridge_at_their_most_talkative() {
+    let keys = keys();
+    let needles = Needles::new(&keys);
+    let (kitchen, echo) = (application(), WebSocketOrigin::echo());
+    let [orders, talk] =
+        [kitchen.address(), echo.address()].map(|upstream| talkative_bridge(&keys, upstream));
+    for target in ["/", "/reset", "/nonsense", "/half", "/chunks"] {
+        let mut client = orders[0].connect();
+        let length = REQUEST.len();
+        client.send(
+            format!(
+                "POST {target}?{QUERY} HTTP/1.1\r\nhost: kitchen\r\nauthorization: {TOKEN}\r\n\
+                 content-length: {length}\r\nconnection: close\r\n\r\n{REQUEST}"
+            )
+            .as_bytes(),
+        );
+        let _ = io::copy(&mut client.stream, &mut io::sink());
+    }
+    let handshake = format!(
+        "GET /talk?{QUERY} HTTP/1.1\r\nhost: kitchen\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
+         authorization: {TOKEN}\r\nsec-websocket-version: 13\r\n\
+         sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    // The last frame is no UTF-8, and has both sides say why they end the session.
+    let said = [
+        Frame::new(Opcode::Text, REQUEST),
+        Frame::new(Opcode::Binary, REPLY),
+        Frame::new(Opcode::Text, [REQUEST.as_bytes(), b"\xff"].concat()),
+    ];
+    let mut client = talk[0].connect();
+    client.send(handshake.as_bytes());
+    assert!(client.read_head().unwrap().starts_with(b"HTTP/1.1 101 "));
+    for frame in said {
+        client.send_frame(&frame.masked());
+    }
+    let _ = io::copy(&mut client.stream, &mut io::sink());
+    for sidecar in orders.iter().chain(&talk) {
+        eventually("the log has the end of an exchange", || sidecar.log().contains("alewife::access"));
+        let log = sidecar.log();
+        assert_eq!(needles.found_in(log.as_bytes()), Vec::<&str>::new(), "{log}");
     }
 }
 
