@@ -23,7 +23,8 @@ A rotation without a gap: make a key that seals from ten minutes from now on,
 and append the same entry to the key files of both sides before that:
   alewife keygen --valid-after +10m > next.toml
   cat next.toml >> keys.toml                        on each side
-Each side opens with both keys and seals with the newer one once it is valid.
+Each side opens with both keys and seals with the newer one a minute after it is
+valid (seal_delay), so that the other side has it by then.
 A `primary` in the key file names the key that seals instead: take it out or
 move it to the new key, or the old one goes on sealing until it expires, and
 then none does. Of keys that began at the same time the later entry seals.")]

@@ -117,7 +117,9 @@ impl PingFault {
                 "see whether an Alewife in inbound mode listens there, with answer_ping = true"
             }
             Self::FarTimedOut => "see whether the far side runs and what stands between the two",
-            Self::FarUnreachable => "start the far side, and see that upstream is its address",
+            Self::FarUnreachable => {
+                "start the far side, see that upstream is its address, and read the near sidecar's log for the reason"
+            }
             Self::NearBroke(_) => "see whether it is the sidecar that listens there, and read its log",
             Self::NearUnreachable { .. } => "start it with `alewife run` and the same configuration",
             Self::NoKey => "see which keys are valid with `alewife check`",

@@ -8,10 +8,10 @@ use crate::net::tls::TlsFault;
 #[derive(Debug, thiserror::Error)]
 pub enum SendFault {
     /// The connection broke, or what came was no HTTP.
-    #[error("the application's connection broke: {0}")]
+    #[error("the upstream's connection broke: {0}")]
     Broke(hyper::Error),
     /// Connection after connection was closing, and none took the request.
-    #[error("the application's connections close before they take a request")]
+    #[error("the upstream's connections close before they take a request")]
     GoingAway,
     /// No connection was to be had.
     #[error(transparent)]
@@ -22,12 +22,12 @@ pub enum SendFault {
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectFault {
     /// The application is not there, or its name is not known.
-    #[error("the application cannot be reached: {0}")]
+    #[error("the upstream cannot be reached: {0}")]
     Refused(io::Error),
     /// It did not answer in time.
-    #[error("the application cannot be reached in time")]
+    #[error("the upstream cannot be reached in time")]
     TimedOut,
     /// It is there, but not under TLS, or is not who it should be.
-    #[error("the application cannot be reached by TLS: {0}")]
+    #[error("the upstream cannot be reached by TLS: {0}")]
     Tls(#[from] TlsFault),
 }

@@ -31,7 +31,7 @@ fn order_is_refused(sidecar: SidecarBuilder, why: &str) {
     // Nothing of the certificate and its faults.
     assert!(reply.text().starts_with("{\"errorCode\":103,"), "{reply:?}");
     assert!(reply.text().len() < 70, "{reply:?}");
-    let why = format!("the application cannot be reached by TLS: {why}");
+    let why = format!("the upstream cannot be reached by TLS: {why}");
     eventually("the log says why", || sidecar.log().contains(&why));
     let refused = sidecar.metric("alewife_requests_total{proxy=\"kitchen\",outcome=\"upstream_refused\"}");
     assert_eq!(refused, 1.0);
