@@ -110,7 +110,7 @@ fn message_for_which_there_is_no_capacity_is_1013() {
 
 /// Sends `bytes` again and again until the other side takes no more for a while. Says how much it took.
 fn flood(peer: &Peer, bytes: &[u8], at_most: usize) -> usize {
-    peer.wire.stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+    peer.wire.stream.set_write_timeout(Some(Duration::from_secs(3))).unwrap();
     let mut sent = 0;
     while sent < at_most {
         match (&peer.wire.stream).write(&bytes[sent % bytes.len()..]) {
