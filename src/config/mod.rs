@@ -5,6 +5,7 @@
 mod file;
 mod memory;
 mod proxy;
+mod secret;
 #[cfg(test)]
 mod tests;
 mod values;

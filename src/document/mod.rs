@@ -80,6 +80,26 @@ impl<'t> Document<'t> {
         }
     }
 
+    /// The tables under names of the file's own choosing, in alphabetical order, of which `section` consists.
+    pub fn members(&mut self, section: Section<'t>, remedy: &str) -> Vec<(String, Section<'t>)> {
+        let Section { heading, entries, .. } = section;
+        let mut members = Vec::new();
+        for (key, value) in entries {
+            let (name, span) = (key.into_inner().into_owned(), value.span());
+            let path = heading.key_path(&name);
+            match value.into_inner() {
+                DeValue::Table(entries) => members.push((name, Section::at(path, &span, entries))),
+                other => {
+                    let problem = format!("expected a table, found a value of type {}", other.type_str());
+                    let fault = self.fault(Some(span.start), path, Refusal::new(problem, remedy));
+                    self.faults.push(fault);
+                }
+            }
+        }
+        members.sort_by(|one, other| one.0.cmp(&other.0));
+        members
+    }
+
     /// Reads the rest of `section` as a `T` of [`Field`]s; keys that `T` does not have are faults.
     pub fn read<T: Deserialize<'t> + Default>(&mut self, section: Section<'t>) -> (T, Heading) {
         let Section { heading, mut entries, nested } = section;
@@ -251,6 +271,11 @@ impl Section<'_> {
         self.entries.get(key)?.get_ref().as_str()
     }
 
+    /// Whether the document has nothing there.
+    pub fn is_absent(&self) -> bool {
+        self.heading.at.is_none() && self.entries.is_empty()
+    }
+
     /// Names the section anew, for example by the name that it bears.
     pub fn rename(&mut self, path: String) {
         self.heading.path = path;
@@ -285,6 +310,11 @@ pub struct Heading {
 }
 
 impl Heading {
+    /// Where the section begins, if it is written.
+    pub fn start(&self) -> Option<usize> {
+        self.at
+    }
+
     /// The full name of the key `name` in this section.
     pub fn key_path(&self, name: &str) -> String {
         match (self.path.as_str(), name) {

@@ -3,8 +3,10 @@
 mod config;
 pub mod key_file;
 pub mod reload;
+mod secret;
 pub mod watch;
 
 pub use config::KeysConfig;
-pub use reload::{KeyReloader, LoadedKeys, Refresh, load_now};
+pub use reload::{KeyReloader, LoadedKeys, Refresh, Waiting, load_now};
+pub use secret::{SecretFault, SecretSource};
 pub use watch::WatchSettings;

@@ -23,7 +23,7 @@ use super::watch::{Change, WatchSettings, WatchedFile};
 use crate::document::{Fault, Faults};
 use crate::keys::{KeyStore, ParsedRing, parse_key_file};
 use crate::metrics::Metrics;
-pub use refresh::Refresh;
+pub use refresh::{Refresh, Waiting};
 
 /// As many faults as a log line bears.
 const MOST_FAULTS_TOLD: usize = 10;

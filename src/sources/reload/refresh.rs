@@ -1,5 +1,6 @@
 //! Asking for the keys to be read again, from wherever that turns out to be needed.
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,6 +12,9 @@ use crate::sources::watch::Nudge;
 
 /// How long a reading that was asked for is waited for.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// Ends when the keys have been looked for, or when nobody should wait for them any longer.
+pub type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Has the key file read again. All clones share one cooldown.
 #[derive(Clone)]
@@ -54,6 +58,13 @@ impl Refresh {
         tracing::info!("a peer refused a key: the keys are read anew");
         self.nudge.raise();
         reading
+    }
+
+    /// For a message that names a key which the ring does not have: what to wait for before it is looked up once more;
+    /// `None` if the keys would not be others then.
+    pub fn for_unknown_key(&self) -> Option<Waiting> {
+        // A file under watch is read as soon as it changes.
+        None
     }
 
     /// As [`Refresh::ask`]; returns when that reading has ended, or after 5 s.
