@@ -5,6 +5,7 @@
 
 mod fault;
 mod fields;
+mod places;
 mod value;
 
 use std::ops::Range;
@@ -16,14 +17,13 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 pub use fault::{Fault, Faults, Place, Refusal};
 pub use fields::fields;
+pub use places::Places;
 pub use value::{Field, Value};
 
 /// A text under examination, with the faults found so far.
 pub struct Document<'t> {
     file: Arc<str>,
-    text: &'t str,
-    /// Where each line begins.
-    lines: Vec<usize>,
+    places: Places<'t>,
     disclosure: Disclosure,
     faults: Vec<Fault>,
 }
@@ -31,8 +31,7 @@ pub struct Document<'t> {
 impl<'t> Document<'t> {
     /// Reads `text` as TOML. A text that is none is one fault.
     pub fn parse(file: &str, text: &'t str, disclosure: Disclosure) -> Result<(Self, Section<'t>), Faults> {
-        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(index, _)| index + 1)).collect();
-        let document = Self { file: file.into(), text, lines, disclosure, faults: Vec::new() };
+        let document = Self { file: file.into(), places: Places::of(text), disclosure, faults: Vec::new() };
         match DeTable::parse(text) {
             Ok(root) => {
                 let heading = Heading { path: String::new(), at: None };
@@ -111,7 +110,7 @@ impl<'t> Document<'t> {
             let known = known.iter().chain(&nested).copied();
             self.unknown_key(&heading, &key, known);
         }
-        let whole = Spanned::new(0..self.text.len(), DeValue::Table(entries));
+        let whole = Spanned::new(0..self.places.text().len(), DeValue::Table(entries));
         let read = T::deserialize(ValueDeserializer::from(whole)).unwrap_or_else(|_| {
             // Unknown keys are gone and fields never fail, so this is a struct with something else in it. A
             // fault all the same, since defaults in place of what is written must not pass.
@@ -173,10 +172,7 @@ impl<'t> Document<'t> {
 
     /// The line and column of a byte of the text.
     pub fn place(&self, at: usize) -> Place {
-        let line = self.lines.partition_point(|start| *start <= at);
-        let start = self.lines[line - 1];
-        let column = self.text.get(start..at).map_or(at - start, |before| before.chars().count()) + 1;
-        Place { line, column }
+        self.places.at(at)
     }
 
     /// Whether anything was found wrong so far.
