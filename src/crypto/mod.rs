@@ -1,4 +1,4 @@
-//! The ciphers: algorithms, secret keys, and sealing and opening, whole or piece by piece.
+//! The ciphers: algorithms, secret keys, keys from passphrases, and sealing and opening, whole or piece by piece.
 //!
 //! No I/O and no clock; randomness is passed in.
 
@@ -10,6 +10,7 @@ mod gcm;
 mod ghash;
 mod iv;
 mod iv_source;
+mod kdf;
 mod open;
 mod schedule;
 mod seal;
@@ -20,6 +21,7 @@ pub use algorithm::{Algorithm, KeySize, Mode, UnknownAlgorithm};
 pub use error::{MessageTooLong, NotAuthentic, OpenError, SealError, WrongIvLength};
 pub use iv::{Iv, IvLength};
 pub use iv_source::IvSource;
+pub use kdf::{DerivationId, Iterations, IterationsOutOfRange, Pbkdf2, Prf, UnknownPrf};
 pub use open::{Opener, open};
 pub use seal::{Sealer, seal};
 pub use secret::{SecretKey, WrongKeyLength};
