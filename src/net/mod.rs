@@ -20,4 +20,7 @@ pub use listener::{Accepted, BindError, Listener};
 pub use pool::{ConnectFault, Lease, Pool, PoolSettings, Resend, SendFault};
 pub use stop::Stop;
 pub(crate) use timer::{LazyTimer, SpareTimer};
-pub use tls::{CaFile, CaFileFault, Roots, TlsFault, TlsSettings, UpstreamProtocol};
+pub use tls::{
+    CaFile, CaFileFault, ClientIdentity, ClientIdentityFault, Roots, TlsFault, TlsFileFault, TlsSettings,
+    UpstreamProtocol,
+};

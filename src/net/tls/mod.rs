@@ -1,8 +1,10 @@
 //! TLS towards an upstream, and which version of HTTP is spoken there.
 
 mod fault;
+mod identity;
 mod roots;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::net::TcpStream;
@@ -13,6 +15,7 @@ use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 pub use fault::TlsFault;
+pub use identity::{ClientIdentity, ClientIdentityFault};
 pub use roots::{CaFile, CaFileFault, Roots};
 
 /// The names of ALPN (RFC 7301).
@@ -31,21 +34,51 @@ pub enum UpstreamProtocol {
     Http2,
 }
 
-/// How an upstream proves who it is.
+/// How an upstream proves who it is, and how we do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsSettings {
     /// Whom its certificate must speak for; a name is sent in the handshake (SNI), an address is not.
     pub name: ServerName<'static>,
     /// Who may say so.
     pub roots: Roots,
+    /// What is presented if it asks who we are.
+    pub identity: Option<ClientIdentity>,
 }
 
 impl TlsSettings {
     /// For the upstream `host` under the roots that browsers trust; `None` if no certificate can be for such a host.
     pub fn for_host(host: &str) -> Option<Self> {
         let name = ServerName::try_from(host.to_owned()).ok()?;
-        Some(Self { name, roots: Roots::WebPki })
+        Some(Self { name, roots: Roots::WebPki, identity: None })
     }
+
+    /// The same, with its files as they are now: certificates are renewed in place.
+    pub fn reread(&self) -> Result<Self, TlsFileFault> {
+        let roots = match &self.roots {
+            Roots::File(file) => Roots::File(
+                file.reread().map_err(|fault| TlsFileFault::CaFile { path: file.path().into(), fault })?,
+            ),
+            Roots::WebPki => Roots::WebPki,
+        };
+        let identity = self.identity.as_ref().map(ClientIdentity::reread).transpose()?;
+        Ok(Self { name: self.name.clone(), roots, identity })
+    }
+}
+
+/// Why a file that was good once is not any more.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsFileFault {
+    /// The roots.
+    #[error("{} {fault}", path.display())]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: CaFileFault,
+    },
+    /// The certificate of our own, or its key.
+    #[error("the client's identity is not to be had: {0}")]
+    Identity(#[from] ClientIdentityFault),
 }
 
 /// What a connection speaks once it is there.
@@ -71,7 +104,7 @@ impl Tls {
             UpstreamProtocol::Http1 => &[HTTP_1_1],
             UpstreamProtocol::Http2 => &[H2],
         };
-        let config = client_config(&settings.roots);
+        let config = client_config(settings);
         let offering = |protocols: &[&[u8]]| {
             let mut config = config.clone();
             config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
@@ -107,12 +140,15 @@ impl Tls {
     }
 }
 
-/// Verification as usual, TLS 1.2 and 1.3, no certificate of our own.
-fn client_config(roots: &Roots) -> ClientConfig {
+/// Verification as usual, TLS 1.2 and 1.3.
+fn client_config(settings: &TlsSettings) -> ClientConfig {
     // The provider is named here, so that none needs to be the default of the process.
-    ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("aws-lc-rs has cipher suites for TLS 1.2 and 1.3")
-        .with_root_certificates(roots.store())
-        .with_no_client_auth()
+        .with_root_certificates(settings.roots.store());
+    match &settings.identity {
+        Some(identity) => config.with_client_cert_resolver(identity.resolver()),
+        None => config.with_no_client_auth(),
+    }
 }

@@ -50,6 +50,11 @@ impl CaFile {
         Ok(Self { path, store: Arc::new(store) })
     }
 
+    /// The same file as it is now.
+    pub fn reread(&self) -> Result<Self, CaFileFault> {
+        Self::read(self.path.clone())
+    }
+
     /// Where it was read.
     pub fn path(&self) -> &Path {
         &self.path
