@@ -17,9 +17,11 @@ pub use connection::{
     serve_connection,
 };
 pub use listener::{Accepted, BindError, Listener};
+pub(crate) use pool::UpstreamStream;
 pub use pool::{ConnectFault, Lease, Pool, PoolSettings, Resend, SendFault};
 pub use stop::Stop;
 pub(crate) use timer::{LazyTimer, SpareTimer};
+pub(crate) use tls::Tls;
 pub use tls::{
     CaFile, CaFileFault, ClientIdentity, ClientIdentityFault, Roots, TlsFault, TlsFileFault, TlsSettings,
     UpstreamProtocol,

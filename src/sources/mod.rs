@@ -1,7 +1,8 @@
-//! Where keys come from: the key file, read, watched, and reloaded while requests run.
+//! Where keys come from: the key file, read, watched, and reloaded while requests run; a portal, asked over HTTPS.
 
 mod config;
 pub mod key_file;
+pub mod portal;
 pub mod reload;
 mod secret;
 pub mod watch;

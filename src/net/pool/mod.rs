@@ -32,7 +32,7 @@ pub use fault::{ConnectFault, SendFault};
 use head::Origin;
 use http1::{IdleWires, Wire};
 use http2::{Held, Link, Links, Place, Unsent};
-use stream::UpstreamStream;
+pub(crate) use stream::UpstreamStream;
 
 /// Where a pool connects, how, and its patience.
 #[derive(Clone, Debug)]

@@ -1,5 +1,6 @@
 //! What can go wrong in a TLS handshake, in words for the log.
 
+use std::error;
 use std::io;
 
 use tokio_rustls::rustls::pki_types::ServerName;
@@ -46,6 +47,22 @@ pub enum TlsFault {
     /// The socket broke.
     #[error("the connection broke in the TLS handshake: {0}")]
     Broke(io::Error),
+}
+
+impl TlsFault {
+    /// What TLS has to do with `error`: an alert may come long after the handshake, for one about our certificate does
+    /// under TLS 1.3.
+    pub(crate) fn behind(error: &(dyn error::Error + 'static)) -> Option<Self> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            let io = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+            if let Some(found) = io.and_then(|inner| inner.downcast_ref::<Error>()) {
+                return Some(found.clone().into());
+            }
+            next = error.source();
+        }
+        None
+    }
 }
 
 impl From<io::Error> for TlsFault {

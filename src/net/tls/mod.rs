@@ -89,7 +89,7 @@ pub(super) enum Spoken {
 }
 
 /// Makes TLS connections to one upstream.
-pub(super) struct Tls {
+pub(crate) struct Tls {
     name: ServerName<'static>,
     protocol: UpstreamProtocol,
     connector: TlsConnector,
@@ -98,7 +98,7 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    pub(super) fn new(settings: &TlsSettings, protocol: UpstreamProtocol) -> Self {
+    pub(crate) fn new(settings: &TlsSettings, protocol: UpstreamProtocol) -> Self {
         let offered: &[&[u8]] = match protocol {
             UpstreamProtocol::Auto => &[H2, HTTP_1_1],
             UpstreamProtocol::Http1 => &[HTTP_1_1],
@@ -135,7 +135,7 @@ impl Tls {
     }
 
     /// Shakes hands over `stream` for HTTP/1.1, whatever else may be spoken.
-    pub(super) async fn connect_http1(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, TlsFault> {
+    pub(crate) async fn connect_http1(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, TlsFault> {
         Ok(self.http1.connect(self.name.clone(), stream).await?)
     }
 }
