@@ -6,6 +6,7 @@ use bytes::BytesMut;
 use http::header::HeaderMap;
 use http::request::Parts;
 use http::{Method, StatusCode};
+use jiff::Timestamp;
 use rand::CryptoRng;
 use serde::Deserialize;
 
@@ -32,11 +33,14 @@ pub fn seal_request<R: CryptoRng>(
     head: &mut Parts,
     has_body: bool,
     key: &Arc<Key>,
+    now: Timestamp,
     rng: &mut R,
 ) -> RequestSealing {
     let iv = envelope::fresh_iv(IvLength::Sixteen, None, rng);
     envelope::strip(profile, &mut head.headers);
     envelope::mark(profile, key, &iv, &mut head.headers);
+    // Bodyless or not: whoever gets it needs the key.
+    key.note_sealed(now);
     let bodyless = !has_body && profile.bodyless_methods.contains(&head.method);
     let body = (!bodyless)
         .then(|| key.secret.sealer(iv.as_bytes(), &[]).expect("every algorithm takes an iv of 16 bytes"));
@@ -71,6 +75,7 @@ impl ReplyOpening {
         method: &Method,
         status: StatusCode,
         headers: &mut HeaderMap,
+        now: Timestamp,
     ) -> Result<OpenedReply, ReplyFault> {
         let marked =
             headers.contains_key(&self.profile.iv) || headers.contains_key(&self.profile.fingerprint);
@@ -98,7 +103,7 @@ impl ReplyOpening {
         let opener = self.key.secret.opener(iv.as_bytes(), &[]);
         let opener = opener.map_err(|_wrong_length| ReplyFault::Headers(AleReason::BadIv))?;
         let authenticated = self.key.secret.algorithm().is_authenticated();
-        Ok(OpenedReply::Sealed(ReplyBodyOpening { opener, authenticated }))
+        Ok(OpenedReply::Sealed(ReplyBodyOpening { opener, key: self.key, at: now, authenticated }))
     }
 
     /// The session that the handshake opened, once the peer has agreed to it (P7). `rng` keys its IVs.
@@ -108,6 +113,7 @@ impl ReplyOpening {
 }
 
 /// What the head of a reply says of its body.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart where it is made, and kept nowhere")]
 pub enum OpenedReply {
     /// There is none (P5).
     Bodyless,
@@ -121,6 +127,9 @@ pub enum OpenedReply {
 #[must_use]
 pub struct ReplyBodyOpening {
     opener: Opener,
+    key: Arc<Key>,
+    /// When the head came.
+    at: Timestamp,
     authenticated: bool,
 }
 
@@ -139,13 +148,21 @@ impl ReplyBodyOpening {
     ///
     /// Where [`ReplyBodyOpening::must_be_held`], nothing in `out` may be used before the end.
     pub fn update(&mut self, piece: &[u8], out: &mut BytesMut) -> Result<(), ReplyFault> {
-        self.opener.update(piece, out).map_err(|_too_long| ReplyFault::NotAuthentic)
+        self.opener.update(piece, out).map_err(|_too_long| forged(&self.key, self.at))
     }
 
     /// Ends the body and verifies its tag (P3).
     pub fn finish(self) -> Result<(), ReplyFault> {
-        self.opener.finish().map_err(|_forged| ReplyFault::NotAuthentic)
+        self.opener.finish().map_err(|_forged| forged(&self.key, self.at))?;
+        self.key.note_opened(self.at);
+        Ok(())
     }
+}
+
+/// P3: on the account of the request's key.
+fn forged(key: &Key, at: Timestamp) -> ReplyFault {
+    key.note_unopened(at);
+    ReplyFault::NotAuthentic
 }
 
 /// Why a reply counts as forged.

@@ -1,11 +1,14 @@
 //! The headers that make a message a sealed one: read, written and removed (P1, P2, P6).
 
+use std::sync::Arc;
+
 use http::header::{CONTENT_ENCODING, Entry, HeaderMap, HeaderName, HeaderValue};
+use jiff::Timestamp;
 use rand::CryptoRng;
 
 use super::Refusal;
 use crate::crypto::{Iv, IvLength, encoding};
-use crate::keys::Key;
+use crate::keys::{Key, KeyRing};
 use crate::metrics::AleReason;
 use crate::profile::Profile;
 
@@ -62,6 +65,21 @@ pub(super) fn take_fingerprint(profile: &Profile, headers: &mut HeaderMap) -> Re
 /// P2: whether this can be the name of a key.
 pub(super) fn is_fingerprint(text: &[u8]) -> bool {
     (1..=255).contains(&text.len()) && text.iter().all(u8::is_ascii_graphic)
+}
+
+/// P2: the key that a message names. One that is outside its window opens nothing, and its owner hears of who tries.
+pub(super) fn key_named<'r>(
+    ring: &'r KeyRing,
+    fingerprint: &str,
+    profile: &Profile,
+    now: Timestamp,
+) -> Result<&'r Arc<Key>, Refusal> {
+    ring.opening_key(fingerprint, now).map_err(|gone| {
+        if let Some(key) = ring.key(fingerprint) {
+            key.note_unopened(now);
+        }
+        Refusal::key(gone, profile)
+    })
 }
 
 /// P6: the plaintext's `content-encoding` travelled under another name.

@@ -25,17 +25,18 @@ const STRIDE: usize = 6 * 1024;
 pub struct MessageSealing {
     key: Arc<Key>,
     iv: Iv,
+    at: Timestamp,
 }
 
 impl MessageSealing {
     /// Seals under a random IV, for a message that belongs to no session.
-    pub fn alone<R: CryptoRng>(key: &Arc<Key>, rng: &mut R) -> Self {
-        Self { key: Arc::clone(key), iv: envelope::fresh_iv(IvLength::Sixteen, None, rng) }
+    pub fn alone<R: CryptoRng>(key: &Arc<Key>, now: Timestamp, rng: &mut R) -> Self {
+        Self::new(Arc::clone(key), envelope::fresh_iv(IvLength::Sixteen, None, rng), now)
     }
 
     /// `iv` must have a length that the key's algorithm takes: [`iv_length`].
-    pub(super) fn new(key: Arc<Key>, iv: Iv) -> Self {
-        Self { key, iv }
+    pub(super) fn new(key: Arc<Key>, iv: Iv, at: Timestamp) -> Self {
+        Self { key, iv, at }
     }
 
     /// The key that seals.
@@ -54,8 +55,13 @@ impl MessageSealing {
         let start = out.len();
         out.reserve(self.sealed_len(plaintext.len()));
         self.frame().open(out);
-        self.append_message(plaintext, out).inspect_err(|_| out.truncate(start))?;
+        if let Err(too_long) = self.append_message(plaintext, out) {
+            out.truncate(start);
+            self.key.note_unsealed(self.at);
+            return Err(too_long);
+        }
         Frame::close(out);
+        self.key.note_sealed(self.at);
         Ok(())
     }
 
@@ -138,8 +144,7 @@ impl<'e> Envelope<'e> {
         ring: &KeyRing,
         now: Timestamp,
     ) -> Result<OpenedMessage, Refusal> {
-        let key = ring.opening_key(&self.members.fingerprint, now);
-        let key = key.map_err(|gone| Refusal::key(gone, profile))?;
+        let key = envelope::key_named(ring, &self.members.fingerprint, profile, now)?;
         let wrong_length = Refusal::headers(AleReason::BadIv);
         if self.iv.len() != iv_length(key, self.iv.len()) {
             return Err(wrong_length);
@@ -148,7 +153,8 @@ impl<'e> Envelope<'e> {
         let text = &*self.members.message;
         // Room from the start: a buffer that grew would leave plaintext behind in freed memory.
         let mut plaintext = BytesMut::with_capacity(text.len() / 4 * 3);
-        open_or_wipe(opener, text, &mut plaintext)?;
+        open_or_wipe(opener, text, &mut plaintext).inspect_err(|_| key.note_unopened(now))?;
+        key.note_opened(now);
         Ok(OpenedMessage { plaintext, key: Arc::clone(key) })
     }
 }

@@ -10,6 +10,8 @@ mod refusal;
 mod reply;
 mod request;
 mod session;
+#[cfg(test)]
+mod tests;
 
 pub use client::{
     ClearError, OpenedReply, ReplyBodyOpening, ReplyFault, ReplyOpening, RequestSealing, seal_request,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::header::HeaderMap;
 use http::{Method, StatusCode};
+use jiff::Timestamp;
 use rand::CryptoRng;
 
 use super::{MessageSession, envelope};
@@ -63,6 +64,7 @@ impl ReplySealing {
         method: &Method,
         status: StatusCode,
         headers: &mut HeaderMap,
+        now: Timestamp,
         rng: &mut R,
     ) -> SealedReply {
         envelope::strip(&self.profile, headers);
@@ -78,11 +80,14 @@ impl ReplySealing {
         let iv = envelope::fresh_iv(self.request_iv.len(), Some(&self.request_iv), rng);
         let sealer = self.key.secret.sealer(iv.as_bytes(), &[]).expect("the request's IV had this length");
         envelope::mark(&self.profile, &self.key, &iv, headers);
+        self.key.note_sealed(now);
         SealedReply::Sealed(sealer)
     }
 
     /// The session that the handshake opened, once the application has agreed to it (P7). `rng` keys its IVs.
-    pub fn into_session<R: CryptoRng>(self, rng: &mut R) -> MessageSession {
+    /// The handshake ends with this, as a request does with its body.
+    pub fn into_session<R: CryptoRng>(self, now: Timestamp, rng: &mut R) -> MessageSession {
+        self.key.note_opened(now);
         MessageSession::answering(self.profile, &self.key, self.request_iv, IvSource::new(rng))
     }
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::{Refusal, ReplySealing, envelope};
 use crate::crypto::{IvLength, Opener};
-use crate::keys::KeyRing;
+use crate::keys::{Key, KeyRing};
 use crate::metrics::AleReason;
 use crate::profile::Profile;
 
@@ -32,7 +32,7 @@ pub fn open_request(
     let iv = envelope::take_iv(profile, &mut head.headers)?;
     let fingerprint = envelope::take_fingerprint(profile, &mut head.headers)?;
     let fingerprint = fingerprint.to_str().expect("it is visible ASCII");
-    let key = ring.opening_key(fingerprint, now).map_err(|gone| Refusal::key(gone, profile))?;
+    let key = envelope::key_named(ring, fingerprint, profile, now)?;
     if !key.secret.algorithm().is_authenticated() && iv.len() == IvLength::Twelve {
         return Err(Refusal::headers(AleReason::BadIv));
     }
@@ -41,6 +41,8 @@ pub fn open_request(
     envelope::restore_content_encoding(profile, &mut head.headers)?;
     let body = BodyOpening {
         opener,
+        key: Arc::clone(key),
+        at: now,
         authenticated: key.secret.algorithm().is_authenticated(),
         may_be_bodyless: profile.bodyless_methods.contains(&head.method),
         empty: true,
@@ -52,6 +54,9 @@ pub fn open_request(
 #[must_use]
 pub struct BodyOpening {
     opener: Opener,
+    key: Arc<Key>,
+    /// When the head came.
+    at: Timestamp,
     authenticated: bool,
     may_be_bodyless: bool,
     empty: bool,
@@ -73,17 +78,25 @@ impl BodyOpening {
     /// Where [`BodyOpening::must_be_held`], nothing in `out` may be used before [`BodyOpening::finish`].
     pub fn update(&mut self, piece: &[u8], out: &mut BytesMut) -> Result<(), Refusal> {
         self.empty &= piece.is_empty();
-        self.opener.update(piece, out).map_err(|_too_long| Refusal::not_authentic())
+        self.opener.update(piece, out).map_err(|_too_long| forged(&self.key, self.at))
     }
 
     /// Ends the body and verifies its tag (P3, P4).
     pub fn finish(self) -> Result<Opened, Refusal> {
         if self.empty && (self.may_be_bodyless || !self.authenticated) {
+            self.key.note_opened(self.at);
             return Ok(Opened::Bodyless);
         }
-        self.opener.finish().map_err(|_forged| Refusal::not_authentic())?;
+        self.opener.finish().map_err(|_forged| forged(&self.key, self.at))?;
+        self.key.note_opened(self.at);
         Ok(Opened::Body)
     }
+}
+
+/// P3: on the account of the key that the request names.
+fn forged(key: &Key, at: Timestamp) -> Refusal {
+    key.note_unopened(at);
+    Refusal::not_authentic()
 }
 
 /// How an opened body ended.

@@ -58,7 +58,7 @@ impl MessageSession {
         while iv == self.handshake_iv {
             iv = self.ivs.fresh(length);
         }
-        Ok(MessageSealing::new(Arc::clone(key), iv))
+        Ok(MessageSealing::new(Arc::clone(key), iv, now))
     }
 
     /// Opens an envelope of the peer's (P1, P2, P3, P7, P9).

@@ -59,7 +59,7 @@ fn seal_message(input: &mut impl Read, output: &mut impl Write, key: &Arc<Key>) 
     let mut plain = Vec::new();
     input.read_to_end(&mut plain).map_err(PipeFault::Input)?;
     let mut envelope = BytesMut::new();
-    MessageSealing::alone(key, &mut rand::rng()).seal(&plain, &mut envelope)?;
+    MessageSealing::alone(key, Timestamp::now(), &mut rand::rng()).seal(&plain, &mut envelope)?;
     envelope.extend_from_slice(b"\n");
     output.write_all(&envelope).and_then(|()| output.flush()).map_err(PipeFault::Output)
 }
@@ -69,7 +69,7 @@ fn seal_http(input: &mut impl BufRead, output: &mut impl Write, key: &Arc<Key>) 
     let mut head = Head::read(input)?;
     let stated = head.content_length()?;
     let mut parts = head.parts();
-    let sealing = ale::seal_request(&profile, &mut parts, true, key, &mut rand::rng());
+    let sealing = ale::seal_request(&profile, &mut parts, true, key, Timestamp::now(), &mut rand::rng());
     for name in [&profile.iv, &profile.fingerprint, &profile.content_encoding] {
         head.remove(name);
     }

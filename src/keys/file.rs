@@ -132,7 +132,7 @@ impl Entry {
     }
 
     fn into_key(self) -> Option<Key> {
-        Some(Key { fingerprint: self.fingerprint?, secret: self.secret?, validity: self.validity })
+        Some(Key::new(self.fingerprint?, self.secret?, self.validity))
     }
 }
 

@@ -1,10 +1,11 @@
-//! One key of the ring: its name, its secret, and the time in which it holds.
+//! One key of the ring: its name, its secret, the time in which it holds, and what it was used for.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Fingerprint;
+use super::{Fingerprint, KeyUsage};
 use crate::crypto::SecretKey;
 
 /// A secret key with its fingerprint and validity.
@@ -15,14 +16,59 @@ pub struct Key {
     pub secret: SecretKey,
     /// When it may be used.
     pub validity: Validity,
+    /// Set once the key is in a ring that is in force.
+    usage: OnceLock<Arc<KeyUsage>>,
 }
 
 impl Key {
+    /// A key whose uses nobody counts yet.
+    pub fn new(fingerprint: Fingerprint, secret: SecretKey, validity: Validity) -> Self {
+        Self { fingerprint, secret, validity, usage: OnceLock::new() }
+    }
+
     /// Whether messages under both are under one name and one secret, whenever they hold.
     pub fn is_same(&self, other: &Self) -> bool {
         self.fingerprint == other.fingerprint
             && self.secret.algorithm() == other.secret.algorithm()
             && self.secret.bytes() == other.secret.bytes()
+    }
+
+    /// What the key was used for, if it is or was in a ring that is in force.
+    pub fn usage(&self) -> Option<&Arc<KeyUsage>> {
+        self.usage.get()
+    }
+
+    /// Has its uses counted on the account that `usage` gives, unless they are counted already.
+    pub(super) fn watch(&self, usage: impl FnOnce() -> Arc<KeyUsage>) {
+        self.usage.get_or_init(usage);
+    }
+
+    /// Notes that a message was opened with it.
+    pub fn note_opened(&self, at: Timestamp) {
+        if let Some(usage) = self.usage() {
+            usage.note_opened(at);
+        }
+    }
+
+    /// Notes that a message named it and was not opened: forged, or outside the key's window.
+    pub fn note_unopened(&self, at: Timestamp) {
+        if let Some(usage) = self.usage() {
+            usage.note_unopened(at);
+        }
+    }
+
+    /// Notes that a message is sealed with it.
+    pub fn note_sealed(&self, at: Timestamp) {
+        if let Some(usage) = self.usage() {
+            usage.note_sealed(at);
+        }
+    }
+
+    /// Notes that a message could not be sealed with it.
+    pub fn note_unsealed(&self, at: Timestamp) {
+        if let Some(usage) = self.usage() {
+            usage.note_unsealed(at);
+        }
     }
 }
 

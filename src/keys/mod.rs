@@ -7,9 +7,11 @@ mod fingerprint;
 mod key;
 mod ring;
 mod store;
+mod usage;
 
 pub use file::{ParsedRing, parse_key_file};
 pub use fingerprint::{Fingerprint, NotAFingerprint};
 pub use key::{Key, Validity};
 pub use ring::{KeyRing, KeyUnavailable, RingFault, RingPolicy, RingWarning};
 pub use store::KeyStore;
+pub use usage::{KeyUsage, Uses};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Fingerprint, Key, Validity};
+use super::{Fingerprint, Key, KeyUsage, Validity};
 use crate::crypto::{Algorithm, SecretKey};
 
 /// The keys of one source at one time. Holding a ring means that it is right.
@@ -74,6 +74,20 @@ impl KeyRing {
         let mut candidates = self.by_age.iter().filter(holds);
         let latest = candidates.next()?;
         if is_known(&latest) { Some(latest) } else { candidates.find(is_known).or(Some(latest)) }
+    }
+
+    /// All keys, by `valid_after`, latest first.
+    pub fn keys(&self) -> impl Iterator<Item = &Arc<Key>> {
+        self.by_age.iter()
+    }
+
+    /// Has the uses of each key counted from `now` on, or as `before` has counted them of the same key.
+    pub(super) fn watch(&self, before: Option<&Self>, now: Timestamp) {
+        for key in &self.by_age {
+            let known = before.and_then(|ring| ring.key(key.fingerprint.as_str()));
+            let known = known.filter(|known| known.is_same(key)).and_then(|known| known.usage());
+            key.watch(|| known.map_or_else(|| Arc::new(KeyUsage::new(now)), Arc::clone));
+        }
     }
 
     /// The same ring with `key` as the one that is named to seal.

@@ -132,7 +132,7 @@ impl Inbound {
             key: Arc::clone(sealing.key()),
             sealed: Side::Client,
             refresh: None,
-            messages: sealing.into_session(&mut rand::rng()),
+            messages: sealing.into_session(now(), &mut rand::rng()),
         }
     }
 
@@ -186,6 +186,7 @@ impl Inbound {
             return Ok((body, framing, None));
         }
         if !onward::may_have_bytes(&body) {
+            opening.finish()?;
             return Ok((RequestBody::Empty, framing, None));
         }
         let length = body.size_hint().exact();
@@ -249,7 +250,7 @@ impl SealedAnswer {
         forward::strip_hop_by_hop(&mut head.headers);
         forward::strip_sealed_body_fields(&mut head.headers);
         let length = plain_length.and_then(|length| length.checked_add(self.sealing.overhead()));
-        let sealed = self.sealing.seal(&self.method, head.status, &mut head.headers, &mut rand::rng());
+        let sealed = self.sealing.seal(&self.method, head.status, &mut head.headers, now(), &mut rand::rng());
         length.map_or(Framing::Unstated, Framing::Length).write(&mut head.headers);
         head.version = exchange.version();
         let flow = match sealed {

@@ -34,7 +34,7 @@ pub fn load_now(config: &KeysConfig) -> Result<LoadedKeys, Faults> {
     let read = key_file::read(&config.file);
     let seen = digest(&hasher, &read);
     let ParsedRing { ring, warnings } = parse(config, read)?;
-    Ok(LoadedKeys { store: Arc::new(KeyStore::new(ring)), warnings, hasher, seen })
+    Ok(LoadedKeys { store: Arc::new(KeyStore::new(ring, Timestamp::now())), warnings, hasher, seen })
 }
 
 /// The ring that the process starts with.
@@ -153,7 +153,7 @@ impl KeyReloader {
         let now = Timestamp::now();
         let keys = ring.len();
         let sealing = ring.sealing_key(now).map(|key| key.fingerprint.to_string());
-        self.store.swap(ring);
+        self.store.swap(ring, now);
         self.metrics.key_ring_reloaded(keys, now);
         for warning in &warnings {
             tracing::warn!("{}", warning.one_line());

@@ -9,13 +9,14 @@ use crate::ale::{self, SealedReply};
 use crate::crypto::{Algorithm, SecretKey};
 use crate::keys::{KeyRing, RingPolicy, Validity};
 
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 const IV: HeaderName = HeaderName::from_static("sec-iv");
 const FINGERPRINT: HeaderName = HeaderName::from_static("sec-fingerprint");
 const CODING: HeaderName = HeaderName::from_static("x-ale-content-encoding");
 
 fn key(algorithm: Algorithm, fingerprint: &str) -> Key {
     let secret = SecretKey::new(algorithm, &[7; 32][..algorithm.key_size.bytes()]).unwrap();
-    Key { fingerprint: fingerprint.parse().unwrap(), secret, validity: Validity::default() }
+    Key::new(fingerprint.parse().unwrap(), secret, Validity::default())
 }
 
 fn head(method: &str) -> Parts {
@@ -33,15 +34,15 @@ struct Exchange {
 
 fn exchange(algorithm: Algorithm, method: &str) -> Exchange {
     let (profile, rng) = (Arc::new(Profile::ale()), &mut StdRng::seed_from_u64(1));
-    let ring = KeyRing::new(vec![key(algorithm, "k")], None, RingPolicy::default(), Timestamp::UNIX_EPOCH);
+    let ring = KeyRing::new(vec![key(algorithm, "k")], None, RingPolicy::default(), NOW);
     let mut head = head(method);
-    let sealing = seal_request(&profile, &mut head, true, &Arc::new(key(algorithm, "k")), rng);
+    let sealing = seal_request(&profile, &mut head, true, &Arc::new(key(algorithm, "k")), NOW, rng);
     let request = head.headers.clone();
-    let opened = ale::open_request(&profile, &mut head, &ring.ok().unwrap(), Timestamp::UNIX_EPOCH);
+    let opened = ale::open_request(&profile, &mut head, &ring.ok().unwrap(), NOW);
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_ENCODING, HeaderValue::from_static("br"));
     let reply = opened.ok().unwrap().reply;
-    let sealer = match reply.seal(&head.method, StatusCode::OK, &mut headers, rng) {
+    let sealer = match reply.seal(&head.method, StatusCode::OK, &mut headers, NOW, rng) {
         SealedReply::Sealed(sealer) => Some(sealer),
         _ => None,
     };
@@ -54,21 +55,21 @@ fn set(exchange: &mut Exchange, name: HeaderName, value: &HeaderValue) {
 
 fn fault(exchange: Exchange) -> ReplyFault {
     let Exchange { opening, mut headers, .. } = exchange;
-    opening.open(&Method::POST, StatusCode::OK, &mut headers).err().expect("a fault")
+    opening.open(&Method::POST, StatusCode::OK, &mut headers, NOW).err().expect("a fault")
 }
 
 #[test]
 fn what_a_client_seals_a_sidecar_opens_in_every_algorithm() {
     let ring_of = |algorithm| {
         let keys = vec![key(algorithm, "k")];
-        KeyRing::new(keys, None, RingPolicy::default(), Timestamp::UNIX_EPOCH).ok().unwrap()
+        KeyRing::new(keys, None, RingPolicy::default(), NOW).ok().unwrap()
     };
     for algorithm in Algorithm::ALL {
         let profile = Arc::new(Profile::ale());
         let mut head = head("POST");
         head.headers.insert(IV, HeaderValue::from_static("stale"));
         let sealing =
-            seal_request(&profile, &mut head, true, &Arc::new(key(algorithm, "k")), &mut rand::rng());
+            seal_request(&profile, &mut head, true, &Arc::new(key(algorithm, "k")), NOW, &mut rand::rng());
         assert_eq!(
             (head.headers.get(CONTENT_ENCODING), &head.headers[CODING]),
             (None, &"gzip".parse().unwrap())
@@ -76,8 +77,7 @@ fn what_a_client_seals_a_sidecar_opens_in_every_algorithm() {
         let (mut sealed, mut sealer) = (BytesMut::new(), sealing.body.unwrap());
         sealer.update(b"two soups", &mut sealed).unwrap();
         sealer.finish(&mut sealed);
-        let opened =
-            ale::open_request(&profile, &mut head, &ring_of(algorithm), Timestamp::UNIX_EPOCH).ok().unwrap();
+        let opened = ale::open_request(&profile, &mut head, &ring_of(algorithm), NOW).ok().unwrap();
         let (mut plain, mut body) = (BytesMut::new(), opened.body);
         body.update(&sealed, &mut plain).unwrap();
         body.finish().unwrap();
@@ -92,7 +92,7 @@ fn request_without_a_body_bears_a_tag_unless_its_method_may_do_without() {
     for (method, sealed) in [("GET", false), ("DELETE", false), ("POST", true), ("PUT", true)] {
         let key = Arc::new(key(algorithm, "k"));
         let sealing =
-            seal_request(&Arc::new(Profile::ale()), &mut head(method), false, &key, &mut rand::rng());
+            seal_request(&Arc::new(Profile::ale()), &mut head(method), false, &key, NOW, &mut rand::rng());
         assert_eq!(sealing.body.is_some(), sealed, "{method}");
     }
 }
@@ -104,7 +104,7 @@ fn what_a_sidecar_seals_a_client_opens_in_every_algorithm() {
         let (mut sealed, mut sealer) = (BytesMut::new(), sealer.unwrap());
         sealer.update(b"receipt", &mut sealed).unwrap();
         sealer.finish(&mut sealed);
-        let opened = opening.open(&Method::POST, StatusCode::OK, &mut headers).ok().unwrap();
+        let opened = opening.open(&Method::POST, StatusCode::OK, &mut headers, NOW).ok().unwrap();
         let OpenedReply::Sealed(mut body) = opened else { panic!("{algorithm}: not sealed") };
         assert_eq!(body.must_be_held(), algorithm.is_authenticated());
         let mut plain = BytesMut::new();
@@ -122,7 +122,7 @@ fn reply_with_a_wrong_tag_is_refused() {
     let mut sealed = BytesMut::new();
     sealer.unwrap().finish(&mut sealed);
     sealed[3] ^= 1;
-    let opened = opening.open(&Method::POST, StatusCode::OK, &mut headers).ok().unwrap();
+    let opened = opening.open(&Method::POST, StatusCode::OK, &mut headers, NOW).ok().unwrap();
     let OpenedReply::Sealed(mut body) = opened else { panic!("not sealed") };
     body.update(&sealed, &mut BytesMut::new()).unwrap();
     assert_eq!(body.finish(), Err(ReplyFault::NotAuthentic));
@@ -160,15 +160,15 @@ fn reply_that_has_no_body_bears_no_envelope() {
     for (method, status) in bodyless {
         let status = StatusCode::from_u16(status).unwrap();
         let marked = exchange(gcm, "POST");
-        let refused = marked.opening.open(&method, status, &mut marked.headers.clone());
+        let refused = marked.opening.open(&method, status, &mut marked.headers.clone(), NOW);
         assert_eq!(refused.err(), Some(ReplyFault::EnvelopeWithoutBody));
         let mut headers = HeaderMap::new();
         headers.insert(CODING, HeaderValue::from_static("br"));
-        let plain = exchange(gcm, "POST").opening.open(&method, status, &mut headers);
+        let plain = exchange(gcm, "POST").opening.open(&method, status, &mut headers, NOW);
         assert!(matches!(plain, Ok(OpenedReply::Bodyless)));
         assert_eq!((headers.get(CODING), headers[CONTENT_ENCODING].as_bytes()), (None, &b"br"[..]));
     }
-    let clear = exchange(gcm, "POST").opening.open(&Method::POST, StatusCode::OK, &mut HeaderMap::new());
+    let clear = exchange(gcm, "POST").opening.open(&Method::POST, StatusCode::OK, &mut HeaderMap::new(), NOW);
     assert!(matches!(clear, Ok(OpenedReply::Clear)));
 }
 

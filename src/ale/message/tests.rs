@@ -10,7 +10,7 @@ const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
 fn key(algorithm: Algorithm, fingerprint: &str) -> Key {
     let secret = SecretKey::new(algorithm, &[7; 32][..algorithm.key_size.bytes()]).unwrap();
-    Key { fingerprint: fingerprint.parse().unwrap(), secret, validity: Validity::default() }
+    Key::new(fingerprint.parse().unwrap(), secret, Validity::default())
 }
 
 fn gcm() -> Key {
@@ -26,7 +26,7 @@ fn iv(length: IvLength) -> Iv {
 }
 
 fn sealed(key: Key, length: IvLength, plaintext: &[u8]) -> Vec<u8> {
-    let (sealing, mut out) = (MessageSealing::new(Arc::new(key), iv(length)), BytesMut::from("before"));
+    let (sealing, mut out) = (MessageSealing::new(Arc::new(key), iv(length), NOW), BytesMut::from("before"));
     let expected = sealing.sealed_len(plaintext.len());
     sealing.seal(plaintext, &mut out).unwrap();
     assert_eq!(out.len() - 6, expected);
@@ -235,11 +235,10 @@ fn an_iv_of_12_bytes_is_incorrect_where_the_algorithm_has_blocks() {
 fn a_key_outside_its_window_opens_nothing_and_an_unknown_one_may_be_told_apart() {
     let mut profile = Profile::ale();
     let envelope = sealed(gcm(), IvLength::Sixteen, b"soup");
-    let refused = |profile: &Profile, validity, fingerprint| {
-        let key = Key { validity, ..key("AES-256-GCM".parse().unwrap(), fingerprint) };
-        let other =
-            Key { secret: SecretKey::new("AES-128-CTR".parse().unwrap(), &[9; 16]).unwrap(), ..gcm() };
-        let other = Key { fingerprint: "other".parse().unwrap(), ..other };
+    let refused = |profile: &Profile, validity, fingerprint: &str| {
+        let key = Key::new(fingerprint.parse().unwrap(), gcm().secret, validity);
+        let other = SecretKey::new("AES-128-CTR".parse().unwrap(), &[9; 16]).unwrap();
+        let other = Key::new("other".parse().unwrap(), other, Validity::default());
         let ring = KeyRing::new(vec![key, other], None, RingPolicy::default(), NOW).ok().unwrap();
         let refusal = open_message(profile, &envelope, &ring, NOW).err().unwrap();
         (refusal.code, refusal.reason)
@@ -374,7 +373,7 @@ fn a_message_alone_is_sealed_under_a_fresh_iv_of_16_bytes() {
     let ivs: Vec<String> = (0..100)
         .map(|_| {
             let mut out = BytesMut::new();
-            MessageSealing::alone(&key, &mut rand::rng()).seal(b"soup", &mut out).unwrap();
+            MessageSealing::alone(&key, NOW, &mut rand::rng()).seal(b"soup", &mut out).unwrap();
             assert_eq!(open(&out, gcm()), Ok(b"soup".to_vec()));
             String::from_utf8(out[7..31].to_vec()).unwrap()
         })

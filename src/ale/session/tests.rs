@@ -26,7 +26,7 @@ fn key(algorithm: &str, name: &str, after: Option<i64>, until: Option<i64>) -> K
     bytes[..name.len()].copy_from_slice(name.as_bytes());
     let secret = SecretKey::new(algorithm, &bytes).unwrap();
     let validity = Validity { after: after.map(at), until: until.map(at) };
-    Key { fingerprint: name.parse().unwrap(), secret, validity }
+    Key::new(name.parse().unwrap(), secret, validity)
 }
 
 fn ring(keys: Vec<Key>) -> KeyRing {
@@ -51,11 +51,11 @@ fn handshake() -> Parts {
 /// Both ends of a session whose handshake is sealed under the first key of `keys`.
 fn session(handshake_key: Key, now: i64) -> (MessageSession, MessageSession) {
     let (mut head, key, rng) = (handshake(), Arc::new(handshake_key), &mut StdRng::seed_from_u64(1));
-    let client = ale::seal_request(&profile(), &mut head, false, &key, rng).reply.into_session(rng);
+    let client = ale::seal_request(&profile(), &mut head, false, &key, at(now), rng).reply.into_session(rng);
     let secret = SecretKey::new(key.secret.algorithm(), key.secret.bytes()).unwrap();
-    let ring = ring(vec![Key { fingerprint: key.fingerprint.clone(), secret, validity: key.validity }]);
+    let ring = ring(vec![Key::new(key.fingerprint.clone(), secret, key.validity)]);
     let opened = ale::open_request(&profile(), &mut head, &ring, at(now)).ok().unwrap();
-    (client, opened.reply.into_session(rng))
+    (client, opened.reply.into_session(at(now), rng))
 }
 
 /// The server's end of a session of a client whose IV has 12 bytes.
@@ -64,7 +64,7 @@ fn server_of_12_bytes(ring: &KeyRing) -> MessageSession {
     head.headers.insert("sec-iv", HeaderValue::from_static("AQAAAAAAAAAAAAAA"));
     head.headers.insert("sec-fingerprint", HeaderValue::from_static("old"));
     let opened = ale::open_request(&profile(), &mut head, ring, at(0)).ok().unwrap();
-    opened.reply.into_session(&mut StdRng::seed_from_u64(1))
+    opened.reply.into_session(at(0), &mut StdRng::seed_from_u64(1))
 }
 
 fn seal(session: &mut MessageSession, text: &str, ring: &KeyRing, now: i64) -> BytesMut {
@@ -148,7 +148,7 @@ fn the_iv_of_a_handshake_is_refused_by_who_sealed_it() {
     let ring = ring_of_old_and(vec![]);
     let (mut client, mut server) = session(key(GCM, "old", None, None), 0);
     let mut forged = BytesMut::new();
-    let sealing = MessageSealing::new(Arc::clone(ring.key("old").unwrap()), client.handshake_iv);
+    let sealing = MessageSealing::new(Arc::clone(ring.key("old").unwrap()), client.handshake_iv, at(0));
     sealing.seal(b"soup", &mut forged).unwrap();
     let refused = client.open(&forged, &ring, at(0)).err();
     assert_eq!(refused, Some(Refusal::unable(AleReason::Reflected)));

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::header::{HeaderName, HeaderValue};
 use http::{Method, Request, StatusCode, request};
+use jiff::Timestamp;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -74,7 +75,8 @@ pub(super) struct SealedOrder {
 impl SealedOrder {
     pub(super) fn seal(address: SocketAddr, order: &str, key: &Arc<Key>) -> Result<Self, WireFault> {
         let mut head = order_head();
-        let sealing = ale::seal_request(&Arc::new(Profile::ale()), &mut head, true, key, &mut rand::rng());
+        let (profile, now) = (Arc::new(Profile::ale()), Timestamp::now());
+        let sealing = ale::seal_request(&profile, &mut head, true, key, now, &mut rand::rng());
         let mut body = BytesMut::new();
         if let Some(mut sealer) = sealing.body {
             sealer.update(order.as_bytes(), &mut body)?;
@@ -95,7 +97,7 @@ impl SealedOrder {
     /// The plaintext of the reply.
     pub(super) fn open(self, reply: &Message) -> Result<Bytes, WireFault> {
         let status = reply.status().ok_or(WireFault::NotHttp)?;
-        match self.opening.open(&Method::POST, status, &mut reply.headers())? {
+        match self.opening.open(&Method::POST, status, &mut reply.headers(), Timestamp::now())? {
             OpenedReply::Sealed(mut opening) => {
                 let mut plain = BytesMut::with_capacity(reply.body.len());
                 opening.update(&reply.body, &mut plain)?;

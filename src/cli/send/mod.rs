@@ -219,7 +219,8 @@ struct SealedRequest {
 impl SealedRequest {
     fn seal(mut head: Parts, data: Option<&Data>, key: &Arc<Key>) -> Result<Self, SendFault> {
         let profile = Arc::new(Profile::ale());
-        let sealing = ale::seal_request(&profile, &mut head, data.is_some(), key, &mut rand::rng());
+        let now = Timestamp::now();
+        let sealing = ale::seal_request(&profile, &mut head, data.is_some(), key, now, &mut rand::rng());
         let body = match sealing.body {
             Some(sealer) => {
                 let body = seal_body(sealer, data.map_or(&[], |data| &data.body))?;

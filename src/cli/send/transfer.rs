@@ -10,6 +10,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use zeroize::Zeroize;
@@ -108,7 +109,7 @@ impl<W: Write> Transfer<W> {
     async fn take(mut self, reply: Response<Incoming>, opening: ReplyOpening) -> Result<(), SendFault> {
         let (mut head, body) = reply.into_parts();
         let overhead = opening.overhead();
-        match opening.open(&self.method, head.status, &mut head.headers)? {
+        match opening.open(&self.method, head.status, &mut head.headers, Timestamp::now())? {
             OpenedReply::Bodyless => self.begin(&head),
             OpenedReply::Clear => self.take_clear(&head, body).await,
             OpenedReply::Sealed(opening) => {

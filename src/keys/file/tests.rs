@@ -307,10 +307,10 @@ fn several_faults_are_told_in_the_order_of_the_file() {
 
 #[test]
 fn ring_made_of_keys_is_checked_as_well() {
-    let make = |name: &str| Key {
-        fingerprint: name.parse().unwrap(),
-        secret: SecretKey::new("AES-128-GCM".parse().unwrap(), &[7; 16]).unwrap(),
-        validity: Validity { after: None, until: Some(now() + Duration::from_secs(1)) },
+    let make = |name: &str| {
+        let secret = SecretKey::new("AES-128-GCM".parse().unwrap(), &[7; 16]).unwrap();
+        let validity = Validity { after: None, until: Some(now() + Duration::from_secs(1)) };
+        Key::new(name.parse().unwrap(), secret, validity)
     };
     let ring = |keys, primary: Option<&str>, at| {
         let primary = primary.map(|name| name.parse().unwrap());

@@ -8,7 +8,6 @@ use super::{Asked, Outbound};
 use crate::ale::{ClearError, OpenedReply, ReplyBodyOpening, ReplyFault, ReplyOpening};
 use crate::metrics::PeerCode;
 use crate::net::Lease;
-use crate::proxy::PlainErrors;
 use crate::proxy::body::{
     Change, Flow, HeldBody, HoldFault, HoldLimits, Peeked, ReplyBody, RequestBody, Stated, UpstreamReply,
     hold, peek,
@@ -18,6 +17,7 @@ use crate::proxy::forward::{self, Framing};
 use crate::proxy::onward::{self, Sent};
 use crate::proxy::respond::Failure;
 use crate::proxy::service::Answer;
+use crate::proxy::{PlainErrors, now};
 
 /// A reply that is believed, ready to be passed on.
 pub(crate) struct OpenedAnswer {
@@ -90,7 +90,7 @@ impl Outbound {
         let (mut head, body) = response.into_parts();
         let length = onward::stated_length(&head, &body, &asked.method);
         let overhead = opening.overhead();
-        let opened = opening.open(&asked.method, head.status, &mut head.headers);
+        let opened = opening.open(&asked.method, head.status, &mut head.headers, now());
         forward::strip_hop_by_hop(&mut head.headers);
         forward::strip_sealed_body_fields(&mut head.headers);
         let reply = Reply { head, body, lease, length };

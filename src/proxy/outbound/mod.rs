@@ -156,7 +156,7 @@ impl Outbound {
         Framing::Unstated.write(&mut head.headers);
         Handshake::ask(&mut head.headers);
         let RequestSealing { reply, .. } =
-            ale::seal_request(&self.config.profile, &mut head, false, key, &mut rand::rng());
+            ale::seal_request(&self.config.profile, &mut head, false, key, now(), &mut rand::rng());
         let request = Request::from_parts(head, RequestBody::Empty);
         let sent = self.onward.upgrade(request, &asked.client.timer).await?;
         if sent.0.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -190,7 +190,7 @@ impl Outbound {
         client: &Client,
         exchange: &mut Exchange,
     ) -> Result<(Sent, ReplyOpening), Failure> {
-        let sealing = ale::seal_request(&self.config.profile, &mut head, true, key, &mut rand::rng());
+        let sealing = ale::seal_request(&self.config.profile, &mut head, true, key, now(), &mut rand::rng());
         let change = sealing.body.map_or(Change::Pass, Change::Seal);
         let tag = sealing.reply.overhead();
         let sealed_length = |plain: u64| plain.checked_add(tag).ok_or(Failure::TooLarge);
@@ -227,7 +227,7 @@ impl Outbound {
         key: &Arc<Key>,
     ) -> (Request<RequestBody>, ReplyOpening) {
         let RequestSealing { body: sealer, reply } =
-            ale::seal_request(&self.config.profile, &mut head, false, key, &mut rand::rng());
+            ale::seal_request(&self.config.profile, &mut head, false, key, now(), &mut rand::rng());
         let mut tag = BytesMut::new();
         if let Some(sealer) = sealer {
             sealer.finish(&mut tag);

@@ -59,6 +59,7 @@ pub(super) struct PingAnswer {
     headers: HeaderMap,
     text: Bytes,
     sealing: ReplySealing,
+    now: Timestamp,
 }
 
 /// Answers a request that was opened, whose body may still be arriving.
@@ -76,11 +77,11 @@ pub(super) async fn answer(
     if method != Method::POST {
         headers.insert(ALLOW, HeaderValue::from_static("POST"));
         let (status, text) = (StatusCode::METHOD_NOT_ALLOWED, Bytes::new());
-        return Ok(PingAnswer { method, status, headers, text, sealing });
+        return Ok(PingAnswer { method, status, headers, text, sealing, now });
     }
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let text = report(proxy, &plain, &sealing, now).into();
-    Ok(PingAnswer { method, status: StatusCode::OK, headers, text, sealing })
+    Ok(PingAnswer { method, status: StatusCode::OK, headers, text, sealing, now })
 }
 
 async fn collect(mut body: RequestBody, upload: Option<&Upload>) -> Result<BytesMut, Failure> {
@@ -119,10 +120,10 @@ fn report(proxy: &str, plain: &[u8], sealing: &ReplySealing, now: Timestamp) -> 
 impl PingAnswer {
     /// P5: the answer as the client gets it.
     pub(super) fn finish(self, mut exchange: Exchange) -> Response<ReplyBody> {
-        let Self { method, status, mut headers, text, sealing } = self;
+        let Self { method, status, mut headers, text, sealing, now } = self;
         exchange.answered(status);
         exchange.reply_bytes(text.len() as u64);
-        let body = match sealing.seal(&method, status, &mut headers, &mut rand::rng()) {
+        let body = match sealing.seal(&method, status, &mut headers, now, &mut rand::rng()) {
             SealedReply::Plain => text,
             SealedReply::Bodyless => Bytes::new(),
             SealedReply::Sealed(mut sealer) => {
