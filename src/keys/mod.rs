@@ -8,6 +8,7 @@ mod key;
 mod ring;
 mod store;
 mod usage;
+mod verdict;
 
 pub use file::{ParsedRing, parse_key_file};
 pub use fingerprint::{Fingerprint, NotAFingerprint};
@@ -15,3 +16,4 @@ pub use key::{Key, Validity};
 pub use ring::{KeyRing, KeyUnavailable, RingFault, RingPolicy, RingWarning};
 pub use store::KeyStore;
 pub use usage::{KeyUsage, Uses};
+pub use verdict::{KeyState, Retirement, Roughly, Verdict, verdicts};

@@ -81,6 +81,16 @@ impl KeyRing {
         self.by_age.iter()
     }
 
+    /// Whether one key is named to seal, whatever began later.
+    pub(super) fn has_primary(&self) -> bool {
+        self.primary.is_some()
+    }
+
+    /// From when `key` may seal while others are valid; absent if from ever.
+    pub(super) fn seals_after(&self, key: &Key) -> Option<Timestamp> {
+        key.validity.after.map(|after| after.checked_add(self.seal_delay).unwrap_or(Timestamp::MAX))
+    }
+
     /// Has the uses of each key counted from `now` on, or as `before` has counted them of the same key.
     pub(super) fn watch(&self, before: Option<&Self>, now: Timestamp) {
         for key in &self.by_age {
