@@ -11,7 +11,7 @@ use rand::CryptoRng;
 use serde::Deserialize;
 
 use super::message::read_object;
-use super::{MessageSession, Refusal, envelope, reply};
+use super::{MessageSession, Receipt, Refusal, envelope, reply};
 use crate::crypto::{Iv, IvLength, IvSource, Opener, Sealer};
 use crate::keys::Key;
 use crate::metrics::{AleReason, ReplyReason};
@@ -103,7 +103,7 @@ impl ReplyOpening {
         let opener = self.key.secret.opener(iv.as_bytes(), &[]);
         let opener = opener.map_err(|_wrong_length| ReplyFault::Headers(AleReason::BadIv))?;
         let authenticated = self.key.secret.algorithm().is_authenticated();
-        Ok(OpenedReply::Sealed(ReplyBodyOpening { opener, key: self.key, at: now, authenticated }))
+        Ok(OpenedReply::Sealed(ReplyBodyOpening { key: self.key, iv, opener, at: now, authenticated }))
     }
 
     /// The session that the handshake opened, once the peer has agreed to it (P7). `rng` keys its IVs.
@@ -126,8 +126,9 @@ pub enum OpenedReply {
 /// The body of one reply on its way to plaintext.
 #[must_use]
 pub struct ReplyBodyOpening {
-    opener: Opener,
     key: Arc<Key>,
+    iv: Iv,
+    opener: Opener,
     /// When the head came.
     at: Timestamp,
     authenticated: bool,
@@ -144,6 +145,11 @@ impl ReplyBodyOpening {
         if self.authenticated { 16 } else { 0 }
     }
 
+    /// What is known of a reply that need not be held, before it has come. `None` where the receipt comes with the tag.
+    pub fn unproven(&self) -> Option<Receipt> {
+        (!self.authenticated).then(|| Receipt { key: Arc::clone(&self.key), iv: self.iv, mark: None })
+    }
+
     /// Opens the next piece and appends its plaintext to `out`.
     ///
     /// Where [`ReplyBodyOpening::must_be_held`], nothing in `out` may be used before the end.
@@ -152,10 +158,12 @@ impl ReplyBodyOpening {
     }
 
     /// Ends the body and verifies its tag (P3).
-    pub fn finish(self) -> Result<(), ReplyFault> {
-        self.opener.finish().map_err(|_forged| forged(&self.key, self.at))?;
-        self.key.note_opened(self.at);
-        Ok(())
+    pub fn finish(self) -> Result<Receipt, ReplyFault> {
+        let Self { key, iv, opener, at, .. } = self;
+        let used = Arc::clone(&key);
+        let receipt = Receipt::of_verified(key, iv, opener).map_err(|_forged| forged(&used, at))?;
+        used.note_opened(at);
+        Ok(receipt)
     }
 }
 
@@ -183,6 +191,9 @@ pub enum ReplyFault {
     /// P9: what was sent came back.
     #[error("it bears the iv of the request")]
     Reflected,
+    /// P11: it has been opened before.
+    #[error("it was opened before")]
+    Replayed,
     /// P5: it is in clear and none of the sidecar's own errors.
     #[error("it is not sealed")]
     Unsealed,
@@ -197,6 +208,7 @@ impl ReplyFault {
             Self::NotAuthentic => ReplyReason::NotAuthentic,
             Self::OtherKey => ReplyReason::OtherKey,
             Self::Reflected => ReplyReason::Reflected,
+            Self::Replayed => ReplyReason::Replayed,
             Self::Unsealed => ReplyReason::Unsealed,
         }
     }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use rand::CryptoRng;
 use zeroize::Zeroize;
 
+use super::receipt::{Mark, Receipt};
 use super::{Refusal, envelope};
 use crate::crypto::{Iv, IvLength, MessageTooLong, Opener, encoding};
 use crate::keys::{Key, KeyRing};
@@ -98,14 +99,14 @@ pub(super) fn iv_length(key: &Key, length: IvLength) -> IvLength {
 pub struct OpenedMessage {
     /// The text or the bytes that were sealed.
     pub plaintext: BytesMut,
-    /// The key that opened them.
-    pub key: Arc<Key>,
+    /// Under which key and which IV they were.
+    pub receipt: Receipt,
 }
 
 impl OpenedMessage {
     /// Whether a tag has vouched for the plaintext; without one nothing may be refused because of what it says.
     pub fn is_authenticated(&self) -> bool {
-        self.key.secret.algorithm().is_authenticated()
+        self.receipt.key.secret.algorithm().is_authenticated()
     }
 }
 
@@ -153,19 +154,20 @@ impl<'e> Envelope<'e> {
         let text = &*self.members.message;
         // Room from the start: a buffer that grew would leave plaintext behind in freed memory.
         let mut plaintext = BytesMut::with_capacity(text.len() / 4 * 3);
-        open_or_wipe(opener, text, &mut plaintext).inspect_err(|_| key.note_unopened(now))?;
+        let mark = open_or_wipe(opener, text, &mut plaintext).inspect_err(|_| key.note_unopened(now))?;
         key.note_opened(now);
-        Ok(OpenedMessage { plaintext, key: Arc::clone(key) })
+        let receipt = Receipt { key: Arc::clone(key), iv: self.iv, mark };
+        Ok(OpenedMessage { plaintext, receipt })
     }
 }
 
 /// Opens the base64 `text` into `plaintext`, which holds zeros on failure.
-fn open_or_wipe(opener: Opener, text: &[u8], plaintext: &mut BytesMut) -> Result<(), Refusal> {
+fn open_or_wipe(opener: Opener, text: &[u8], plaintext: &mut BytesMut) -> Result<Option<Mark>, Refusal> {
     open_into(opener, text, plaintext).inspect_err(|_| plaintext[..].zeroize())
 }
 
 /// Decodes and opens in strides, and says at the end whether all of it may be used (P10).
-fn open_into(mut opener: Opener, text: &[u8], plaintext: &mut BytesMut) -> Result<(), Refusal> {
+fn open_into(mut opener: Opener, text: &[u8], plaintext: &mut BytesMut) -> Result<Option<Mark>, Refusal> {
     let not_base64 = Refusal::unable(AleReason::BadMessage);
     let characters = encoding::base64_len(STRIDE);
     // The last stride is never empty, unless all is: padding belongs there and nowhere else.
@@ -180,7 +182,7 @@ fn open_into(mut opener: Opener, text: &[u8], plaintext: &mut BytesMut) -> Resul
     }
     let bytes = encoding::base64_decode_into(rest, &mut sealed).ok_or(not_base64)?;
     opener.update(bytes, plaintext).map_err(|_too_long| Refusal::not_authentic())?;
-    opener.finish().map_err(|_forged| Refusal::not_authentic())
+    Mark::of_verified(opener).map_err(|_forged| Refusal::not_authentic())
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! The protocol without I/O: a request opened and its reply sealed, or a request sealed and its reply opened; and
 //! the messages of WebSocket.
 //!
-//! Clauses P1–P10 stand in docs/PROTOCOL.md.
+//! Clauses P1–P11 stand in docs/PROTOCOL.md.
 
 mod client;
 mod envelope;
 mod message;
+mod receipt;
 mod refusal;
+mod replay;
 mod reply;
 mod request;
 mod session;
@@ -17,7 +19,9 @@ pub use client::{
     ClearError, OpenedReply, ReplyBodyOpening, ReplyFault, ReplyOpening, RequestSealing, seal_request,
 };
 pub use message::{MessageSealing, OpenedMessage, open_message};
+pub use receipt::{Mark, Receipt};
 pub use refusal::Refusal;
+pub use replay::{Admission, ReplayWindow};
 pub use reply::{ReplySealing, SealedReply};
 pub use request::{BodyOpening, Opened, OpenedRequest, open_request};
 pub use session::{MessageSession, NoSealingKey};

@@ -31,12 +31,17 @@ impl Refusal {
         Self { code: AleCode::IncorrectHeaders, reason }
     }
 
+    /// P11: a message that has been opened before.
+    pub fn replayed() -> Self {
+        Self::unable(AleReason::Replayed)
+    }
+
     /// P3: a body that does not open.
     pub(super) fn not_authentic() -> Self {
         Self::unable(AleReason::NotAuthentic)
     }
 
-    /// P3, P7, P9: ciphertext that is not opened, whatever is wrong with it.
+    /// P3, P7, P9, P11: ciphertext that is not opened, whatever is wrong with it.
     pub(super) fn unable(reason: AleReason) -> Self {
         Self { code: AleCode::UnableToDecrypt, reason }
     }

@@ -6,8 +6,8 @@ use bytes::BytesMut;
 use http::request::Parts;
 use jiff::Timestamp;
 
-use super::{Refusal, ReplySealing, envelope};
-use crate::crypto::{IvLength, Opener};
+use super::{Receipt, Refusal, ReplySealing, envelope};
+use crate::crypto::{Iv, IvLength, Opener};
 use crate::keys::{Key, KeyRing};
 use crate::metrics::AleReason;
 use crate::profile::Profile;
@@ -40,8 +40,9 @@ pub fn open_request(
         key.secret.opener(iv.as_bytes(), &[]).map_err(|_wrong_length| Refusal::headers(AleReason::BadIv))?;
     envelope::restore_content_encoding(profile, &mut head.headers)?;
     let body = BodyOpening {
-        opener,
         key: Arc::clone(key),
+        iv,
+        opener,
         at: now,
         authenticated: key.secret.algorithm().is_authenticated(),
         may_be_bodyless: profile.bodyless_methods.contains(&head.method),
@@ -53,8 +54,9 @@ pub fn open_request(
 /// The body of one request on its way to plaintext.
 #[must_use]
 pub struct BodyOpening {
-    opener: Opener,
     key: Arc<Key>,
+    iv: Iv,
+    opener: Opener,
     /// When the head came.
     at: Timestamp,
     authenticated: bool,
@@ -73,6 +75,12 @@ impl BodyOpening {
         if self.authenticated { 16 } else { 0 }
     }
 
+    /// What is known of a body that need not be held, before it has come: nothing will ever prove more. `None` where the
+    /// receipt comes with the tag.
+    pub fn unproven(&self) -> Option<Receipt> {
+        (!self.authenticated).then(|| Receipt { key: Arc::clone(&self.key), iv: self.iv, mark: None })
+    }
+
     /// Opens the next piece and appends its plaintext to `out`.
     ///
     /// Where [`BodyOpening::must_be_held`], nothing in `out` may be used before [`BodyOpening::finish`].
@@ -87,9 +95,11 @@ impl BodyOpening {
             self.key.note_opened(self.at);
             return Ok(Opened::Bodyless);
         }
-        self.opener.finish().map_err(|_forged| forged(&self.key, self.at))?;
-        self.key.note_opened(self.at);
-        Ok(Opened::Body)
+        let Self { key, iv, opener, at, .. } = self;
+        let used = Arc::clone(&key);
+        let receipt = Receipt::of_verified(key, iv, opener).map_err(|_forged| forged(&used, at))?;
+        used.note_opened(at);
+        Ok(Opened::Body(receipt))
     }
 }
 
@@ -100,10 +110,9 @@ fn forged(key: &Key, at: Timestamp) -> Refusal {
 }
 
 /// How an opened body ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opened {
     /// It came without a single byte, as P4 allows.
     Bodyless,
     /// It was opened, and under GCM verified.
-    Body,
+    Body(Receipt),
 }

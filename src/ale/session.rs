@@ -73,7 +73,7 @@ impl MessageSession {
             return Err(Refusal::unable(AleReason::Reflected));
         }
         let opened = envelope.open(&self.profile, ring, now)?;
-        self.follow(&opened.key, ring);
+        self.follow(&opened.receipt.key, ring);
         Ok(opened)
     }
 

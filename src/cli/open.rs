@@ -68,7 +68,7 @@ fn open_message(
     let opened = opened.map_err(|refusal| {
         ClearError::in_message(&envelope).map_or(PipeFault::Refused(refusal), PipeFault::Clear)
     })?;
-    check_key(wanted, &opened.key.fingerprint)?;
+    check_key(wanted, &opened.receipt.key.fingerprint)?;
     output.write_all(&opened.plaintext).and_then(|()| output.flush()).map_err(PipeFault::Output)
 }
 
@@ -118,7 +118,7 @@ fn open_held(
     input.read_to_end(&mut sealed).map_err(PipeFault::Input)?;
     check_length(stated, sealed.len() as u64)?;
     let mut plain = BytesMut::with_capacity(sealed.len());
-    let opened = opening.update(&sealed, &mut plain).and_then(|()| opening.finish());
+    let opened = opening.update(&sealed, &mut plain).and_then(|()| opening.finish().map(drop));
     if let Err(refusal) = opened {
         plain.zeroize();
         return Err(refusal.into());

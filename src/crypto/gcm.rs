@@ -152,6 +152,11 @@ impl GcmOpener {
         Ok(())
     }
 
+    /// What is held back, zeros behind it where that is less.
+    pub(super) fn last_bytes(&self) -> [u8; TAG_LEN] {
+        self.held
+    }
+
     /// Whether the tag is the message's.
     ///
     /// A message too short to bear a tag takes the same way as one with a wrong tag, so that neither the

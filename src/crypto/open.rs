@@ -66,6 +66,14 @@ impl Opener {
         }
     }
 
+    /// Under GCM the last 16 bytes so far, which are the tag once all of the message has come. The other modes have none.
+    pub fn tag(&self) -> Option<[u8; 16]> {
+        match &self.0 {
+            Opening::Gcm(gcm) => Some(gcm.last_bytes()),
+            Opening::Cfb(_) | Opening::Cfb8(_) | Opening::Ctr(_) => None,
+        }
+    }
+
     /// Ends the message: under GCM whether all of it is authentic, otherwise always `Ok`.
     ///
     /// A message too short for a tag and one with a wrong tag fail alike, in the same time (P3).

@@ -135,11 +135,13 @@ pub enum AleReason {
     BadMessage,
     /// An envelope under an IV that was sealed here (P9).
     Reflected,
+    /// It has been opened before (P11).
+    Replayed,
 }
 
 impl AleReason {
     /// Every reason, in the order of the declaration.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::MissingIv,
         Self::BadIv,
         Self::MissingFingerprint,
@@ -155,6 +157,7 @@ impl AleReason {
         Self::MissingMessage,
         Self::BadMessage,
         Self::Reflected,
+        Self::Replayed,
     ];
 
     /// The label's value; also fit for a log field.
@@ -175,6 +178,7 @@ impl AleReason {
             Self::MissingMessage => "missing_message",
             Self::BadMessage => "bad_message",
             Self::Reflected => "reflected",
+            Self::Replayed => "replayed",
         }
     }
 }

@@ -7,6 +7,7 @@
 mod labels;
 mod peer;
 mod proxy;
+mod replay;
 #[cfg(test)]
 mod tests;
 mod websocket;

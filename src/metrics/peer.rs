@@ -31,6 +31,8 @@ pub enum ReplyReason {
     OtherKey,
     /// It bears the IV of its request (P9).
     Reflected,
+    /// It has been opened before (P11).
+    Replayed,
     /// It is not sealed (P5).
     Unsealed,
     /// An event stream under GCM, which would have to be held to its end (P10).
@@ -39,7 +41,7 @@ pub enum ReplyReason {
 
 impl ReplyReason {
     /// Every reason, in the order of the declaration.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::MissingIv,
         Self::BadIv,
         Self::MissingFingerprint,
@@ -49,6 +51,7 @@ impl ReplyReason {
         Self::NotAuthentic,
         Self::OtherKey,
         Self::Reflected,
+        Self::Replayed,
         Self::Unsealed,
         Self::EventStream,
     ];
@@ -65,6 +68,7 @@ impl ReplyReason {
             Self::NotAuthentic => "not_authentic",
             Self::OtherKey => "other_key",
             Self::Reflected => "reflected",
+            Self::Replayed => "replayed",
             Self::Unsealed => "unsealed",
             Self::EventStream => "event_stream",
         }

@@ -11,6 +11,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::labels::{AleErrorLabels, DirectionLabels, OutcomeLabels, ProxyLabel};
 use super::peer::{PeerCounters, PeerFamilies};
+use super::replay::{ReplayCounters, ReplayFamilies};
 use super::websocket::{SessionCounters, SessionFamilies, SessionGuard};
 use super::{AleCode, AleReason, Closer, Direction, MessageRefusal, Outcome, PeerCode, ReplyReason};
 
@@ -84,6 +85,11 @@ impl ProxyMetrics {
         self.counters.upstream_retries.inc();
     }
 
+    /// Notes how many messages the replay window remembers, and counts those that it forgot before their time.
+    pub fn replay_window(&self, remembered: usize, forgotten: u64) {
+        self.counters.replay.window(remembered, forgotten);
+    }
+
     /// Counts a WebSocket session, open as long as the guard lives.
     pub fn session_opened(&self) -> SessionGuard {
         self.counters.sessions.opened()
@@ -146,6 +152,7 @@ struct Counters {
     upstream_retries: Counter,
     sessions: SessionCounters,
     peer: PeerCounters,
+    replay: ReplayCounters,
 }
 
 /// The families from which each proxy takes its counters.
@@ -162,6 +169,7 @@ pub(super) struct ProxyFamilies {
     upstream_retries: Family<ProxyLabel, Counter>,
     sessions: SessionFamilies,
     peer: PeerFamilies,
+    replay: ReplayFamilies,
 }
 
 impl ProxyFamilies {
@@ -178,6 +186,7 @@ impl ProxyFamilies {
             upstream_retries: Family::default(),
             sessions: SessionFamilies::register(registry),
             peer: PeerFamilies::register(registry),
+            replay: ReplayFamilies::register(registry),
         };
         families.register_exchanges(registry);
         families.register_connections(registry);
@@ -202,6 +211,7 @@ impl ProxyFamilies {
             upstream_retries: self.upstream_retries.get_or_create_owned(&label),
             sessions: self.sessions.proxy(&proxy),
             peer: self.peer.proxy(&proxy),
+            replay: self.replay.proxy(&proxy),
         };
         ProxyMetrics { counters: Arc::new(counters) }
     }

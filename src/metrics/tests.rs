@@ -128,6 +128,8 @@ fn a_new_proxy_shows_every_combination_of_labels_at_zero() {
         "alewife_replies_refused_total{proxy=\"kitchen\",reason=\"reflected\"}",
         "alewife_peer_errors_total{proxy=\"kitchen\",code=\"none\"}",
         "alewife_requests_resealed_total{proxy=\"kitchen\"}",
+        "alewife_replay_entries{proxy=\"kitchen\"}",
+        "alewife_replay_evicted_total{proxy=\"kitchen\"}",
         "alewife_request_duration_seconds_count{proxy=\"kitchen\"}",
         "alewife_request_duration_seconds_bucket{le=\"0.0005\",proxy=\"kitchen\"}",
         "alewife_request_duration_seconds_bucket{le=\"60.0\",proxy=\"kitchen\"}",
@@ -154,6 +156,8 @@ fn labels_are_the_closed_set_of_names_and_each_proxy_adds_the_same_number_of_ser
     let all = all + 2 + 4 + MessageRefusal::ALL.len() + Closer::ALL.len();
     // Of peers, replies refused, errors, and requests sealed anew.
     let all = all + ReplyReason::ALL.len() + PeerCode::ALL.len() + 1;
+    // Of the replay window what it remembers, and what it forgot too soon.
+    let all = all + 2;
     assert_eq!((of_proxy("kitchen"), of_proxy("bar")), (all, all));
 }
 
@@ -171,6 +175,8 @@ fn what_is_counted_stands_in_the_text() {
     proxy.reply_refused(ReplyReason::OtherKey);
     proxy.peer_error(PeerCode::from(Some(2)));
     proxy.resealed();
+    proxy.replay_window(17, 0);
+    proxy.replay_window(16, 3);
     proxy.message(Direction::ToServer, 256);
     proxy.message(Direction::ToServer, 0);
     proxy.message_refused(MessageRefusal::Envelope);
@@ -200,6 +206,8 @@ fn what_is_counted_stands_in_the_text() {
         "alewife_websocket_message_bytes_total{proxy=\"kitchen\",direction=\"to_client\"} 0",
         "alewife_websocket_messages_refused_total{proxy=\"kitchen\",reason=\"envelope\"} 1",
         "alewife_websocket_closes_total{proxy=\"kitchen\",by=\"client\"} 1",
+        "alewife_replay_entries{proxy=\"kitchen\"} 16",
+        "alewife_replay_evicted_total{proxy=\"kitchen\"} 3",
         "alewife_held_bytes 4096",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\nis not in\n{text}");

@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::HeaderName;
 use http::uri::Authority;
 
+use super::replay::ReplayConfig;
 use crate::net::{PoolSettings, TlsSettings, UpstreamProtocol};
 use crate::profile::Profile;
 
@@ -30,6 +31,8 @@ pub struct ProxyConfig {
     pub forwarded: ForwardedPolicy,
     /// Largest plaintext body that is held under GCM, in bytes.
     pub max_body: u64,
+    /// How long what has opened is remembered, if it is.
+    pub replay: Option<ReplayConfig>,
     /// What holds for WebSocket sessions.
     pub websocket: WebSocketConfig,
     /// The deadlines of its connections.

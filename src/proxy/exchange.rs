@@ -8,6 +8,7 @@ use http::{HeaderMap, Method, StatusCode, Uri, Version};
 
 use super::body::{Upload, UploadEnd};
 use super::forward;
+use super::replay::ReplayGuard;
 use super::respond::Failure;
 use crate::keys::Key;
 use crate::metrics::{Outcome, ProxyMetrics, ReplyReason, RequestGuard};
@@ -42,6 +43,7 @@ pub(crate) struct Shared {
     pub(crate) name: Arc<str>,
     pub(crate) metrics: ProxyMetrics,
     pub(crate) profile: Arc<Profile>,
+    pub(crate) replay: ReplayGuard,
 }
 
 impl Exchange {

@@ -15,11 +15,12 @@ use super::exchange::{Exchange, Shared};
 use super::forward::{self, Framing};
 use super::onward::{self, Onward, Sent};
 use super::ping;
+use super::replay::Denial;
 use super::respond::Failure;
 use super::service::Answer;
 use super::websocket::{Agreement, Handshake, Seat, Side};
 use super::{InboundConfig, ProxyConfig, now};
-use crate::ale::{self, BodyOpening, Opened, Refusal, ReplySealing, SealedReply};
+use crate::ale::{self, BodyOpening, Opened, Receipt, Refusal, ReplySealing, SealedReply};
 use crate::keys::KeyStore;
 use crate::metrics::AleReason;
 
@@ -72,6 +73,12 @@ impl Inbound {
                 true => Ok(self.shake_own_hand(client, &head, &handshake, sealing)),
                 false => self.shake_hands(client, head, &handshake, sealing).await,
             };
+        }
+        if let Some(receipt) = opening.unproven().filter(|_| onward::may_have_bytes(&body))
+            && let Err(failure) = self.admit(&receipt)
+        {
+            client.discard(body, &head);
+            return Err(failure);
         }
         let method = head.method.clone();
         let (body, framing, upload) =
@@ -195,6 +202,11 @@ impl Inbound {
         Ok((body, onward::framing_onward(framing, version), Some(upload)))
     }
 
+    /// P11: whether a message may go on that has opened, or whose tag would prove nothing.
+    fn admit(&self, receipt: &Receipt) -> Result<(), Failure> {
+        self.shared.replay.admit(receipt).map_err(|Denial::Replayed| Refusal::replayed().into())
+    }
+
     /// The verified body under GCM, whole.
     async fn hold_body(
         &self,
@@ -217,10 +229,13 @@ impl Inbound {
             }
         })?;
         exchange.request_bytes(held.length);
+        if let Opened::Body(receipt) = &held.opened {
+            self.admit(receipt)?;
+        }
         if let Some(trailers) = &mut held.trailers {
             exchange.strip_trailers(trailers);
         }
-        if held.opened == Opened::Bodyless && held.trailers.is_none() && framing != Framing::Chunked {
+        if matches!(held.opened, Opened::Bodyless) && held.trailers.is_none() && framing != Framing::Chunked {
             return Ok((RequestBody::Empty, framing));
         }
         let framing = match framing {

@@ -10,6 +10,7 @@ mod inbound;
 mod onward;
 mod outbound;
 mod ping;
+mod replay;
 mod respond;
 mod service;
 mod websocket;
@@ -31,6 +32,8 @@ use exchange::Shared;
 use inbound::Inbound;
 use outbound::{Belief, Outbound};
 pub use ping::{PING_PATH, PingReport};
+pub use replay::ReplayConfig;
+use replay::{ReplayGuard, SharedWindow};
 use service::Way;
 use websocket::AfterHttp;
 
@@ -47,6 +50,8 @@ pub struct ProxyCommon {
     budget: Arc<HeldBudget>,
     stop: Stop,
     belief: Arc<Belief>,
+    /// What has been opened, whichever worker did.
+    window: Option<Arc<SharedWindow>>,
 }
 
 impl ProxyCommon {
@@ -63,7 +68,8 @@ impl ProxyCommon {
             Mode::Inbound(_) => Replies::default(),
             Mode::Outbound(outbound) => outbound.replies,
         };
-        Self { config, keys, refresh, budget, stop, belief: Arc::new(Belief::new(replies)) }
+        let window = config.replay.as_ref().map(SharedWindow::new);
+        Self { config, keys, refresh, budget, stop, belief: Arc::new(Belief::new(replies)), window }
     }
 }
 
@@ -79,12 +85,13 @@ pub struct Proxy {
 impl Proxy {
     /// A worker's part of `common`.
     pub fn new(common: &ProxyCommon, metrics: &Metrics) -> Self {
-        let ProxyCommon { config, keys, refresh, budget, stop, belief } = common;
+        let ProxyCommon { config, keys, refresh, budget, stop, belief, window } = common;
         let metrics = metrics.proxy(&config.name);
         let shared = Arc::new(Shared {
             name: Arc::clone(&config.name),
             metrics: metrics.clone(),
             profile: Arc::clone(&config.profile),
+            replay: ReplayGuard::new(window.clone(), metrics.clone()),
         });
         let (own, keys) = (Arc::clone(config), Arc::clone(keys));
         let way = match config.mode.clone() {

@@ -15,6 +15,7 @@ mod openssl_speed;
 mod outbound;
 #[cfg(unix)]
 mod reload;
+mod replay;
 mod support;
 mod upstream;
 mod vectors;

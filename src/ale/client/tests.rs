@@ -80,7 +80,7 @@ fn what_a_client_seals_a_sidecar_opens_in_every_algorithm() {
         let opened = ale::open_request(&profile, &mut head, &ring_of(algorithm), NOW).ok().unwrap();
         let (mut plain, mut body) = (BytesMut::new(), opened.body);
         body.update(&sealed, &mut plain).unwrap();
-        body.finish().unwrap();
+        body.finish().ok().unwrap();
         assert_eq!(plain, "two soups");
         assert_eq!(head.headers[CONTENT_ENCODING], "gzip");
     }
@@ -109,7 +109,9 @@ fn what_a_sidecar_seals_a_client_opens_in_every_algorithm() {
         assert_eq!(body.must_be_held(), algorithm.is_authenticated());
         let mut plain = BytesMut::new();
         body.update(&sealed, &mut plain).unwrap();
-        body.finish().unwrap();
+        let receipt = body.finish().ok().unwrap();
+        assert_eq!(receipt.key.fingerprint.as_str(), "k");
+        assert_eq!(receipt.mark.is_some(), algorithm.is_authenticated());
         assert_eq!(plain, "receipt");
         assert_eq!(headers.len(), 1, "{headers:?}");
         assert_eq!(headers[CONTENT_ENCODING], "br");
@@ -125,7 +127,7 @@ fn reply_with_a_wrong_tag_is_refused() {
     let opened = opening.open(&Method::POST, StatusCode::OK, &mut headers, NOW).ok().unwrap();
     let OpenedReply::Sealed(mut body) = opened else { panic!("not sealed") };
     body.update(&sealed, &mut BytesMut::new()).unwrap();
-    assert_eq!(body.finish(), Err(ReplyFault::NotAuthentic));
+    assert_eq!(body.finish().err(), Some(ReplyFault::NotAuthentic));
 }
 
 #[test]
@@ -182,5 +184,39 @@ fn only_an_error_of_the_protocol_may_come_in_clear() {
     assert_eq!(read(200, body), Err(ReplyFault::Unsealed));
     for forged in [&b""[..], b"{}", b"<html>", br#"{"errorCode":"2","message":""}"#, br#"{"errorCode":2}"#] {
         assert_eq!(read(400, forged), Err(ReplyFault::Unsealed));
+    }
+}
+
+/// What a request of `text` under `iv` leaves behind once it has opened.
+fn receipt_of(algorithm: Algorithm, iv: &str, text: &[u8]) -> ale::Receipt {
+    let ring = KeyRing::new(vec![key(algorithm, "k")], None, RingPolicy::default(), Timestamp::UNIX_EPOCH);
+    let mut head = head("POST");
+    head.headers.insert(IV, iv.parse().unwrap());
+    head.headers.insert(FINGERPRINT, HeaderValue::from_static("k"));
+    let opened =
+        ale::open_request(&Arc::new(Profile::ale()), &mut head, &ring.ok().unwrap(), Timestamp::UNIX_EPOCH);
+    let mut body = opened.ok().unwrap().body;
+    assert_eq!(body.unproven().is_some(), !algorithm.is_authenticated());
+    let iv = crate::crypto::encoding::iv_from_base64(iv.as_bytes()).unwrap();
+    let sealed = crate::crypto::seal(&key(algorithm, "k").secret, iv.as_bytes(), b"", text).unwrap();
+    body.update(&sealed, &mut BytesMut::new()).unwrap();
+    match body.finish() {
+        Ok(ale::Opened::Body(receipt)) => receipt,
+        Ok(ale::Opened::Bodyless) => panic!("no body"),
+        Err(refusal) => panic!("{refusal}"),
+    }
+}
+
+#[test]
+fn receipt_names_key_and_iv_and_tells_messages_under_one_iv_apart_by_their_tags() {
+    for iv in ["AQAAAAAAAAAAAAAA", "AQAAAAAAAAAAAAAAAAAAAA=="] {
+        let receipt = |text| receipt_of("AES-256-GCM".parse().unwrap(), iv, text);
+        let (soup, again, fish) = (receipt(b"soup"), receipt(b"soup"), receipt(b"fish"));
+        assert!(soup.iv == fish.iv && soup.key.fingerprint.as_str() == "k");
+        assert!(soup.mark.is_some() && soup.mark == again.mark && soup.mark != fish.mark);
+    }
+    for algorithm in ["AES-256-CTR", "AES-256-CFB", "AES-256-CFB8"] {
+        let receipt = receipt_of(algorithm.parse().unwrap(), "AQAAAAAAAAAAAAAAAAAAAA==", b"soup");
+        assert!(receipt.mark.is_none());
     }
 }

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod mode;
+mod replay;
 mod timeouts;
 mod upstream;
 mod websocket;
@@ -16,6 +17,7 @@ use serde::Deserialize;
 #[cfg(test)]
 pub(super) use self::{
     mode::{RawInbound, RawOutbound},
+    replay::RawReplay,
     timeouts::RawTimeouts,
     websocket::RawWebSocket,
 };
@@ -104,11 +106,13 @@ impl Entry {
         let timeouts = document.table(&mut section, "timeouts");
         let websocket = document.table(&mut section, "websocket");
         let parts = mode::Parts::take(&mut section);
+        let replay = section.part::<replay::RawReplay>();
         let (raw, heading) = document.read::<RawProxy>(section);
         let (name_at, listen_at) = (raw.name.start(), raw.listen.start());
         let upstream_at = raw.upstream.start();
         let timeouts = timeouts::read(document, timeouts);
         let websocket = websocket::read(document, websocket);
+        let replay = replay::read(document, replay);
 
         let mut required = Required::read(document, &heading, raw.name, raw.mode, raw.listen, raw.upstream);
         let how = (raw.ca_file, raw.upstream_http);
@@ -132,6 +136,7 @@ impl Entry {
             host,
             forwarded,
             max_body,
+            replay,
             websocket,
             timeouts,
         });

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{SMALLEST, SMALLEST_OUTBOUND, parse};
 use crate::config::file::{RawAdmin, RawKeys, RawLog, RawProcess};
-use crate::config::proxy::{RawInbound, RawOutbound, RawProxy, RawTimeouts, RawWebSocket};
+use crate::config::proxy::{RawInbound, RawOutbound, RawProxy, RawReplay, RawTimeouts, RawWebSocket};
 use crate::document::fields;
 
 fn text(name: &str) -> String {
@@ -26,8 +26,9 @@ fn setting(line: &str) -> Option<&str> {
 }
 
 fn with_all_settings(text: &str) -> String {
-    // Without `ca_file` others are trusted than those of any file.
-    let with_default = text.lines().filter(|line| !line.starts_with("#ca_file = "));
+    // Without `ca_file` others are trusted than those of any file, and without a window nothing is remembered.
+    let without_default = ["#ca_file = ", "#replay_entries = "];
+    let with_default = text.lines().filter(|line| !without_default.iter().any(|key| line.starts_with(key)));
     let uncommented: Vec<_> = with_default.map(|line| setting(line).unwrap_or(line)).collect();
     uncommented.join("\n")
 }
@@ -79,6 +80,7 @@ fn every_key_of_the_code_is_in_the_examples() {
         fields::<RawAdmin>(),
         fields::<RawLog>(),
         fields::<RawProxy>(),
+        fields::<RawReplay>(),
         fields::<RawInbound>(),
         fields::<RawWebSocket>(),
         fields::<RawTimeouts>(),

@@ -150,7 +150,7 @@ fn remedies_name_what_is_known() {
         remedy("zzz = 1"),
         "remove it; the keys here are name, mode, listen, upstream, ca_file, upstream_http, host, forwarded, max_body, \
          bodyless_methods, timeouts, websocket, seal_replies, required_headers, credential_mismatch, carriers, origins, \
-         answer_ping, replies, plain_errors"
+         answer_ping, replies, plain_errors, replay_window, replay_entries"
     );
     assert_eq!(remedy("forwarded = \"x\""), "write \"append\" or \"replace\" or \"off\"");
     assert_eq!(remedy("listen = \"x\""), "write \"IP:PORT\", or a port alone for loopback");

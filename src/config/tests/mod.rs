@@ -4,6 +4,7 @@ mod addresses;
 mod example;
 mod faults;
 mod modes;
+mod replay;
 mod texts;
 mod upstream;
 

@@ -4,7 +4,7 @@ mod choices;
 mod origin;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use http::{HeaderName, Method};
 pub(super) use choices::{Carrier, Direction, ModeName};
 pub(super) use origin::Origin;
 
+use crate::ale::ReplayWindow;
 use crate::document::{Refusal, Value};
 use crate::net::{TlsSettings, UpstreamProtocol};
 use crate::proxy::Upstream;
@@ -136,6 +137,22 @@ impl Value for ByteSize {
         u64::try_from(number)
             .map(Self)
             .map_err(|_| Refusal::new(format!("{number} is less than nothing"), "write a number of bytes"))
+    }
+}
+
+/// How many messages are remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entries(pub(super) NonZeroU32);
+
+impl Value for Entries {
+    const EXPECTED: &'static str = "a number of messages";
+
+    fn from_integer(number: i64) -> Result<Self, Refusal> {
+        let most = ReplayWindow::MOST_ENTRIES;
+        let entries = u32::try_from(number).ok().filter(|number| *number <= most).and_then(NonZeroU32::new);
+        entries.map(Self).ok_or_else(|| {
+            Refusal::new(format!("{number} is not a number of messages"), format!("write 1 to {most}"))
+        })
     }
 }
 

@@ -172,7 +172,9 @@ impl Flow {
             Change::OpenRequest(opening) => {
                 opening.finish().map_err(|_forged| FlowFault::Broken)?;
             }
-            Change::OpenReply(opening) => opening.finish().map_err(|_forged| FlowFault::Broken)?,
+            Change::OpenReply(opening) => {
+                opening.finish().map_err(|_forged| FlowFault::Broken)?;
+            }
         }
         Ok((!tag.is_empty()).then(|| self.hand_on(tag.freeze())))
     }

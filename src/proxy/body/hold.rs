@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use tokio::time::timeout;
 use zeroize::Zeroize;
 
-use crate::ale::{BodyOpening, Opened, Refusal, ReplyBodyOpening, ReplyFault};
+use crate::ale::{BodyOpening, Opened, Receipt, Refusal, ReplyBodyOpening, ReplyFault};
 use crate::net::{NoCapacity, PeerAccount, Reservation};
 
 /// The opener keeps the last bytes back, since they may be the tag.
@@ -68,7 +68,7 @@ impl Opening for BodyOpening {
 }
 
 impl Opening for ReplyBodyOpening {
-    type Opened = ();
+    type Opened = Receipt;
     type Fault = ReplyFault;
 
     fn overhead(&self) -> u64 {
@@ -79,7 +79,7 @@ impl Opening for ReplyBodyOpening {
         self.update(piece, out)
     }
 
-    fn finish(self) -> Result<(), ReplyFault> {
+    fn finish(self) -> Result<Receipt, ReplyFault> {
         self.finish()
     }
 }

@@ -5,7 +5,7 @@ use http::{Method, Response, StatusCode, response};
 use hyper::body::Incoming;
 
 use super::{Asked, Outbound};
-use crate::ale::{ClearError, OpenedReply, ReplyBodyOpening, ReplyFault, ReplyOpening};
+use crate::ale::{ClearError, OpenedReply, Receipt, ReplyBodyOpening, ReplyFault, ReplyOpening};
 use crate::metrics::PeerCode;
 use crate::net::Lease;
 use crate::proxy::body::{
@@ -15,6 +15,7 @@ use crate::proxy::body::{
 use crate::proxy::exchange::Exchange;
 use crate::proxy::forward::{self, Framing};
 use crate::proxy::onward::{self, Sent};
+use crate::proxy::replay::Denial;
 use crate::proxy::respond::Failure;
 use crate::proxy::service::Answer;
 use crate::proxy::{PlainErrors, now};
@@ -101,6 +102,9 @@ impl Outbound {
                 self.hold(reply, opening, asked, exchange).await
             }
             OpenedReply::Sealed(opening) => {
+                if let Some(receipt) = opening.unproven().filter(|_| onward::may_have_bytes(&reply.body)) {
+                    self.admit(&receipt)?;
+                }
                 self.belief.sealed_came(&self.config.name);
                 let length = reply.length;
                 Ok(reply.streamed(Change::OpenReply(opening), length))
@@ -137,11 +141,18 @@ impl Outbound {
             account: &asked.client.account,
         };
         let mut held = hold(body, opening, length, limits).await?;
+        self.admit(&held.opened)?;
         self.belief.sealed_came(&self.config.name);
         if let Some(trailers) = &mut held.trailers {
             exchange.strip_trailers(trailers);
         }
         Ok(whole(head, held.into(), lease, length.is_some(), exchange))
+    }
+
+    /// P11: whether a reply may go on that has opened, or whose tag would prove nothing.
+    fn admit(&self, receipt: &Receipt) -> Result<(), Failure> {
+        let admitted = self.shared.replay.admit(receipt);
+        admitted.map_err(|Denial::Replayed| Failure::Unbelieved(ReplyFault::Replayed))
     }
 
     /// A reply that bears nothing of the envelope.

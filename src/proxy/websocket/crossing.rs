@@ -13,6 +13,7 @@ use super::leg::Leg;
 use super::record::Record;
 use crate::ale::{ClearError, MessageSession, Refusal};
 use crate::keys::{KeyRing, KeyStore};
+use crate::proxy::replay::{Denial, ReplayGuard};
 use crate::proxy::{OnBadMessage, ProxyConfig};
 use crate::sources::Refresh;
 use crate::websocket::{Kind, Message};
@@ -27,6 +28,7 @@ pub(super) struct Crossing {
     keys: Arc<KeyStore>,
     refresh: Option<Refresh>,
     config: Arc<ProxyConfig>,
+    replay: ReplayGuard,
 }
 
 /// The keys and the time for the messages of one read. Not kept: keys that leave the ring are wiped.
@@ -49,8 +51,9 @@ impl Crossing {
         keys: Arc<KeyStore>,
         refresh: Option<Refresh>,
         config: Arc<ProxyConfig>,
+        replay: ReplayGuard,
     ) -> Self {
-        Self { messages, sealed, echoed: None, keys, refresh, config }
+        Self { messages, sealed, echoed: None, keys, refresh, config, replay }
     }
 
     /// The same, where the other end of the plain leg says back what it hears.
@@ -106,6 +109,9 @@ impl Crossing {
             Ok(opened) => opened,
             Err(refusal) => return self.refuse(message, refusal, way),
         };
+        if let Err(Denial::Replayed) = self.replay.admit(&opened.receipt) {
+            return self.refuse(message, Refusal::replayed(), way);
+        }
         let is_authenticated = opened.is_authenticated();
         let payload = opened.plaintext;
         if payload.len() as u64 > self.config.websocket.max_message {

@@ -141,7 +141,8 @@ impl Opening {
         // From here on a key is known by its name only: once it leaves the ring, nothing of this session holds on to it.
         drop(key);
         let taking = config.timeouts.body;
-        let crossing = Crossing::new(messages, sealed, keys, refresh, config);
+        let replay = shared.replay.clone();
+        let crossing = Crossing::new(messages, sealed, keys, refresh, config, replay);
         let crossing = if echoes { crossing.echoing() } else { crossing };
         Session::new(client, server, crossing, record, taking).run(stop).await;
     }

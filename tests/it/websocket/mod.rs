@@ -9,6 +9,7 @@ mod messages;
 mod outbound;
 mod ping;
 mod refusals;
+mod replay;
 
 use std::io;
 use std::net::TcpListener;
