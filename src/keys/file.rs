@@ -6,6 +6,8 @@ mod secret;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::Deserialize;
 use toml::value::Datetime;
@@ -54,7 +56,7 @@ pub fn parse_key_file(
     document.finish()?;
 
     // No fault means that each entry is whole and that they are right together.
-    let keys = entries.into_iter().filter_map(Entry::into_key).collect();
+    let keys = entries.into_iter().filter_map(Entry::into_key).map(Arc::new).collect();
     Ok(ParsedRing { ring: KeyRing::of_examined(keys, primary.as_ref(), policy), warnings })
 }
 
@@ -126,6 +128,7 @@ impl Entry {
     fn candidate(&self) -> Candidate<'_> {
         Candidate {
             fingerprint: self.fingerprint.as_ref(),
+            algorithm: self.secret.as_ref().map(SecretKey::algorithm),
             secret: self.secret.as_ref(),
             validity: self.validity,
         }

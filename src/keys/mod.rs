@@ -13,7 +13,7 @@ mod verdict;
 pub use file::{ParsedRing, parse_key_file};
 pub use fingerprint::{Fingerprint, NotAFingerprint};
 pub use key::{Key, Validity};
-pub use ring::{KeyRing, KeyUnavailable, RingFault, RingPolicy, RingWarning};
+pub use ring::{KeyRing, KeyUnavailable, RingFault, RingPolicy, RingWarning, StepBack};
 pub use store::KeyStore;
 pub use usage::{KeyUsage, Uses};
 pub use verdict::{KeyState, Retirement, Roughly, Verdict, verdicts};

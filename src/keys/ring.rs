@@ -1,27 +1,39 @@
 //! All keys that hold together, checked when the ring is made.
 
+mod examine;
+mod step_back;
+#[cfg(test)]
+mod tests;
+
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Fingerprint, Key, KeyUsage, Validity};
-use crate::crypto::{Algorithm, SecretKey};
+use super::{Fingerprint, Key, KeyUsage};
+pub(super) use examine::{Candidate, examine};
+pub use examine::{RingFault, RingWarning};
+pub use step_back::StepBack;
 
-/// The keys of one source at one time. Holding a ring means that it is right.
+/// The keys of one or more sources at one time. Holding a ring means that it is right.
 pub struct KeyRing {
     keys: HashMap<Fingerprint, Arc<Key>>,
     /// By `valid_after`, latest first, a later entry of the file before an earlier one.
     by_age: Vec<Arc<Key>>,
     primary: Option<Arc<Key>>,
+    encryption: bool,
     clock_skew: Duration,
     seal_delay: Duration,
 }
 
 impl KeyRing {
+    /// A ring without a key, for a process that waits for its first ones: it opens and seals nothing.
+    pub fn empty(policy: RingPolicy) -> Self {
+        Self::of_examined(Vec::new(), None, policy)
+    }
+
     /// A ring of `keys`, of which a later one counts as younger on a tie. `primary` names the one that seals.
     pub fn new(
         keys: Vec<Key>,
@@ -31,17 +43,31 @@ impl KeyRing {
     ) -> Result<Self, Vec<RingFault>> {
         let candidates: Vec<_> = keys.iter().map(Candidate::from).collect();
         let faults = examine(&candidates, primary, policy, now).faults;
-        if faults.is_empty() { Ok(Self::of_examined(keys, primary, policy)) } else { Err(faults) }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Ok(Self::of_examined(keys.into_iter().map(Arc::new).collect(), primary, policy))
     }
 
     /// A ring of keys in which [`examine`] found no fault.
-    pub(super) fn of_examined(keys: Vec<Key>, primary: Option<&Fingerprint>, policy: RingPolicy) -> Self {
-        let mut by_age: Vec<_> = keys.into_iter().rev().map(Arc::new).collect();
+    pub(super) fn of_examined(
+        keys: Vec<Arc<Key>>,
+        primary: Option<&Fingerprint>,
+        policy: RingPolicy,
+    ) -> Self {
+        let mut by_age = keys;
+        by_age.reverse();
         // Stable, so that a later entry stays before an earlier one; `None` is less than any time.
         by_age.sort_by_key(|key| Reverse(key.validity.after));
         let keys: HashMap<_, _> = by_age.iter().map(|key| (key.fingerprint.clone(), key.clone())).collect();
         let primary = primary.and_then(|named| keys.get(named)).cloned();
-        Self { keys, by_age, primary, clock_skew: policy.clock_skew, seal_delay: policy.seal_delay }
+        let RingPolicy { clock_skew, seal_delay, .. } = policy;
+        Self { keys, by_age, primary, encryption: true, clock_skew, seal_delay }
+    }
+
+    /// The same ring under a portal's switch.
+    pub(super) fn with_encryption(self, encryption: bool) -> Self {
+        Self { encryption, ..self }
     }
 
     /// The key that a message names, if it may open at `now` (clock skew is granted at both ends).
@@ -76,11 +102,6 @@ impl KeyRing {
         if is_known(&latest) { Some(latest) } else { candidates.find(is_known).or(Some(latest)) }
     }
 
-    /// All keys, by `valid_after`, latest first.
-    pub fn keys(&self) -> impl Iterator<Item = &Arc<Key>> {
-        self.by_age.iter()
-    }
-
     /// Whether one key is named to seal, whatever began later.
     pub(super) fn has_primary(&self) -> bool {
         self.primary.is_some()
@@ -103,6 +124,16 @@ impl KeyRing {
     /// The same ring with `key` as the one that is named to seal.
     pub fn led_by(self, key: &Arc<Key>) -> Self {
         Self { primary: Some(Arc::clone(key)), ..self }
+    }
+
+    /// Every key: the latest `valid_after` first, a later entry before an earlier one, those without a start last.
+    pub fn keys(&self) -> impl ExactSizeIterator<Item = &Arc<Key>> {
+        self.by_age.iter()
+    }
+
+    /// The portal's switch: `false` if a source says that the service is not secured.
+    pub fn encryption(&self) -> bool {
+        self.encryption
     }
 
     /// How many keys the ring has.
@@ -149,171 +180,4 @@ pub enum KeyUnavailable {
     /// No key of the ring has this fingerprint.
     #[error("no key has this fingerprint")]
     Unknown,
-}
-
-/// Why keys make no ring. Keys are numbered as they were given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RingFault {
-    /// Two keys have one name.
-    #[error("two keys have this fingerprint")]
-    DuplicateFingerprint {
-        /// The earlier key.
-        first: usize,
-        /// The later key.
-        second: usize,
-    },
-    /// The window ends before it begins, or as it begins.
-    #[error("the window ends before it begins")]
-    EmptyWindow {
-        /// The key.
-        key: usize,
-    },
-    /// There is no key.
-    #[error("there is no key at all")]
-    NoKeys,
-    /// The key that is named to seal may not seal now.
-    #[error("the primary key is outside its window")]
-    PrimaryOutsideWindow,
-    /// The same bytes stand under two algorithms; one mode can give away another's secrets.
-    #[error("the same key stands under two algorithms")]
-    SecretUnderTwoAlgorithms {
-        /// The earlier key.
-        first: usize,
-        /// The later key.
-        second: usize,
-    },
-    /// Only authenticated keys are allowed, and this one is not.
-    #[error("the algorithm does not authenticate, and require_authenticated is set")]
-    Unauthenticated {
-        /// The key.
-        key: usize,
-    },
-    /// No key has the name that is to seal.
-    #[error("no key has the fingerprint that `primary` names")]
-    UnknownPrimary,
-}
-
-/// What is allowed in a ring but seldom meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RingWarning {
-    /// No key may seal now.
-    #[error("no key is valid for sealing now")]
-    NoSealingKey,
-    /// Two names stand for one key.
-    #[error("the same key stands under two fingerprints")]
-    RepeatedSecret {
-        /// The earlier key.
-        first: usize,
-        /// The later key.
-        second: usize,
-    },
-}
-
-/// What [`examine`] found.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Findings {
-    pub(super) faults: Vec<RingFault>,
-    pub(super) warnings: Vec<RingWarning>,
-}
-
-/// A key as far as it is known: a file with other faults is examined all the same.
-pub(super) struct Candidate<'a> {
-    pub(super) fingerprint: Option<&'a Fingerprint>,
-    pub(super) secret: Option<&'a SecretKey>,
-    pub(super) validity: Validity,
-}
-
-impl<'a> From<&'a Key> for Candidate<'a> {
-    fn from(key: &'a Key) -> Self {
-        Self { fingerprint: Some(&key.fingerprint), secret: Some(&key.secret), validity: key.validity }
-    }
-}
-
-/// Looks for whatever is wrong or odd with these keys together, each check in one pass.
-pub(super) fn examine(
-    keys: &[Candidate<'_>],
-    primary: Option<&Fingerprint>,
-    policy: RingPolicy,
-    now: Timestamp,
-) -> Findings {
-    let mut findings = Findings::default();
-    if keys.is_empty() {
-        findings.faults.push(RingFault::NoKeys);
-    }
-    for (index, key) in keys.iter().enumerate() {
-        examine_alone(index, key, policy, &mut findings);
-    }
-    examine_names(keys, &mut findings);
-    examine_secrets(keys, &mut findings);
-    examine_sealing(keys, primary, now, &mut findings);
-    findings
-}
-
-fn examine_alone(key: usize, candidate: &Candidate<'_>, policy: RingPolicy, findings: &mut Findings) {
-    if candidate.validity.is_empty() {
-        findings.faults.push(RingFault::EmptyWindow { key });
-    }
-    let authenticated = candidate.secret.is_none_or(|secret| secret.algorithm().is_authenticated());
-    if policy.require_authenticated && !authenticated {
-        findings.faults.push(RingFault::Unauthenticated { key });
-    }
-}
-
-fn examine_names(keys: &[Candidate<'_>], findings: &mut Findings) {
-    let mut seen: HashMap<&Fingerprint, usize> = HashMap::with_capacity(keys.len());
-    for (second, key) in keys.iter().enumerate() {
-        let Some(fingerprint) = key.fingerprint else { continue };
-        match seen.entry(fingerprint) {
-            Entry::Occupied(first) => {
-                findings.faults.push(RingFault::DuplicateFingerprint { first: *first.get(), second });
-            }
-            Entry::Vacant(place) => {
-                place.insert(second);
-            }
-        }
-    }
-}
-
-fn examine_secrets(keys: &[Candidate<'_>], findings: &mut Findings) {
-    let mut seen: HashMap<&[u8], (usize, Algorithm)> = HashMap::with_capacity(keys.len());
-    for (second, key) in keys.iter().enumerate() {
-        let Some(secret) = key.secret else { continue };
-        match seen.entry(secret.bytes()) {
-            Entry::Occupied(earlier) => {
-                let (first, algorithm) = *earlier.get();
-                if algorithm == secret.algorithm() {
-                    findings.warnings.push(RingWarning::RepeatedSecret { first, second });
-                } else {
-                    findings.faults.push(RingFault::SecretUnderTwoAlgorithms { first, second });
-                }
-            }
-            Entry::Vacant(place) => {
-                place.insert((second, secret.algorithm()));
-            }
-        }
-    }
-}
-
-fn examine_sealing(
-    keys: &[Candidate<'_>],
-    primary: Option<&Fingerprint>,
-    now: Timestamp,
-    findings: &mut Findings,
-) {
-    let holds = |key: &Candidate<'_>| key.validity.contains(now, Duration::ZERO);
-    let Some(primary) = primary else {
-        if !keys.is_empty() && !keys.iter().any(holds) {
-            findings.warnings.push(RingWarning::NoSealingKey);
-        }
-        return;
-    };
-    match keys.iter().find(|key| key.fingerprint == Some(primary)) {
-        Some(key) if !holds(key) && !key.validity.is_empty() => {
-            findings.faults.push(RingFault::PrimaryOutsideWindow);
-        }
-        Some(_) => {}
-        // A key whose name could not be read may be the one.
-        None if keys.iter().any(|key| key.fingerprint.is_none()) => {}
-        None => findings.faults.push(RingFault::UnknownPrimary),
-    }
 }

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::*;
 use crate::crypto::SecretKey;
 use crate::keys::{KeyStore, RingPolicy, Validity};
@@ -140,7 +142,7 @@ fn key_that_nobody_watches_is_not_judged() {
 
 #[test]
 fn verdicts_on_many_keys_take_no_time() {
-    let keys = (0..10_000).map(|n| key_of(n, (n % 7 > 0).then_some(n + 500))).collect();
+    let keys = (0..10_000).map(|n| Arc::new(key_of(n, (n % 7 > 0).then_some(n + 500)))).collect();
     let store = KeyStore::new(KeyRing::of_examined(keys, None, RingPolicy::default()), at(0));
     let begun = std::time::Instant::now();
     let judged = verdicts(&store.snapshot(), DAY, at(5_000)).len();
