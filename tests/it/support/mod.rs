@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 mod bridge;
+mod certificates;
 mod frames;
 mod keys;
 mod origin;
@@ -16,6 +17,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 pub(crate) use bridge::Bridge;
+pub(crate) use certificates::{Authority, Window};
 pub(crate) use frames::Frames;
 pub(crate) use keys::TestKey;
 pub(crate) use origin::{Origin, Received};

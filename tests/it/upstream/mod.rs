@@ -1,6 +1,5 @@
 //! Applications under `https://` and HTTP/2, behind the real binary.
 
-mod certificates;
 mod http2;
 mod node;
 mod server;
@@ -9,9 +8,7 @@ mod websocket;
 
 use std::net::SocketAddr;
 
-use certificates::Authority;
-
-use crate::support::{Sidecar, SidecarBuilder, TestKey};
+use crate::support::{Authority, Sidecar, SidecarBuilder, TestKey};
 
 /// A sidecar in front of `https://HOST:PORT`, which trusts `authority` alone.
 fn https(

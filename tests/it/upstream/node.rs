@@ -6,9 +6,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
-use super::certificates::{Authority, Window};
 use super::https;
-use crate::support::TestKey;
+use crate::support::{Authority, TestKey, Window};
 
 struct Node {
     child: Child,

@@ -7,10 +7,9 @@ use std::thread;
 
 use tokio_rustls::rustls::{ServerConfig, version};
 
-use super::certificates::{Authority, Window};
 use super::https;
 use super::server::{Handshake, Http2Origin, TlsOrigin};
-use crate::support::{Sidecar, SidecarBuilder, TestKey, eventually};
+use crate::support::{Authority, Sidecar, SidecarBuilder, TestKey, Window, eventually};
 
 fn key() -> TestKey {
     TestKey::new("AES-256-GCM")

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use alewife::crypto::encoding;
 use tokio_rustls::rustls::{ServerConnection, StreamOwned};
 
-use super::certificates::Authority;
 use super::https;
-use crate::support::{Connection, Frame, Opcode, PATIENCE, Sidecar, TestKey, accept_of, eventually, field};
+use crate::support::{
+    Authority, Connection, Frame, Opcode, PATIENCE, Sidecar, TestKey, accept_of, eventually, field,
+};
 
 const LENGTH: usize = 4096;
 

@@ -9,21 +9,21 @@ use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 use tokio_rustls::rustls::{ServerConfig, SupportedProtocolVersion, version};
 
 /// Somebody who issues certificates.
-pub(super) struct Authority {
+pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
 }
 
 /// When a certificate holds.
 #[derive(Clone, Copy)]
-pub(super) enum Window {
+pub(crate) enum Window {
     Now,
     Over,
     ToCome,
 }
 
 impl Authority {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -34,12 +34,12 @@ impl Authority {
     }
 
     /// Writes its own certificate for a `ca_file`.
-    pub(super) fn write_to(&self, path: &Path) {
+    pub(crate) fn write_to(&self, path: &Path) {
         std::fs::write(path, &self.pem).unwrap();
     }
 
     /// A certificate for these names and addresses, and its key.
-    pub(super) fn issue(&self, names: &[&str], window: Window) -> (rcgen::Certificate, KeyPair) {
+    pub(crate) fn issue(&self, names: &[&str], window: Window) -> (rcgen::Certificate, KeyPair) {
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
         (params.not_before, params.not_after) = match window {
@@ -52,11 +52,11 @@ impl Authority {
     }
 
     /// What a server for these names presents; `alpn` in its order of preference.
-    pub(super) fn server(&self, names: &[&str], alpn: &[&str]) -> Arc<ServerConfig> {
+    pub(crate) fn server(&self, names: &[&str], alpn: &[&str]) -> Arc<ServerConfig> {
         self.server_in(names, Window::Now, &[&version::TLS13, &version::TLS12], alpn)
     }
 
-    pub(super) fn server_in(
+    pub(crate) fn server_in(
         &self,
         names: &[&str],
         window: Window,
