@@ -13,6 +13,7 @@ mod exchange;
 mod life;
 mod openssl_speed;
 mod outbound;
+mod portal;
 #[cfg(unix)]
 mod reload;
 mod replay;

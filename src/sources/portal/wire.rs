@@ -14,7 +14,7 @@ use super::FetchFault;
 use super::answer::{Expected, Step};
 use crate::net::UpstreamStream;
 
-/// The longest head of an answer, and the longest piece of a body that is read at once.
+/// A head of an answer that is twice as long is too long for certain, and a piece of a body is never longer.
 const MAX_BUFFER: usize = 64 * 1024;
 /// For the words with which a connection ends.
 const PARTING: Duration = Duration::from_secs(1);
