@@ -86,6 +86,7 @@ pub(super) struct RawKeys {
     seal_delay: Field<Duration>,
     refetch_cooldown: Field<Deadline>,
     poll_interval: Field<Deadline>,
+    observation: Field<Deadline>,
 }
 
 fn read_keys<'t>(document: &mut Document<'t>, section: Section<'t>, directory: &Path) -> Option<KeysConfig> {
@@ -103,8 +104,17 @@ fn read_keys<'t>(document: &mut Document<'t>, section: Section<'t>, directory: &
     let Deadline(refetch_cooldown) = document.or(&at, "refetch_cooldown", raw.refetch_cooldown, cooldown);
     let poll_interval = Deadline(Duration::from_secs(30));
     let Deadline(poll_interval) = document.or(&at, "poll_interval", raw.poll_interval, poll_interval);
-    let file = directory.join(file?);
-    Some(KeysConfig { file, clock_skew, require_authenticated, seal_delay, refetch_cooldown, poll_interval })
+    let observation = Deadline(Duration::from_secs(24 * 60 * 60));
+    let Deadline(observation) = document.or(&at, "observation", raw.observation, observation);
+    Some(KeysConfig {
+        file: directory.join(file?),
+        clock_skew,
+        require_authenticated,
+        seal_delay,
+        refetch_cooldown,
+        poll_interval,
+        observation,
+    })
 }
 
 /// `[admin]` as it is written.

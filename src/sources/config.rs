@@ -18,6 +18,8 @@ pub struct KeysConfig {
     pub refetch_cooldown: Duration,
     /// The slow poll that stands behind file events.
     pub poll_interval: Duration,
+    /// How long a key must not have been used before it counts as safe to retire.
+    pub observation: Duration,
 }
 
 impl KeysConfig {

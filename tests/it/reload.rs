@@ -93,6 +93,7 @@ fn config(path: &Path) -> KeysConfig {
         seal_delay: Duration::from_secs(60),
         refetch_cooldown: Duration::from_secs(10),
         poll_interval: NEVER,
+        observation: Duration::from_secs(24 * 3600),
     }
 }
 

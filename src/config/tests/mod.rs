@@ -103,6 +103,7 @@ fn every_setting_reaches_its_place() {
         seal_delay = "0s"
         refetch_cooldown = "1ms"
         poll_interval = "500ms"
+        observation = "2h"
         [admin]
         listen = "off"
         [log]
@@ -145,6 +146,7 @@ fn every_setting_reaches_its_place() {
         seal_delay: Duration::ZERO,
         refetch_cooldown: Duration::from_millis(1),
         poll_interval: Duration::from_millis(500),
+        observation: Duration::from_secs(7200),
     };
     assert_eq!(config.keys, keys);
     let [a, b] = &config.proxies[..] else { panic!("two proxies") };

@@ -40,6 +40,7 @@ async fn log_of_reload(text: &str, times: usize) -> String {
         seal_delay: Duration::from_secs(60),
         refetch_cooldown: Duration::from_secs(10),
         poll_interval: Duration::from_secs(3600),
+        observation: Duration::from_secs(24 * 3600),
     };
     let loaded = load_now(&config).unwrap();
     let metrics = Arc::new(Metrics::new());
@@ -117,6 +118,7 @@ async fn file_that_changed_while_it_was_read_is_left_for_the_next_round() {
         seal_delay: Duration::from_secs(60),
         refetch_cooldown: Duration::from_secs(10),
         poll_interval: Duration::from_secs(3600),
+        observation: Duration::from_secs(24 * 3600),
     };
     let attempt = Attempt { config: Arc::new(config), hasher: RandomState::new(), seen: None };
     assert!(matches!(attempt.load(before), Outcome::Overtaken));
@@ -134,6 +136,7 @@ fn follower(cooldown: Duration) -> (tempfile::TempDir, std::path::PathBuf, Arc<K
         seal_delay: Duration::ZERO,
         refetch_cooldown: cooldown,
         poll_interval: Duration::from_secs(3600),
+        observation: Duration::from_secs(24 * 3600),
     };
     let loaded = load_now(&config).unwrap();
     let stable_for = Duration::from_millis(1);
