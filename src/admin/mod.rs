@@ -1,17 +1,20 @@
-//! The admin listener: is it alive, is it ready, what has it counted.
+//! The admin listener: is it alive, is it ready, what has it counted, and how its keys fare.
 //!
 //! It answers while the process drains, so the token that ends it is cancelled last. Every wait has an end: a
 //! head must arrive within `HEAD_LIMIT`, which also ends idle keep-alive, and a connection is closed after
 //! `LIFETIME`, so clients that are silent or never read cannot keep a probe out for long.
 
+mod local;
 mod pages;
 mod readiness;
+mod report;
+mod status;
 #[cfg(test)]
 mod tests;
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +30,11 @@ use tokio_util::sync::CancellationToken;
 use crate::metrics::Metrics;
 
 pub use readiness::{NotReady, Readiness};
+pub use report::{KeyReport, KeySetReport, RetireReport, StatusReport, UsesReport};
+pub use status::{KeySetStatus, Status};
+
+/// What the key set is called that every proxy uses unless told otherwise.
+pub const DEFAULT_KEY_SET: &str = "default";
 
 /// Connections that are served at once; more wait in the listener's queue.
 pub const MAX_CONNECTIONS: u32 = 64;
@@ -66,6 +74,8 @@ pub struct AdminState {
     pub readiness: Arc<Readiness>,
     /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
+    /// What `/status` tells.
+    pub status: Status,
 }
 
 /// The bound admin listener.
@@ -96,7 +106,8 @@ impl AdminServer {
         let accepting = async {
             // The semaphore is never closed, so there is a place sooner or later.
             while let Ok(place) = Arc::clone(&places).acquire_owned().await {
-                let serving = serve_connection(self.accept().await, Arc::clone(&state), stop.clone());
+                let (stream, peer) = self.accept().await;
+                let serving = serve_connection(stream, peer, Arc::clone(&state), stop.clone());
                 tokio::spawn(async move {
                     serving.await;
                     drop(place);
@@ -109,10 +120,10 @@ impl AdminServer {
         let _ = places.acquire_many(MAX_CONNECTIONS).await;
     }
 
-    async fn accept(&self) -> TcpStream {
+    async fn accept(&self) -> (TcpStream, IpAddr) {
         loop {
             match self.listener.accept().await {
-                Ok((stream, _)) => return stream,
+                Ok((stream, peer)) => return (stream, peer.ip()),
                 Err(error) => {
                     tracing::warn!(%error, "the admin listener could not accept a connection");
                     sleep(ACCEPT_PAUSE).await;
@@ -137,9 +148,9 @@ pub enum AdminError {
     },
 }
 
-async fn serve_connection(stream: TcpStream, state: Arc<AdminState>, stop: CancellationToken) {
+async fn serve_connection(stream: TcpStream, peer: IpAddr, state: Arc<AdminState>, stop: CancellationToken) {
     let answer = service_fn(move |request| {
-        let reply = pages::answer(&request, &state);
+        let reply = pages::answer(&request, peer, &state);
         async move { Ok::<_, Infallible>(reply) }
     });
     let connection = http1::Builder::new()

@@ -6,31 +6,45 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 
+use super::DEFAULT_KEY_SET;
 use crate::keys::KeyStore;
 
-type CanSeal = Box<dyn Fn(Timestamp) -> bool + Send + Sync>;
+type Holds = Box<dyn Fn(Timestamp) -> Result<(), NotReady> + Send + Sync>;
 
 /// Gathers what readiness hangs on. It does not ask the application: whether that one is ready is its own
 /// probe's affair.
+#[derive(Default)]
 pub struct Readiness {
-    can_seal: CanSeal,
+    conditions: Vec<(Box<str>, Holds)>,
     listeners_bound: AtomicBool,
     stopping: AtomicBool,
 }
 
 impl Readiness {
-    /// Not ready yet; `can_seal` tells whether a key that seals is valid at a time.
-    pub fn new(can_seal: impl Fn(Timestamp) -> bool + Send + Sync + 'static) -> Self {
-        Self {
-            can_seal: Box::new(can_seal),
-            listeners_bound: AtomicBool::new(false),
-            stopping: AtomicBool::new(false),
-        }
+    /// Not ready yet, and without conditions but that the listeners are bound and no stop is under way.
+    pub fn new() -> Self {
+        Self::default()
     }
 
-    /// Not ready yet; the key that seals comes from `keys`.
-    pub fn of_keys(keys: Arc<KeyStore>) -> Self {
-        Self::new(move |now| keys.snapshot().sealing_key(now).is_some())
+    /// The same under one more condition, which `/readyz?verbose` calls `name`.
+    pub fn requiring(
+        mut self,
+        name: impl Into<Box<str>>,
+        holds: impl Fn(Timestamp) -> Result<(), NotReady> + Send + Sync + 'static,
+    ) -> Self {
+        self.conditions.push((name.into(), Box::new(holds)));
+        self
+    }
+
+    /// The same under the condition that some key of `keys`, the set called `name`, seals.
+    pub fn requiring_key(self, name: &str, keys: Arc<KeyStore>) -> Self {
+        let is_default = name == DEFAULT_KEY_SET;
+        let condition = if is_default { "keys".to_owned() } else { format!("keys-{name}") };
+        let key_set = (!is_default).then(|| name.into());
+        self.requiring(condition, move |now| match keys.snapshot().sealing_key(now) {
+            Some(_) => Ok(()),
+            None => Err(NotReady::NoSealingKey { key_set: key_set.clone() }),
+        })
     }
 
     /// Notes that every proxy listens.
@@ -43,14 +57,18 @@ impl Readiness {
         self.stopping.store(true, Ordering::Release);
     }
 
+    /// Every condition by its name, and whether it holds at `now`.
+    pub fn conditions(&self, now: Timestamp) -> impl Iterator<Item = (&str, Result<(), NotReady>)> {
+        let holds = |holds: bool, otherwise| if holds { Ok(()) } else { Err(otherwise) };
+        let bound = holds(self.listeners_bound.load(Ordering::Acquire), NotReady::ListenersNotBound);
+        let runs = holds(!self.stopping.load(Ordering::Acquire), NotReady::Stopping);
+        let conditions = self.conditions.iter().map(move |(name, holds)| (&**name, holds(now)));
+        conditions.chain([("listeners", bound), ("shutdown", runs)])
+    }
+
     /// What stands against it at `now`; nothing means ready.
     pub fn obstacles(&self, now: Timestamp) -> Vec<NotReady> {
-        let found = [
-            (!(self.can_seal)(now), NotReady::NoSealingKey),
-            (!self.listeners_bound.load(Ordering::Acquire), NotReady::ListenersNotBound),
-            (self.stopping.load(Ordering::Acquire), NotReady::Stopping),
-        ];
-        found.into_iter().filter_map(|(applies, reason)| applies.then_some(reason)).collect()
+        self.conditions(now).filter_map(|(_, holds)| holds.err()).collect()
     }
 }
 
@@ -64,15 +82,22 @@ impl fmt::Debug for Readiness {
 }
 
 /// Why the process should not be sent requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotReady {
     /// Not every proxy listens yet.
     #[error("listeners not bound")]
     ListenersNotBound,
-    /// Replies could not be sealed.
-    #[error("no key that seals is valid")]
-    NoSealingKey,
+    /// Nothing could be sealed.
+    #[error("no key that seals is valid{}", of(key_set.as_deref()))]
+    NoSealingKey {
+        /// The set that has none, where there are several.
+        key_set: Option<Arc<str>>,
+    },
     /// The process drains.
     #[error("stopping")]
     Stopping,
+}
+
+fn of(key_set: Option<&str>) -> String {
+    key_set.map_or_else(String::new, |name| format!(" in the key set {name}"))
 }

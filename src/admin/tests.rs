@@ -9,7 +9,10 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{AdminConfig, AdminError, AdminServer, AdminState, MAX_CONNECTIONS, Readiness};
+use super::{
+    AdminConfig, AdminError, AdminServer, AdminState, MAX_CONNECTIONS, NotReady, Readiness, Status,
+    StatusReport,
+};
 use crate::metrics::Metrics;
 
 /// Long enough for any machine; reached only where a test fails.
@@ -31,9 +34,15 @@ impl Admin {
         let address = server.address();
         let key_is_valid = Arc::new(AtomicBool::new(true));
         let asked = Arc::clone(&key_is_valid);
-        let readiness = Arc::new(Readiness::new(move |_| asked.load(Ordering::SeqCst)));
+        let readiness = Readiness::new().requiring("keys", move |_| match asked.load(Ordering::SeqCst) {
+            true => Ok(()),
+            false => Err(NotReady::NoSealingKey { key_set: None }),
+        });
+        let readiness = Arc::new(readiness);
         let metrics = Arc::new(Metrics::new());
-        let state = AdminState { readiness: Arc::clone(&readiness), metrics: Arc::clone(&metrics) };
+        let status = Status::of(Vec::new()).with("told", |_| serde_json::json!(["by", "others"]));
+        let (shown, counted) = (Arc::clone(&readiness), Arc::clone(&metrics));
+        let state = AdminState { readiness: shown, metrics: counted, status };
         let stop = CancellationToken::new();
         let serving = tokio::spawn(server.serve(state, stop.clone()));
         Self { address, readiness, metrics, key_is_valid, stop, serving }
@@ -96,6 +105,44 @@ async fn readiness_names_each_obstacle_on_a_line_of_its_own() {
     assert_eq!(admin.page("GET", "/readyz").await, (503, both));
     admin.key_is_valid.store(true, Ordering::SeqCst);
     assert_eq!(admin.page("GET", "/readyz").await, (503, "stopping\n".to_owned()));
+}
+
+#[tokio::test]
+async fn each_condition_is_told_where_somebody_asks_for_all() {
+    let admin = Admin::start().await;
+    let page = "[+]keys ok\n[-]listeners listeners not bound\n[+]shutdown ok\n".to_owned();
+    assert_eq!(admin.page("GET", "/readyz?verbose").await, (503, page));
+    admin.readiness.listeners_bound();
+    let page = "[+]keys ok\n[+]listeners ok\n[+]shutdown ok\n".to_owned();
+    assert_eq!(admin.page("GET", "/readyz?a=1&verbose=true").await, (200, page));
+    admin.key_is_valid.store(false, Ordering::SeqCst);
+    admin.readiness.stopping();
+    let page = "[-]keys no key that seals is valid\n[+]listeners ok\n[-]shutdown stopping\n".to_owned();
+    assert_eq!(admin.page("GET", "/readyz?verbose").await, (503, page));
+    for plain in ["/readyz?verbosely", "/readyz?quiet=verbose"] {
+        assert_eq!(
+            admin.page("GET", plain).await,
+            (503, "no key that seals is valid\nstopping\n".to_owned())
+        );
+    }
+}
+
+#[tokio::test]
+async fn status_is_for_this_machine_alone() {
+    let admin = Admin::start().await;
+    let (code, body) = admin.page("GET", "/status").await;
+    let refusal = "this page answers to the names localhost, 127.0.0.1 and [::1] only\n";
+    assert_eq!((code, body.as_str()), (403, refusal));
+    let request = |host: &str| format!("GET /status HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+    let reply = admin.exchange(&request(&admin.address.to_string())).await;
+    let (head, body) = reply.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"), "{head}");
+    let report: StatusReport = serde_json::from_str(body).unwrap();
+    assert_eq!((report.version.as_str(), report.keysets), (env!("CARGO_PKG_VERSION"), vec![]));
+    assert_eq!(report.more["told"], serde_json::json!(["by", "others"]));
+    assert!(report.now.parse::<jiff::Timestamp>().is_ok(), "{}", report.now);
+    let reply = admin.exchange("GET /status HTTP/1.0\r\n\r\n").await;
+    assert!(reply.starts_with("HTTP/1.0 403 Forbidden\r\n"), "{reply}");
 }
 
 #[tokio::test]

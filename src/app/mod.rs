@@ -14,7 +14,9 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::{AdminConfig, AdminError, AdminServer, AdminState, Readiness};
+use crate::admin::{
+    AdminConfig, AdminError, AdminServer, AdminState, DEFAULT_KEY_SET, KeySetStatus, Readiness, Status,
+};
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::net::{BindError, HeldBudget, Listener, Stop};
@@ -49,7 +51,7 @@ impl App {
     /// Binds every listener and starts the workers. Nothing is served before [`App::run_until`].
     pub async fn start(config: Config, keys: LoadedKeys, metrics: Arc<Metrics>) -> Result<Self, StartError> {
         let stop = Stop::default();
-        let readiness = Arc::new(Readiness::of_keys(Arc::clone(&keys.store)));
+        let readiness = Arc::new(Readiness::new().requiring_key(DEFAULT_KEY_SET, Arc::clone(&keys.store)));
         metrics.key_ring_loaded(keys.store.snapshot().len(), Timestamp::now());
         let admin = match config.admin {
             Some(listen) => Some(AdminServer::bind(&AdminConfig { listen }).await?),
@@ -73,7 +75,12 @@ impl App {
         app.start_proxies(&config, &keys, &metrics)?;
         app.tasks.spawn(reloader.run(stop.token().clone()));
         if let Some(admin) = admin {
-            let state = AdminState { readiness, metrics };
+            let status = Status::of(vec![KeySetStatus::new(
+                DEFAULT_KEY_SET.into(),
+                Arc::clone(&keys.store),
+                config.keys.observation,
+            )]);
+            let state = AdminState { readiness, metrics, status };
             app.admin_task.spawn(admin.serve(state, app.admin_stop.clone()));
         }
         Ok(app)

@@ -217,7 +217,7 @@ impl Sidecar {
     pub(crate) fn admin_page(&self, path: &str) -> (u16, String) {
         let mut connection = Connection::to(self.admin());
         connection
-            .send(format!("GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n").as_bytes());
+            .send(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").as_bytes());
         let reply = connection.reply("GET");
         (reply.status, String::from_utf8(reply.body).unwrap())
     }
