@@ -9,7 +9,7 @@ use http::header::CONTENT_ENCODING;
 use jiff::Timestamp;
 use zeroize::Zeroize;
 
-use super::keys::KeysArg;
+use super::key_file::KeysArg;
 use super::message::Head;
 use super::pipe::{self, FORMAT, Form, PIECE, PipeFault, check_length};
 use crate::ale::{self, BodyOpening, ClearError};

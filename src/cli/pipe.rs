@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use super::complain;
 use super::exit::Exit;
-use super::keys::KeyFault;
+use super::key_file::KeyFault;
 use super::message::HeadFault;
 use crate::ale::{ClearError, Refusal};
 use crate::crypto::MessageTooLong;

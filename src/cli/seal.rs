@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use http::header::CONTENT_ENCODING;
 use jiff::Timestamp;
 
-use super::keys::KeysArg;
+use super::key_file::KeysArg;
 use super::message::Head;
 use super::pipe::{self, FORMAT, Form, PIECE, PipeFault, check_length};
 use crate::ale::{self, MessageSealing};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderName, StatusCode};
 
-use super::super::keys::KeyFault;
+use super::super::key_file::KeyFault;
 use crate::ale::ReplyFault;
 use crate::crypto::MessageTooLong;
 use crate::websocket::{Close, FrameFault};

@@ -23,7 +23,7 @@ use http::{Method, Request};
 use jiff::Timestamp;
 
 use super::complain;
-use super::keys::KeysArg;
+use super::key_file::KeysArg;
 use crate::ale::{self, ReplyOpening};
 use crate::crypto::Sealer;
 use crate::keys::{Fingerprint, Key};

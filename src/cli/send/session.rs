@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, ReadHal
 use tokio::time::{sleep, timeout};
 
 use super::super::complain;
-use super::super::keys::KeysArg;
+use super::super::key_file::KeysArg;
 use super::super::pipe::{PIECE, harmless};
 use super::fault::SendFault;
 use super::output::Output;

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use zeroize::Zeroize;
 
 use super::super::complain;
-use super::super::keys::KeysArg;
+use super::super::key_file::KeysArg;
 use super::SealedRequest;
 use super::fault::SendFault;
 use super::handshake::Handshake;
