@@ -5,6 +5,7 @@
 
 mod client;
 mod envelope;
+mod iv_watch;
 mod message;
 mod receipt;
 mod refusal;
@@ -18,6 +19,7 @@ mod tests;
 pub use client::{
     ClearError, OpenedReply, ReplyBodyOpening, ReplyFault, ReplyOpening, RequestSealing, seal_request,
 };
+pub use iv_watch::IvWatch;
 pub use message::{MessageSealing, OpenedMessage, open_message};
 pub use receipt::{Mark, Receipt};
 pub use refusal::Refusal;

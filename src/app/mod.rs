@@ -20,7 +20,7 @@ use crate::admin::{
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::net::{BindError, HeldBudget, Listener, Stop};
-use crate::proxy::{Proxy, ProxyCommon, ProxyConfig};
+use crate::proxy::{IvReuses, Proxy, ProxyCommon, ProxyConfig};
 use crate::sources::{KeyReloader, LoadedKeys, Refresh, WatchSettings};
 use worker::Worker;
 
@@ -30,6 +30,7 @@ pub struct App {
     admin: Option<SocketAddr>,
     refresh: Refresh,
     readiness: Arc<Readiness>,
+    reuses: Arc<IvReuses>,
     workers: Vec<Worker>,
     /// Accepts, follows the keys; ended by `stop`.
     tasks: JoinSet<()>,
@@ -65,6 +66,7 @@ impl App {
             admin: admin.as_ref().map(AdminServer::address),
             refresh: reloader.refresh(),
             readiness: Arc::clone(&readiness),
+            reuses: Arc::default(),
             workers: Vec::new(),
             tasks: JoinSet::new(),
             admin_task: JoinSet::new(),
@@ -101,6 +103,11 @@ impl App {
         self.refresh.clone()
     }
 
+    /// Who repeats IVs, as far as was noted.
+    pub fn iv_reuses(&self) -> Arc<IvReuses> {
+        Arc::clone(&self.reuses)
+    }
+
     /// Serves until `stop` is done, then ends what is under way within the grace.
     pub async fn run_until(mut self, stop: impl Future<Output = ()>) -> Result<(), StopError> {
         self.readiness.listeners_bound();
@@ -133,6 +140,7 @@ impl App {
                 self.refresh.clone(),
                 Arc::clone(&budget),
                 self.stop.clone(),
+                Arc::clone(&self.reuses),
             );
             self.proxies.push(Listening { config, address: listener.address() });
             listeners.push((listener, common, Vec::new()));

@@ -5,6 +5,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use http::HeaderValue;
 
 /// The opaque identifier by which a message names its key: 1–255 visible ASCII characters (P2).
@@ -21,6 +22,11 @@ impl Fingerprint {
     /// The identifier as it stands in the header.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// The first 8 hexadecimal digits of its SHA-256, where what a peer wrote is too long or too strange to stand.
+    pub fn short(&self) -> String {
+        const_hex::encode(&digest(&SHA256, self.text.as_bytes()).as_ref()[..4])
     }
 
     /// The identifier as the value of a header.

@@ -2,7 +2,8 @@
 //!
 //! Pure: the text is made on request, and the time of a scrape is passed in. Labels are the proxies'
 //! configured names and closed sets; no path, fingerprint or address becomes one. Every combination exists
-//! from the start with value 0, since `rate()` does not see a counter that first appears with 1.
+//! from the start with value 0, since `rate()` does not see a counter that first appears with 1. Who repeats IVs is the
+//! exception to both: a short hash and a network, of at most 32 senders.
 
 mod labels;
 mod peer;

@@ -90,6 +90,17 @@ impl ProxyMetrics {
         self.counters.replay.window(remembered, forgotten);
     }
 
+    /// Counts a message under an IV that another one had: a short name of its key, and the network that it came from.
+    /// Both become labels, so the caller sees to it that they stay few.
+    pub fn iv_reused(&self, key: &str, network: &str) {
+        self.counters.replay.reused(key, network);
+    }
+
+    /// The same, of a sender that is not told apart from others.
+    pub fn iv_reused_by_another(&self) {
+        self.counters.replay.reused_by_another();
+    }
+
     /// Counts a WebSocket session, open as long as the guard lives.
     pub fn session_opened(&self) -> SessionGuard {
         self.counters.sessions.opened()

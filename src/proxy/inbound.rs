@@ -15,7 +15,7 @@ use super::exchange::{Exchange, Shared};
 use super::forward::{self, Framing};
 use super::onward::{self, Onward, Sent};
 use super::ping;
-use super::replay::Denial;
+use super::replay::{Denial, Network};
 use super::respond::Failure;
 use super::service::Answer;
 use super::websocket::{Agreement, Handshake, Seat, Side};
@@ -75,7 +75,7 @@ impl Inbound {
             };
         }
         if let Some(receipt) = opening.unproven().filter(|_| onward::may_have_bytes(&body))
-            && let Err(failure) = self.admit(&receipt)
+            && let Err(failure) = self.admit(&receipt, client)
         {
             client.discard(body, &head);
             return Err(failure);
@@ -203,8 +203,9 @@ impl Inbound {
     }
 
     /// P11: whether a message may go on that has opened, or whose tag would prove nothing.
-    fn admit(&self, receipt: &Receipt) -> Result<(), Failure> {
-        self.shared.replay.admit(receipt).map_err(|Denial::Replayed| Refusal::replayed().into())
+    fn admit(&self, receipt: &Receipt, client: &Client) -> Result<(), Failure> {
+        let admitted = self.shared.replay.admit(receipt, Network::of(client.peer));
+        admitted.map_err(|Denial::Replayed| Refusal::replayed().into())
     }
 
     /// The verified body under GCM, whole.
@@ -230,7 +231,7 @@ impl Inbound {
         })?;
         exchange.request_bytes(held.length);
         if let Opened::Body(receipt) = &held.opened {
-            self.admit(receipt)?;
+            self.admit(receipt, client)?;
         }
         if let Some(trailers) = &mut held.trailers {
             exchange.strip_trailers(trailers);

@@ -32,7 +32,7 @@ use exchange::Shared;
 use inbound::Inbound;
 use outbound::{Belief, Outbound};
 pub use ping::{PING_PATH, PingReport};
-pub use replay::ReplayConfig;
+pub use replay::{IvReuse, IvReuseReport, IvReuses, Network, ReplayConfig};
 use replay::{ReplayGuard, SharedWindow};
 use service::Way;
 use websocket::AfterHttp;
@@ -52,24 +52,26 @@ pub struct ProxyCommon {
     belief: Arc<Belief>,
     /// What has been opened, whichever worker did.
     window: Option<Arc<SharedWindow>>,
+    reuses: Arc<IvReuses>,
 }
 
 impl ProxyCommon {
     /// A proxy that seals and opens with the keys of `keys`, has them read anew by `refresh`, and tells its clients to go
-    /// once `stop` is cancelled.
+    /// once `stop` is cancelled. Senders that repeat IVs are noted in `reuses`.
     pub fn new(
         config: Arc<ProxyConfig>,
         keys: Arc<KeyStore>,
         refresh: Refresh,
         budget: Arc<HeldBudget>,
         stop: Stop,
+        reuses: Arc<IvReuses>,
     ) -> Self {
         let replies = match &config.mode {
             Mode::Inbound(_) => Replies::default(),
             Mode::Outbound(outbound) => outbound.replies,
         };
         let window = config.replay.as_ref().map(SharedWindow::new);
-        Self { config, keys, refresh, budget, stop, belief: Arc::new(Belief::new(replies)), window }
+        Self { config, keys, refresh, budget, stop, belief: Arc::new(Belief::new(replies)), window, reuses }
     }
 }
 
@@ -85,13 +87,18 @@ pub struct Proxy {
 impl Proxy {
     /// A worker's part of `common`.
     pub fn new(common: &ProxyCommon, metrics: &Metrics) -> Self {
-        let ProxyCommon { config, keys, refresh, budget, stop, belief, window } = common;
+        let ProxyCommon { config, keys, refresh, budget, stop, belief, window, reuses } = common;
         let metrics = metrics.proxy(&config.name);
         let shared = Arc::new(Shared {
             name: Arc::clone(&config.name),
             metrics: metrics.clone(),
             profile: Arc::clone(&config.profile),
-            replay: ReplayGuard::new(window.clone(), metrics.clone()),
+            replay: ReplayGuard::new(
+                Arc::clone(&config.name),
+                window.clone(),
+                Arc::clone(reuses),
+                metrics.clone(),
+            ),
         });
         let (own, keys) = (Arc::clone(config), Arc::clone(keys));
         let way = match config.mode.clone() {

@@ -15,7 +15,7 @@ use crate::proxy::body::{
 use crate::proxy::exchange::Exchange;
 use crate::proxy::forward::{self, Framing};
 use crate::proxy::onward::{self, Sent};
-use crate::proxy::replay::Denial;
+use crate::proxy::replay::{Denial, Network};
 use crate::proxy::respond::Failure;
 use crate::proxy::service::Answer;
 use crate::proxy::{PlainErrors, now};
@@ -151,7 +151,7 @@ impl Outbound {
 
     /// P11: whether a reply may go on that has opened, or whose tag would prove nothing.
     fn admit(&self, receipt: &Receipt) -> Result<(), Failure> {
-        let admitted = self.shared.replay.admit(receipt);
+        let admitted = self.shared.replay.admit(receipt, Network::Upstream);
         admitted.map_err(|Denial::Replayed| Failure::Unbelieved(ReplyFault::Replayed))
     }
 

@@ -1,10 +1,14 @@
 //! Messages that have been opened before are not opened again (P11). All workers of a proxy share one window.
 
 mod config;
+mod network;
+mod reuse;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use config::ReplayConfig;
+pub use network::Network;
+pub use reuse::{IvReuse, IvReuseReport, IvReuses};
 
 use crate::ale::{Admission, Receipt, ReplayWindow};
 use crate::metrics::ProxyMetrics;
@@ -13,7 +17,9 @@ use crate::net::Clock;
 /// Asks whether a message is the first of its kind: one proxy on one worker.
 #[derive(Clone)]
 pub(crate) struct ReplayGuard {
+    proxy: Arc<str>,
     window: Option<Arc<SharedWindow>>,
+    reuses: Arc<IvReuses>,
     metrics: ProxyMetrics,
 }
 
@@ -26,12 +32,18 @@ pub(crate) enum Denial {
 
 impl ReplayGuard {
     /// Without a window every message is the first.
-    pub(crate) fn new(window: Option<Arc<SharedWindow>>, metrics: ProxyMetrics) -> Self {
-        Self { window, metrics }
+    pub(crate) fn new(
+        proxy: Arc<str>,
+        window: Option<Arc<SharedWindow>>,
+        reuses: Arc<IvReuses>,
+        metrics: ProxyMetrics,
+    ) -> Self {
+        Self { proxy, window, reuses, metrics }
     }
 
     /// Lets a message go on once. Under GCM its tag must have been verified, or forged ones could shut out real ones.
-    pub(crate) fn admit(&self, receipt: &Receipt) -> Result<(), Denial> {
+    pub(crate) fn admit(&self, receipt: &Receipt, from: Network) -> Result<(), Denial> {
+        self.reuses.note(receipt, from, &self.proxy, &self.metrics);
         let Some(window) = &self.window else { return Ok(()) };
         match window.admit(receipt, &self.metrics) {
             Admission::First => Ok(()),

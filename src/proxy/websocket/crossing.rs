@@ -13,7 +13,7 @@ use super::leg::Leg;
 use super::record::Record;
 use crate::ale::{ClearError, MessageSession, Refusal};
 use crate::keys::{KeyRing, KeyStore};
-use crate::proxy::replay::{Denial, ReplayGuard};
+use crate::proxy::replay::{Denial, Network, ReplayGuard};
 use crate::proxy::{OnBadMessage, ProxyConfig};
 use crate::sources::Refresh;
 use crate::websocket::{Kind, Message};
@@ -29,6 +29,8 @@ pub(super) struct Crossing {
     refresh: Option<Refresh>,
     config: Arc<ProxyConfig>,
     replay: ReplayGuard,
+    /// Where what is opened comes from.
+    from: Network,
 }
 
 /// The keys and the time for the messages of one read. Not kept: keys that leave the ring are wiped.
@@ -51,9 +53,9 @@ impl Crossing {
         keys: Arc<KeyStore>,
         refresh: Option<Refresh>,
         config: Arc<ProxyConfig>,
-        replay: ReplayGuard,
+        (replay, from): (ReplayGuard, Network),
     ) -> Self {
-        Self { messages, sealed, echoed: None, keys, refresh, config, replay }
+        Self { messages, sealed, echoed: None, keys, refresh, config, replay, from }
     }
 
     /// The same, where the other end of the plain leg says back what it hears.
@@ -109,7 +111,7 @@ impl Crossing {
             Ok(opened) => opened,
             Err(refusal) => return self.refuse(message, refusal, way),
         };
-        if let Err(Denial::Replayed) = self.replay.admit(&opened.receipt) {
+        if let Err(Denial::Replayed) = self.replay.admit(&opened.receipt, self.from) {
             return self.refuse(message, Refusal::replayed(), way);
         }
         let is_authenticated = opened.is_authenticated();

@@ -22,6 +22,7 @@ use crate::proxy::body::ReplyBody;
 use crate::proxy::client::Client;
 use crate::proxy::exchange::{Exchange, Shared};
 use crate::proxy::forward::{self, ReplyFault};
+use crate::proxy::replay::Network;
 use crate::sources::Refresh;
 use crate::websocket::Role;
 
@@ -141,7 +142,11 @@ impl Opening {
         // From here on a key is known by its name only: once it leaves the ring, nothing of this session holds on to it.
         drop(key);
         let taking = config.timeouts.body;
-        let replay = shared.replay.clone();
+        let from = match sealed {
+            Side::Client => Network::of(peer),
+            Side::Server => Network::Upstream,
+        };
+        let replay = (shared.replay.clone(), from);
         let crossing = Crossing::new(messages, sealed, keys, refresh, config, replay);
         let crossing = if echoes { crossing.echoing() } else { crossing };
         Session::new(client, server, crossing, record, taking).run(stop).await;

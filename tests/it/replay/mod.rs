@@ -1,6 +1,7 @@
 //! Messages that come a second time (P11).
 
 mod outbound;
+mod reuse;
 mod window;
 
 use std::sync::{Arc, Barrier};

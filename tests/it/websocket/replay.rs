@@ -86,3 +86,17 @@ fn message_of_the_server_that_comes_a_second_time_is_refused_at_the_near_end() {
     client.text("thanks");
     server.gets_sealed(&stage.key, &text("thanks"));
 }
+
+#[test]
+fn messages_under_one_iv_are_counted_and_their_network_named() {
+    let stage = Stage::with(GCM, |builder| builder);
+    let (mut client, mut application) = stage.open();
+    let iv = stage.key.fresh_iv();
+    for dish in ["soup", "soup", "fish"] {
+        client.text(&sealed_with(&stage.key, &iv, dish.as_bytes()));
+        application.gets_text(dish);
+    }
+    let (_, text) = stage.sidecar.admin_page("/metrics");
+    let named = text.lines().find(|line| line.contains("iv_reuses_total") && line.contains("127.0.0.0/24"));
+    assert!(named.is_some_and(|line| line.ends_with(" 1")), "{named:?}");
+}
