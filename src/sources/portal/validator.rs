@@ -23,7 +23,7 @@ enum Kind {
 
 impl Validator {
     /// Of a reply's head; its tag rather than its time. A tag that is none is passed over: `*` would match everything.
-    pub(super) fn of(head: &HeaderMap) -> Option<Self> {
+    pub fn of(head: &HeaderMap) -> Option<Self> {
         let tag = head.get(ETAG).and_then(|value| Self::checked(Kind::ETag, value));
         tag.or_else(|| head.get(LAST_MODIFIED).and_then(|value| Self::checked(Kind::LastModified, value)))
     }
