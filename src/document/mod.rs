@@ -180,6 +180,11 @@ impl<'t> Document<'t> {
         self.faults.is_empty()
     }
 
+    /// Everything found wrong so far, as it was found.
+    pub fn into_faults(self) -> Vec<Fault> {
+        self.faults
+    }
+
     /// Everything found wrong, in order.
     pub fn finish(self) -> Result<(), Faults> {
         Faults::check(self.faults)
@@ -265,6 +270,16 @@ impl Section<'_> {
     /// The text at `key`, if there is one. For naming the section before it is read.
     pub fn peek(&self, key: &str) -> Option<&str> {
         self.entries.get(key)?.get_ref().as_str()
+    }
+
+    /// Whether anything stands at `key`.
+    pub fn has(&self, key: &str) -> bool {
+        self.entries.contains_key(key)
+    }
+
+    /// Where the section begins, if it is written.
+    pub fn start(&self) -> Option<usize> {
+        self.heading.at
     }
 
     /// Whether the document has nothing there.

@@ -2,21 +2,29 @@
 
 use zeroize::Zeroizing;
 
-use crate::crypto::encoding::{base64_decode, hex_decode};
 use crate::crypto::{Algorithm, SecretKey};
 use crate::document::{Refusal, Value};
+use crate::keys::ValueEncoding;
 
-/// The bytes of a secret and how they were written.
-pub(super) struct WrittenSecret {
-    encoding: Encoding,
+/// A secret as it is written.
+pub(super) enum WrittenSecret {
+    /// The bytes of a key, and how they were written.
+    Key(WrittenKey),
+    /// What a key is to be derived from: any text.
+    Passphrase(Zeroizing<Vec<u8>>),
+}
+
+/// The bytes of a key and how they were written.
+pub(super) struct WrittenKey {
+    encoding: ValueEncoding,
     bytes: Zeroizing<Vec<u8>>,
 }
 
-impl WrittenSecret {
+impl WrittenKey {
     /// The key under its algorithm, if the length is right.
     pub(super) fn into_key(self, algorithm: Algorithm) -> Result<SecretKey, Refusal> {
         SecretKey::new(algorithm, &self.bytes).map_err(|wrong| {
-            let written = self.encoding.prefix();
+            let written = self.encoding.label();
             let length = format!("{algorithm} takes {} bytes", wrong.expected);
             Refusal::new(
                 format!("{length}, but this {written} secret has {}", wrong.actual),
@@ -34,72 +42,44 @@ impl Value for WrittenSecret {
     }
 }
 
+/// What stands before a passphrase, where otherwise the encoding of a key does.
+const PASSPHRASE: &str = "pbkdf2";
+
 fn decode(text: &str) -> Result<WrittenSecret, SecretFault> {
-    let characters = text.chars().count();
-    let (prefix, rest) = text.split_once(':').ok_or(SecretFault::NoEncoding { characters })?;
-    let encoding = Encoding::ALL
-        .into_iter()
-        .find(|encoding| encoding.prefix() == prefix)
-        .ok_or(SecretFault::NoEncoding { characters })?;
-    let characters = rest.chars().count();
-    let bytes = encoding.decode(rest).ok_or(SecretFault::NotDecodable { encoding, characters })?;
-    Ok(WrittenSecret { encoding, bytes })
-}
-
-/// How a secret is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Encoding {
-    /// Standard alphabet, padded.
-    Base64,
-    /// Pairs of digits, capital or small.
-    Hex,
-    /// The ASCII characters themselves.
-    Utf8,
-}
-
-impl Encoding {
-    const ALL: [Self; 3] = [Self::Base64, Self::Hex, Self::Utf8];
-
-    fn prefix(self) -> &'static str {
-        match self {
-            Self::Base64 => "base64",
-            Self::Hex => "hex",
-            Self::Utf8 => "utf8",
-        }
+    let nameless = || SecretFault::NoEncoding { characters: text.chars().count() };
+    let (prefix, rest) = text.split_once(':').ok_or_else(nameless)?;
+    if prefix == PASSPHRASE {
+        let passphrase = Zeroizing::new(rest.as_bytes().to_vec());
+        return if rest.is_empty() {
+            Err(SecretFault::EmptyPassphrase)
+        } else {
+            Ok(WrittenSecret::Passphrase(passphrase))
+        };
     }
-
-    fn description(self) -> &'static str {
-        match self {
-            Self::Base64 => "standard base64 with its padding",
-            Self::Hex => "pairs of hexadecimal digits",
-            Self::Utf8 => "ASCII",
-        }
-    }
-
-    fn decode(self, text: &str) -> Option<Zeroizing<Vec<u8>>> {
-        match self {
-            Self::Base64 => base64_decode(text.as_bytes()),
-            Self::Hex => hex_decode(text.as_bytes()),
-            Self::Utf8 => text.is_ascii().then(|| text.as_bytes().to_vec()),
-        }
-        .map(Zeroizing::new)
-    }
+    let encoding = prefix.parse::<ValueEncoding>().map_err(|_| nameless())?;
+    let undecodable = || SecretFault::NotDecodable { encoding, characters: rest.chars().count() };
+    let bytes = encoding.decode(rest).ok_or_else(undecodable)?;
+    Ok(WrittenSecret::Key(WrittenKey { encoding, bytes }))
 }
 
 /// Why a secret could not be read. Tells its length at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 enum SecretFault {
+    /// Nothing stands where a passphrase should.
+    #[error("the passphrase after `pbkdf2:` is empty")]
+    EmptyPassphrase,
     /// It does not begin with an encoding.
     #[error("the secret of {characters} characters does not name its encoding")]
     NoEncoding { characters: usize },
     /// It is not written in the encoding that it names.
-    #[error("the {characters} characters after `{}:` are not {}", encoding.prefix(), encoding.description())]
-    NotDecodable { encoding: Encoding, characters: usize },
+    #[error("the {characters} characters after `{}:` are not {}", encoding.label(), encoding.description())]
+    NotDecodable { encoding: ValueEncoding, characters: usize },
 }
 
 impl SecretFault {
     fn remedy(self) -> &'static str {
         match self {
+            Self::EmptyPassphrase => "write the passphrase behind the colon",
             Self::NoEncoding { .. } => {
                 "write the encoding before it: \"base64:…\", \"hex:…\" or, for ASCII text, \"utf8:…\""
             }

@@ -1,11 +1,14 @@
 //! Key files that are right, and every way to be wrong.
 
+mod other_forms;
+
 use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::keys::KeyUnavailable;
+use crate::crypto::{Algorithm, SecretKey};
+use crate::keys::{Key, KeyRing, KeyUnavailable, RingFault, Validity};
 
 /// 16 bytes, in each encoding.
 const BASE64: &str = "base64:MDEyMzQ1Njc4OWFiY2RlZg==";
@@ -347,7 +350,8 @@ proptest! {
         let whole = key("a", "AES-128-GCM", "utf8:QZXJVWKYQZXJVWKYQ") + "[key]";
         let text: String = whole.chars().take(at).chain(piece.chars()).chain(whole.chars().skip(at + gone)).collect();
         if let Err(faults) = parse(&text) {
-            let told = format!("{faults}{faults:?}");
+            // The one word with these letters that is ours.
+            let told = format!("{faults}{faults:?}").replace("JSON", "");
             prop_assert!(!told.contains(['Q', 'J', 'V']), "{}", told);
         }
     }
