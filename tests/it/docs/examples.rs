@@ -3,7 +3,7 @@
 use super::{files_below, read};
 
 /// Each example, and the test that runs or reads it.
-const HELD: [(&str, &str); 13] = [
+const HELD: [(&str, &str); 16] = [
     ("examples/bridge/README.md", "tests/it/docs/examples.rs"),
     ("examples/bridge/compose.yaml", "tests/it/docs/bridge.rs"),
     ("examples/bridge/kitchen.toml", "tests/it/docs/bridge.rs"),
@@ -17,6 +17,9 @@ const HELD: [(&str, &str); 13] = [
     ("examples/clients/python.py", "tests/it/clients/http.rs"),
     ("examples/clients/websocket-node.mjs", "tests/it/clients/websocket.rs"),
     ("examples/clients/websocket-python.py", "tests/it/clients/websocket.rs"),
+    ("examples/portal/README.md", "tests/it/docs/examples.rs"),
+    ("examples/portal/site.toml", "tests/it/docs/portal.rs"),
+    ("examples/portal/vault.toml", "tests/it/docs/portal.rs"),
 ];
 
 #[test]

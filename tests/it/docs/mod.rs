@@ -7,6 +7,7 @@ mod differences;
 mod examples;
 mod layers;
 mod operations;
+mod portal;
 mod readme;
 mod tables;
 mod tree;

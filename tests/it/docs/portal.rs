@@ -1,0 +1,61 @@
+//! examples/portal: what the configurations point at is where the answers in the README have it.
+
+use alewife::crypto::encoding;
+use alewife::sources::portal::{PortalHeader, PortalUrl};
+use serde_json::Value;
+use toml::Table;
+
+use super::read;
+
+/// `[keys.portal]` of an example.
+fn portal(name: &str) -> Table {
+    let mut example: Table = read(&format!("examples/portal/{name}")).parse().unwrap();
+    let mut keys = example.remove("keys").unwrap();
+    keys.as_table_mut().unwrap().remove("portal").unwrap().as_table().unwrap().clone()
+}
+
+/// The answers that the README shows, in order.
+fn answers() -> Vec<Value> {
+    let readme = read("examples/portal/README.md");
+    let blocks = readme.split("```json\n").skip(1);
+    blocks.map(|block| serde_json::from_str(block.split("```").next().unwrap()).unwrap()).collect()
+}
+
+#[test]
+fn answers_have_their_keys_where_the_configurations_look_for_them() {
+    let examples = [portal("site.toml"), portal("vault.toml")];
+    let answers = answers();
+    assert_eq!(answers.len(), examples.len());
+    for (portal, answer) in examples.into_iter().zip(answers) {
+        // The preset's, where the example names none.
+        let pointer = portal.get("keys_pointer").map_or("/keys", |pointer| pointer.as_str().unwrap());
+        let keys = answer.pointer(pointer).unwrap().as_array().unwrap();
+        assert!(!keys.is_empty());
+        for key in keys {
+            assert!(key["fingerprint"].is_string() && key["value"].is_string());
+            assert!(key["valid_after"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok());
+            if portal.get("encoding").is_some_and(|encoding| encoding.as_str() == Some("base64")) {
+                let value = key["value"].as_str().unwrap();
+                assert_eq!(encoding::base64_decode(value.as_bytes()).map(|key| key.len()), Some(32));
+            }
+        }
+    }
+}
+
+#[test]
+fn places_and_headers_are_such_as_the_client_takes() {
+    let readme = read("examples/portal/README.md");
+    for (name, header) in [("site.toml", "authorization"), ("vault.toml", "x-vault-token")] {
+        let portal = portal(name);
+        let url = portal["url"].as_str().unwrap();
+        assert!(url.parse::<PortalUrl>().is_ok(), "{url}");
+        assert!(readme.contains(&format!("`GET {url}`")), "{url}");
+        let headers = portal["headers"].as_table().unwrap();
+        assert_eq!(headers.keys().collect::<Vec<_>>(), [header]);
+        assert_eq!(PortalHeader::check_name(&header.parse().unwrap()), Ok(()));
+        for file in [headers[header]["file"].as_str().unwrap(), portal["cache_key"]["file"].as_str().unwrap()]
+        {
+            assert!(readme.contains(file), "{file}");
+        }
+    }
+}
