@@ -97,14 +97,15 @@ async fn answer_that_is_cut_short_is_not_taken() {
 async fn what_is_no_http_is_not_taken() {
     let Some(portal) = Portal::start() else { return };
     for raw in [
-        "SSH-2.0-OpenSSH_9.9\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nno field\r\n\r\n",
+        "SSH-2.0-s3cret\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ns3cret, no field\r\n\r\n",
         "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
-        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nhello\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\ns3cret\r\n",
     ] {
         portal.answer(PortalAnswer::raw(raw));
         let fault = fault_of(config(&portal)).await;
         assert!(matches!(fault, FetchFault::NotHttp(_)), "{raw:?}: {fault:?}");
+        assert!(!format!("{fault} {fault:?}").contains("s3cret"), "{fault:?}");
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) use frames::Frames;
 pub(crate) use keys::TestKey;
 pub(crate) use origin::{Origin, Received};
 pub(crate) use peer::{Peer, iv_of, opened, reply_of, sealed_reply};
-pub(crate) use portal::{Portal, PortalAnswer, PortalRequest};
+pub(crate) use portal::{Portal, PortalAnswer};
 pub(crate) use programs::{AleServer, Outcome, Program, run};
 pub(crate) use sidecar::{Sidecar, SidecarBuilder};
 pub(crate) use websocket::{Event, Frame, Message, Opcode, WebSocketOrigin, accept_of, field, shown};
