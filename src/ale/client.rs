@@ -103,6 +103,7 @@ impl ReplyOpening {
         let opener = self.key.secret.opener(iv.as_bytes(), &[]);
         let opener = opener.map_err(|_wrong_length| ReplyFault::Headers(AleReason::BadIv))?;
         let authenticated = self.key.secret.algorithm().is_authenticated();
+        self.key.note_unproven(now);
         Ok(OpenedReply::Sealed(ReplyBodyOpening { key: self.key, iv, opener, at: now, authenticated }))
     }
 
@@ -162,7 +163,7 @@ impl ReplyBodyOpening {
         let Self { key, iv, opener, at, .. } = self;
         let used = Arc::clone(&key);
         let receipt = Receipt::of_verified(key, iv, opener).map_err(|_forged| forged(&used, at))?;
-        used.note_opened(at);
+        used.note_proven(at);
         Ok(receipt)
     }
 }

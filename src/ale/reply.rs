@@ -87,7 +87,7 @@ impl ReplySealing {
     /// The session that the handshake opened, once the application has agreed to it (P7). `rng` keys its IVs.
     /// The handshake ends with this, as a request does with its body.
     pub fn into_session<R: CryptoRng>(self, now: Timestamp, rng: &mut R) -> MessageSession {
-        self.key.note_opened(now);
+        self.key.note_proven(now);
         MessageSession::answering(self.profile, &self.key, self.request_iv, IvSource::new(rng))
     }
 }

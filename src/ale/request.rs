@@ -39,6 +39,7 @@ pub fn open_request(
     let opener =
         key.secret.opener(iv.as_bytes(), &[]).map_err(|_wrong_length| Refusal::headers(AleReason::BadIv))?;
     envelope::restore_content_encoding(profile, &mut head.headers)?;
+    key.note_unproven(now);
     let body = BodyOpening {
         key: Arc::clone(key),
         iv,
@@ -92,13 +93,13 @@ impl BodyOpening {
     /// Ends the body and verifies its tag (P3, P4).
     pub fn finish(self) -> Result<Opened, Refusal> {
         if self.empty && (self.may_be_bodyless || !self.authenticated) {
-            self.key.note_opened(self.at);
+            self.key.note_proven(self.at);
             return Ok(Opened::Bodyless);
         }
         let Self { key, iv, opener, at, .. } = self;
         let used = Arc::clone(&key);
         let receipt = Receipt::of_verified(key, iv, opener).map_err(|_forged| forged(&used, at))?;
-        used.note_opened(at);
+        used.note_proven(at);
         Ok(Opened::Body(receipt))
     }
 }

@@ -9,6 +9,7 @@ mod healthcheck;
 mod hexdump;
 mod key_file;
 mod keygen;
+mod keys;
 mod message;
 mod open;
 mod ping;
@@ -54,6 +55,8 @@ enum Command {
     Healthcheck(healthcheck::HealthcheckArgs),
     /// Prints a fresh key as an entry of a key file
     Keygen(keygen::Args),
+    /// Shows how the keys of a running sidecar are used, and which of them may go
+    Keys(keys::Args),
     /// Opens a sealed message: a pipe, the inverse of seal
     Open(open::Args),
     /// Asks whether both sidecars of a bridge understand each other
@@ -73,6 +76,7 @@ impl Command {
             Self::Demo(args) => demo::run(&args),
             Self::Healthcheck(args) => healthcheck::run(args),
             Self::Keygen(args) => keygen::run(&args),
+            Self::Keys(args) => keys::run(args),
             Self::Open(args) => open::run(&args),
             Self::Ping(args) => ping::run(&args),
             Self::Run(args) => run::run(&args),
@@ -161,7 +165,8 @@ mod tests {
 
     #[test]
     fn every_help_has_an_example() {
-        for command in Cli::command().get_subcommands() {
+        let all = Cli::command();
+        for command in all.get_subcommands().flat_map(|command| command.get_subcommands().chain([command])) {
             let help = command.clone().render_long_help().to_string();
             assert!(help.contains("\nExample"), "no example in the help of {}", command.get_name());
         }

@@ -50,6 +50,21 @@ impl Key {
         }
     }
 
+    /// Notes that the head of a message was opened with it, where no tag will prove more: whether the rest of it is ever
+    /// asked for is the reader's affair.
+    pub fn note_unproven(&self, at: Timestamp) {
+        if !self.secret.algorithm().is_authenticated() {
+            self.note_opened(at);
+        }
+    }
+
+    /// Notes that a message was opened with it to its end, unless that was noted at its head.
+    pub fn note_proven(&self, at: Timestamp) {
+        if self.secret.algorithm().is_authenticated() {
+            self.note_opened(at);
+        }
+    }
+
     /// Notes that a message named it and was not opened: forged, or outside the key's window.
     pub fn note_unopened(&self, at: Timestamp) {
         if let Some(usage) = self.usage() {

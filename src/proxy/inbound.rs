@@ -193,7 +193,6 @@ impl Inbound {
             return Ok((body, framing, None));
         }
         if !onward::may_have_bytes(&body) {
-            opening.finish()?;
             return Ok((RequestBody::Empty, framing, None));
         }
         let length = body.size_hint().exact();

@@ -19,6 +19,7 @@ mod reload;
 mod replay;
 mod support;
 mod upstream;
+mod usage;
 mod vectors;
 #[cfg(unix)]
 mod ways;

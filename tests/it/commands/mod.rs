@@ -6,6 +6,7 @@ mod demo;
 mod demo_bridge;
 mod envelopes;
 mod help;
+mod keys;
 mod ping;
 mod ping_bridge;
 mod pipes;

@@ -231,6 +231,16 @@ impl Sidecar {
         line.rsplit(' ').next().unwrap().parse().unwrap()
     }
 
+    /// What it tells of one key.
+    pub(crate) fn key_status(&self, fingerprint: &str) -> serde_json::Value {
+        let (status, text) = self.admin_page("/status");
+        assert_eq!(status, 200, "{text}");
+        let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let mut keys = report["keysets"][0]["keys"].as_array().unwrap().iter();
+        let key = keys.find(|key| key["fingerprint"] == fingerprint);
+        key.unwrap_or_else(|| panic!("no key {fingerprint} in {text}")).clone()
+    }
+
     /// Sends a signal by name, as `kill` knows it.
     pub(crate) fn signal(&self, name: &str) {
         let status =

@@ -1,0 +1,172 @@
+//! The table of keys, for people. Whatever stands in it may be from a stranger's server and is made fit for a terminal.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::admin::{KeyReport, KeySetReport, StatusReport, UsesReport};
+use crate::keys::Roughly;
+
+const HEADINGS: [&str; 9] =
+    ["KEY", "ALGORITHM", "STATE", "VALID", "OPENED", "SEALED", "REFUSED", "LAST USE", "MAY GO"];
+
+/// No cell is wider.
+const WIDEST: usize = 60;
+
+type Row = [String; HEADINGS.len()];
+
+/// The tables of all key sets.
+pub(super) fn of(report: &StatusReport) -> String {
+    let now: Option<Timestamp> = report.now.parse().ok();
+    let tables = report.keysets.iter().map(|key_set| of_key_set(key_set, now));
+    tables.collect::<Vec<_>>().join("\n")
+}
+
+fn of_key_set(key_set: &KeySetReport, now: Option<Timestamp>) -> String {
+    let rows: Vec<Row> = key_set.keys.iter().map(|key| row(key, now)).collect();
+    let observation = Roughly(Duration::from_secs(key_set.observation_seconds));
+    let (count, name) = (rows.len(), fit(&key_set.name));
+    let keys = if count == 1 { "key" } else { "keys" };
+    // Writing to a string does not fail.
+    let mut text = format!("{name}: {count} {keys}; one may go that was not used for {observation}\n");
+    let headings = HEADINGS.map(str::to_owned);
+    let width = |column: usize| {
+        let cells = rows.iter().chain([&headings]).map(|row| row[column].chars().count());
+        cells.max().unwrap_or_default()
+    };
+    let widths: [usize; HEADINGS.len()] = std::array::from_fn(width);
+    for row in [&headings].into_iter().chain(&rows) {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(widths) {
+            let _ = write!(line, "{cell:width$}  ");
+        }
+        text += line.trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+fn row(key: &KeyReport, now: Option<Timestamp>) -> Row {
+    let last = time(&key.opened.last).max(time(&key.sealed.last));
+    let may_go = if key.retire.safe { "yes" } else { "no" };
+    let cells = [
+        key.id.clone(),
+        key.algorithm.clone(),
+        key.state.to_string(),
+        window(key.valid_after.as_deref(), key.valid_until.as_deref()),
+        key.opened.count.to_string(),
+        key.sealed.count.to_string(),
+        refused(&key.opened, now),
+        last.map_or_else(|| "never".to_owned(), |last| age(last, now)),
+        format!("{may_go}: {}", key.retire.reason),
+    ];
+    cells.map(|cell| fit(&cell))
+}
+
+fn window(after: Option<&str>, until: Option<&str>) -> String {
+    match (after.map(to_the_minute), until.map(to_the_minute)) {
+        (None, None) => "always".to_owned(),
+        (Some(after), None) => format!("from {after}"),
+        (None, Some(until)) => format!("until {until}"),
+        (Some(after), Some(until)) => format!("{after} to {until}"),
+    }
+}
+
+/// A time without its seconds where these are none.
+fn to_the_minute(time: &str) -> String {
+    time.strip_suffix(":00Z").map_or_else(|| time.to_owned(), |minute| format!("{minute}Z"))
+}
+
+fn refused(opened: &UsesReport, now: Option<Timestamp>) -> String {
+    match time(&opened.last_failure) {
+        Some(last) if opened.failures > 0 => format!("{}, {}", opened.failures, age(last, now)),
+        _ => opened.failures.to_string(),
+    }
+}
+
+fn time(text: &Option<String>) -> Option<Timestamp> {
+    text.as_ref()?.parse().ok()
+}
+
+/// How long ago a time is, by the clock of who tells it.
+fn age(time: Timestamp, now: Option<Timestamp>) -> String {
+    let age = now.map(|now| Duration::try_from(now.duration_since(time)).unwrap_or_default());
+    age.map_or_else(|| time.to_string(), |age| format!("{} ago", Roughly(age)))
+}
+
+fn fit(text: &str) -> String {
+    text.chars().filter(|c| matches!(c, ' '..='~' | '…')).take(WIDEST).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::RetireReport;
+    use crate::keys::KeyState;
+
+    fn key(id: &str) -> KeyReport {
+        KeyReport {
+            fingerprint: id.to_owned(),
+            id: id.to_owned(),
+            algorithm: "AES-256-GCM".to_owned(),
+            valid_after: None,
+            valid_until: None,
+            state: KeyState::Accepting,
+            retire: RetireReport { safe: true, reason: "not used for 24h".to_owned() },
+            watched_since: None,
+            opened: UsesReport::default(),
+            sealed: UsesReport::default(),
+        }
+    }
+
+    fn report(keys: Vec<KeyReport>) -> StatusReport {
+        let name = "default".to_owned();
+        let key_set = KeySetReport { name, observation_seconds: 86_400, keys, more: Default::default() };
+        let now = "2026-06-01T12:00:00.5Z".to_owned();
+        StatusReport { version: "0".to_owned(), now, keysets: vec![key_set], more: Default::default() }
+    }
+
+    fn at(time: &str) -> Option<String> {
+        Some(format!("2026-06-01T{time}Z"))
+    }
+
+    #[test]
+    fn each_key_has_a_line_and_each_column_its_width() {
+        let young = KeyReport {
+            valid_after: at("00:00:00"),
+            state: KeyState::Sealing,
+            retire: RetireReport { safe: false, reason: "it seals".to_owned() },
+            opened: UsesReport {
+                count: 1_200,
+                failures: 2,
+                last: at("11:59:00"),
+                last_failure: at("09:00:00"),
+                ..UsesReport::default()
+            },
+            sealed: UsesReport { count: 7, last: at("11:59:58"), ..UsesReport::default() },
+            ..key("young")
+        };
+        let old = KeyReport { valid_until: at("23:30:01"), ..key("an-older-one") };
+        let both = KeyReport { valid_after: at("00:00:00"), valid_until: at("23:00:00"), ..key("both") };
+        let expected = "\
+default: 4 keys; one may go that was not used for 24h
+KEY           ALGORITHM    STATE      VALID                                   OPENED  SEALED  REFUSED    LAST USE  MAY GO
+young         AES-256-GCM  sealing    from 2026-06-01T00:00Z                  1200    7       2, 3h ago  2s ago    no: it seals
+an-older-one  AES-256-GCM  accepting  until 2026-06-01T23:30:01Z              0       0       0          never     yes: not used for 24h
+both          AES-256-GCM  accepting  2026-06-01T00:00Z to 2026-06-01T23:00Z  0       0       0          never     yes: not used for 24h
+k             AES-256-GCM  accepting  always                                  0       0       0          never     yes: not used for 24h
+";
+        assert_eq!(of(&report(vec![young, old, both, key("k")])), expected);
+    }
+
+    #[test]
+    fn a_strangers_words_do_not_reach_the_terminal_as_they_are() {
+        let mut hostile = key("\u{1b}[2J\u{7}k\u{202e}\u{9b}");
+        hostile.retire.reason = "x".repeat(1_000) + "\n\r";
+        let text = of(&report(vec![hostile]));
+        assert!(text.chars().all(|c| c == '\n' || c == ' ' || c.is_ascii_graphic()), "{text:?}");
+        assert!(text.lines().all(|line| line.len() < 250), "{text}");
+        assert_eq!(text.lines().count(), 3);
+    }
+}
