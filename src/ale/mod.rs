@@ -25,5 +25,5 @@ pub use receipt::{Mark, Receipt};
 pub use refusal::Refusal;
 pub use replay::{Admission, ReplayWindow};
 pub use reply::{ReplySealing, SealedReply};
-pub use request::{BodyOpening, Opened, OpenedRequest, open_request};
+pub use request::{BodyOpening, Opened, OpenedRequest, RequestEnvelope, open_request};
 pub use session::{MessageSession, NoSealingKey};

@@ -26,6 +26,11 @@ impl Refusal {
         }
     }
 
+    /// Whether no key has the fingerprint, so that another ring may open what this one can't.
+    pub fn is_of_unknown_key(&self) -> bool {
+        self.reason == AleReason::UnknownFingerprint
+    }
+
     /// P1, P2: a header that is missing or not as it must be.
     pub fn headers(reason: AleReason) -> Self {
         Self { code: AleCode::IncorrectHeaders, reason }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
+use http::HeaderValue;
 use http::request::Parts;
 use jiff::Timestamp;
 
@@ -20,7 +21,7 @@ pub struct OpenedRequest {
     pub reply: ReplySealing,
 }
 
-/// Reads the envelope's headers off `head` and removes them (P1, P2, P6).
+/// Reads the envelope's headers off `head`, removes them, and looks its key up (P1, P2, P6).
 ///
 /// `head` bears the plaintext's headers afterwards, but for its framing.
 pub fn open_request(
@@ -29,27 +30,51 @@ pub fn open_request(
     ring: &KeyRing,
     now: Timestamp,
 ) -> Result<OpenedRequest, Refusal> {
-    let iv = envelope::take_iv(profile, &mut head.headers)?;
-    let fingerprint = envelope::take_fingerprint(profile, &mut head.headers)?;
-    let fingerprint = fingerprint.to_str().expect("it is visible ASCII");
-    let key = envelope::key_named(ring, fingerprint, profile, now)?;
-    if !key.secret.algorithm().is_authenticated() && iv.len() == IvLength::Twelve {
-        return Err(Refusal::headers(AleReason::BadIv));
+    RequestEnvelope::take(profile, head)?.open(head, ring, now)
+}
+
+/// The envelope's headers, taken off the head of a request. Its key may be looked for more than once.
+pub struct RequestEnvelope {
+    profile: Arc<Profile>,
+    iv: Iv,
+    fingerprint: HeaderValue,
+}
+
+impl RequestEnvelope {
+    /// Reads the headers off `head` and removes them (P1, P2).
+    pub fn take(profile: &Arc<Profile>, head: &mut Parts) -> Result<Self, Refusal> {
+        let iv = envelope::take_iv(profile, &mut head.headers)?;
+        let fingerprint = envelope::take_fingerprint(profile, &mut head.headers)?;
+        Ok(Self { profile: Arc::clone(profile), iv, fingerprint })
     }
-    let opener =
-        key.secret.opener(iv.as_bytes(), &[]).map_err(|_wrong_length| Refusal::headers(AleReason::BadIv))?;
-    envelope::restore_content_encoding(profile, &mut head.headers)?;
-    key.note_unproven(now);
-    let body = BodyOpening {
-        key: Arc::clone(key),
-        iv,
-        opener,
-        at: now,
-        authenticated: key.secret.algorithm().is_authenticated(),
-        may_be_bodyless: profile.bodyless_methods.contains(&head.method),
-        empty: true,
-    };
-    Ok(OpenedRequest { body, reply: ReplySealing::new(Arc::clone(profile), Arc::clone(key), iv) })
+
+    /// Looks the key up in `ring`. After that `head` bears the plaintext's headers, but for its framing (P2, P6).
+    ///
+    /// Where the key is unknown, nothing has happened, and another ring may know it.
+    pub fn open(&self, head: &mut Parts, ring: &KeyRing, now: Timestamp) -> Result<OpenedRequest, Refusal> {
+        let Self { profile, iv, fingerprint } = self;
+        let fingerprint = fingerprint.to_str().expect("`take` lets visible ASCII pass and nothing else");
+        let key = envelope::key_named(ring, fingerprint, profile, now)?;
+        let authenticated = key.secret.algorithm().is_authenticated();
+        if !authenticated && iv.len() == IvLength::Twelve {
+            return Err(Refusal::headers(AleReason::BadIv));
+        }
+        let wrong_length = |_| Refusal::headers(AleReason::BadIv);
+        let opener = key.secret.opener(iv.as_bytes(), &[]).map_err(wrong_length)?;
+        envelope::restore_content_encoding(profile, &mut head.headers)?;
+        key.note_unproven(now);
+        let may_be_bodyless = profile.bodyless_methods.contains(&head.method);
+        let body = BodyOpening {
+            key: Arc::clone(key),
+            iv: *iv,
+            opener,
+            at: now,
+            authenticated,
+            may_be_bodyless,
+            empty: true,
+        };
+        Ok(OpenedRequest { body, reply: ReplySealing::new(Arc::clone(profile), Arc::clone(key), *iv) })
+    }
 }
 
 /// The body of one request on its way to plaintext.

@@ -19,16 +19,18 @@ use super::replay::{Denial, Network};
 use super::respond::Failure;
 use super::service::Answer;
 use super::websocket::{Agreement, Handshake, Seat, Side};
-use super::{InboundConfig, ProxyConfig, now};
-use crate::ale::{self, BodyOpening, Opened, Receipt, Refusal, ReplySealing, SealedReply};
-use crate::keys::KeyStore;
+use super::{InboundConfig, ProxyConfig, now, unknown_key};
+use crate::ale::{BodyOpening, Opened, Receipt, Refusal, ReplySealing, RequestEnvelope, SealedReply};
+use crate::keys::{KeyRing, KeyStore};
 use crate::metrics::AleReason;
+use crate::sources::Refresh;
 
 /// One proxy on one worker.
 pub(crate) struct Inbound {
     config: Arc<ProxyConfig>,
     inbound: InboundConfig,
     keys: Arc<KeyStore>,
+    refresh: Refresh,
     onward: Onward,
     shared: Arc<Shared>,
 }
@@ -38,10 +40,11 @@ impl Inbound {
         config: Arc<ProxyConfig>,
         inbound: InboundConfig,
         keys: Arc<KeyStore>,
+        refresh: Refresh,
         shared: Arc<Shared>,
     ) -> Self {
         let onward = Onward::new(Arc::clone(&config), &shared);
-        Self { config, inbound, keys, onward, shared }
+        Self { config, inbound, keys, refresh, onward, shared }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -60,7 +63,7 @@ impl Inbound {
         let handshake = Handshake::asked_by(&head, !body.is_end_stream())?;
         let takes_trailers = forward::strip_hop_by_hop(&mut head.headers);
         let is_ping = self.inbound.answer_ping && ping::is_asked_for(&head.uri);
-        let (opening, sealing) = match self.open(&mut head, handshake.is_some(), is_ping) {
+        let (opening, sealing) = match self.open(&mut head, handshake.is_some(), is_ping).await {
             Ok(opened) => opened,
             Err(failure) => {
                 client.discard(body, &head);
@@ -138,13 +141,14 @@ impl Inbound {
             path,
             key: Arc::clone(sealing.key()),
             sealed: Side::Client,
-            refresh: None,
+            refresh: self.refresh.clone(),
             messages: sealing.into_session(now(), &mut rand::rng()),
         }
     }
 
-    /// P1, P2, and what this proxy requires besides for its application; the ring is one for the whole exchange.
-    fn open(
+    /// P1, P2, and what this proxy requires besides for its application; the key is one for the whole exchange. While an
+    /// unknown one is looked for nothing of the body is read.
+    async fn open(
         &self,
         head: &mut Parts,
         is_handshake: bool,
@@ -158,8 +162,9 @@ impl Inbound {
         if !is_ping && !self.inbound.required_headers.iter().all(present) {
             return Err(Refusal::headers(AleReason::MissingRequiredHeader).into());
         }
-        let ring = self.keys.snapshot();
-        let opened = ale::open_request(&self.config.profile, head, &ring, now())?;
+        let envelope = RequestEnvelope::take(&self.config.profile, head)?;
+        let open = |ring: &KeyRing| envelope.open(head, ring, now());
+        let opened = unknown_key::open(&self.keys, &self.refresh, open).await?;
         Ok((opened.body, opened.reply))
     }
 

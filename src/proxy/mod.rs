@@ -13,6 +13,7 @@ mod ping;
 mod replay;
 mod respond;
 mod service;
+mod unknown_key;
 mod websocket;
 
 use std::net::TcpStream;
@@ -100,14 +101,16 @@ impl Proxy {
                 metrics.clone(),
             ),
         });
-        let (own, keys) = (Arc::clone(config), Arc::clone(keys));
+        let (own, keys, refresh) = (Arc::clone(config), Arc::clone(keys), refresh.clone());
         let way = match config.mode.clone() {
-            Mode::Inbound(inbound) => Way::Inbound(Arc::new(Inbound::new(own, inbound, keys, shared))),
+            Mode::Inbound(inbound) => {
+                Way::Inbound(Arc::new(Inbound::new(own, inbound, keys, refresh, shared)))
+            }
             Mode::Outbound(outbound) => Way::Outbound(Arc::new(Outbound::new(
                 own,
                 outbound,
                 keys,
-                refresh.clone(),
+                refresh,
                 shared,
                 Arc::clone(belief),
             ))),

@@ -169,7 +169,7 @@ impl Outbound {
             path,
             key: Arc::clone(key),
             sealed: Side::Server,
-            refresh: Some(self.refresh.clone()),
+            refresh: self.refresh.clone(),
             messages: reply.into_session(&mut rand::rng()),
         };
         Ok(Answer::Switch(Agreement::reached(handshake, sent.0, asked.client, seat)?))

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::SystemTime;
 
 use jiff::Timestamp;
@@ -11,11 +12,11 @@ use super::Side;
 use super::fault::Fault;
 use super::leg::Leg;
 use super::record::Record;
-use crate::ale::{ClearError, MessageSession, Refusal};
+use crate::ale::{ClearError, MessageSession, OpenedMessage, Refusal};
 use crate::keys::{KeyRing, KeyStore};
 use crate::proxy::replay::{Denial, Network, ReplayGuard};
 use crate::proxy::{OnBadMessage, ProxyConfig};
-use crate::sources::Refresh;
+use crate::sources::{Refresh, Waiting};
 use crate::websocket::{Kind, Message};
 
 /// Opens what comes from the sealed side and seals what goes there.
@@ -26,11 +27,20 @@ pub(super) struct Crossing {
     /// In a session that only says back what it hears: what the messages were that have yet to come back.
     echoed: Option<VecDeque<Kind>>,
     keys: Arc<KeyStore>,
-    refresh: Option<Refresh>,
+    refresh: Refresh,
     config: Arc<ProxyConfig>,
     replay: ReplayGuard,
     /// Where what is opened comes from.
     from: Network,
+    /// What came from the sealed side last and is not carried over yet. Nothing more is read there meanwhile, so that the
+    /// order is kept.
+    pending: Option<Box<Pending>>,
+}
+
+/// A message that waits for its key to be found, if it can be.
+struct Pending {
+    message: Message,
+    waiting: Waiting,
 }
 
 /// The keys and the time for the messages of one read. Not kept: keys that leave the ring are wiped.
@@ -51,11 +61,11 @@ impl Crossing {
         messages: MessageSession,
         sealed: Side,
         keys: Arc<KeyStore>,
-        refresh: Option<Refresh>,
+        refresh: Refresh,
         config: Arc<ProxyConfig>,
         (replay, from): (ReplayGuard, Network),
     ) -> Self {
-        Self { messages, sealed, echoed: None, keys, refresh, config, replay, from }
+        Self { messages, sealed, echoed: None, keys, refresh, config, replay, from, pending: None }
     }
 
     /// The same, where the other end of the plain leg says back what it hears.
@@ -85,7 +95,31 @@ impl Crossing {
             way.to.send(message);
             return Ok(());
         }
-        if side == self.sealed { self.open(&message, way, moment) } else { self.seal(&message, way, moment) }
+        if side == self.sealed { self.open(message, way, moment) } else { self.seal(&message, way, moment) }
+    }
+
+    /// From which side a message has come that waits, and how many bytes of it are held.
+    pub(super) fn pending(&self) -> Option<(Side, usize)> {
+        self.pending.as_ref().map(|pending| (self.sealed, pending.message.payload.len()))
+    }
+
+    /// Carries the message over that waits, or refuses it, once that is settled.
+    pub(super) fn poll_pending<W: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        way: Way<'_, W>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Fault>> {
+        let Some(pending) = &mut self.pending else { return Poll::Ready(Ok(())) };
+        ready!(pending.waiting.as_mut().poll(cx));
+        let Some(pending) = self.pending.take() else { return Poll::Ready(Ok(())) };
+        let moment = self.moment();
+        let opened = self.messages.open(&pending.message.payload, &moment.ring, moment.now);
+        Poll::Ready(self.take(&pending.message, opened, way))
+    }
+
+    /// Nobody wants the message any more that waits.
+    pub(super) fn drop_pending(&mut self) {
+        self.pending = None;
     }
 
     /// `plaintext_messages`: literal texts for which both sides have agreed that they need no envelope.
@@ -103,11 +137,28 @@ impl Crossing {
 
     fn open<W: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
-        message: &Message,
+        message: Message,
         way: Way<'_, W>,
         moment: &Moment,
     ) -> Result<(), Fault> {
-        let opened = match self.messages.open(&message.payload, &moment.ring, moment.now) {
+        let opened = self.messages.open(&message.payload, &moment.ring, moment.now);
+        if opened.as_ref().err().is_some_and(Refusal::is_of_unknown_key)
+            && let Some(waiting) = self.refresh.for_unknown_key()
+        {
+            self.pending = Some(Box::new(Pending { message, waiting }));
+            return Ok(());
+        }
+        self.take(&message, opened, way)
+    }
+
+    /// What becomes of a message whose key was looked up.
+    fn take<W: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        message: &Message,
+        opened: Result<OpenedMessage, Refusal>,
+        way: Way<'_, W>,
+    ) -> Result<(), Fault> {
+        let opened = match opened {
             Ok(opened) => opened,
             Err(refusal) => return self.refuse(message, refusal, way),
         };
@@ -142,9 +193,9 @@ impl Crossing {
         way: Way<'_, W>,
     ) -> Result<(), Fault> {
         let told = ClearError::in_message(&message.payload);
-        // P2, P3: that is all that a peer says of a key that it does not have.
-        if let (Some(2 | 3), Some(refresh)) = (told.as_ref().map(|told| told.code), &self.refresh) {
-            refresh.ask();
+        // P2, P3: that is all that a peer says of a key that it does not have. A client has it from where this side does.
+        if let (Some(2 | 3), Side::Server) = (told.as_ref().map(|told| told.code), self.sealed) {
+            self.refresh.ask();
         }
         let fault = told.as_ref().map_or(Fault::Refused(refusal), |told| Fault::PeerError(told.code));
         if self.config.websocket.on_bad_message == OnBadMessage::Close {

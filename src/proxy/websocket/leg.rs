@@ -223,6 +223,16 @@ impl<W: AsyncRead + AsyncWrite + Unpin> Leg<W> {
         self.held.waiting(self.outbox.len())
     }
 
+    /// Pays for a message of the peer's that is whole and waits.
+    pub(super) fn hold_pending(&mut self, bytes: usize) -> Result<(), NoCapacity> {
+        self.held.assembling(bytes)
+    }
+
+    /// It waits no more.
+    pub(super) fn hold_pending_ends(&mut self) {
+        self.held.assembling_ends();
+    }
+
     /// Puts a Ping into the outbox.
     pub(super) fn ping(&mut self) {
         if self.is_open() {

@@ -71,8 +71,8 @@ pub(crate) struct Seat {
     pub(crate) key: Arc<Key>,
     /// On which side messages are sealed.
     pub(crate) sealed: Side,
-    /// Has the keys read anew where the sealed side does not know the one that was used.
-    pub(crate) refresh: Option<Refresh>,
+    /// Has the keys read anew where either side does not know the one that was used.
+    pub(crate) refresh: Refresh,
     pub(crate) messages: MessageSession,
 }
 

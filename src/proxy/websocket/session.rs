@@ -86,7 +86,8 @@ impl<W: AsyncRead + AsyncWrite + Unpin> Session<W> {
     /// Reads and writes for as long as there is anything to read or to write.
     fn carry_all(&mut self, cx: &mut Context<'_>) {
         loop {
-            let mut moves = self.poll_read(Side::Client, cx);
+            let mut moves = self.poll_pending(cx);
+            moves |= self.poll_read(Side::Client, cx);
             moves |= self.poll_read(Side::Server, cx);
             if !moves {
                 self.leave_if_stopping();
@@ -127,14 +128,34 @@ impl<W: AsyncRead + AsyncWrite + Unpin> Session<W> {
         filled.is_ready()
     }
 
-    /// Nothing is read for a side that has enough to take already, nor from one that leaves its answers. What comes for
-    /// one that takes no more is thrown away.
+    /// Whether a message that waited goes on, or is gone.
+    fn poll_pending(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some((side, _)) = self.crossing.pending() else { return false };
+        let (from, to) = match side {
+            Side::Client => (&mut self.client, &mut self.server),
+            Side::Server => (&mut self.server, &mut self.client),
+        };
+        if !to.is_open() {
+            self.crossing.drop_pending();
+            from.hold_pending_ends();
+            return true;
+        }
+        let way = Way { from, to, record: &mut self.record };
+        let Poll::Ready(carried) = self.crossing.poll_pending(way, cx) else { return false };
+        self.leg(side).hold_pending_ends();
+        self.settle(side, carried);
+        true
+    }
+
+    /// Nothing is read for a side that has enough to take already, nor from one that leaves its answers, nor behind a
+    /// message that waits. What comes for one that takes no more is thrown away.
     fn listens_to(&self, side: Side) -> bool {
         let (from, to) = match side {
             Side::Client => (&self.client, &self.server),
             Side::Server => (&self.server, &self.client),
         };
-        from.is_heard() && !from.owes_reply() && !(to.is_open() && to.is_full())
+        let waits = self.crossing.pending().is_some_and(|(waiting, _)| waiting == side);
+        from.is_heard() && !from.owes_reply() && !waits && !(to.is_open() && to.is_full())
     }
 
     fn take(&mut self, side: Side, came: Came, moment: &Moment) {
@@ -159,7 +180,15 @@ impl<W: AsyncRead + AsyncWrite + Unpin> Session<W> {
         }
         let way = Way { from, to, record: &mut self.record };
         let carried = self.crossing.carry(side, message, way, moment);
-        let carried = carried.and_then(|()| Ok(self.leg(side.other()).hold_waiting()?));
+        self.settle(side, carried);
+    }
+
+    /// What is to be paid for a message that went on, was refused, or waits; a fault ends the session.
+    fn settle(&mut self, side: Side, carried: Result<(), Fault>) {
+        let carried = carried.and_then(|()| match self.crossing.pending() {
+            Some((waiting, bytes)) if waiting == side => Ok(self.leg(side).hold_pending(bytes)?),
+            _ => Ok(self.leg(side.other()).hold_waiting()?),
+        });
         if let Err(fault) = carried {
             self.fail(fault.falls_on(side), fault);
         }
@@ -184,7 +213,8 @@ impl<W: AsyncRead + AsyncWrite + Unpin> Session<W> {
     /// RFC 6455 §7.4.1: 1001, behind the messages that had begun.
     fn leave_if_stopping(&mut self) {
         let Some(since) = self.stopping.filter(|_| self.closing.is_none()) else { return };
-        let is_quiet = self.client.is_between_messages() && self.server.is_between_messages();
+        let legs_are_quiet = self.client.is_between_messages() && self.server.is_between_messages();
+        let is_quiet = legs_are_quiet && self.crossing.pending().is_none();
         if is_quiet || since.elapsed() >= STOPPING {
             self.closes(Closer::Sidecar, Some(Close::GOING_AWAY), Some("stopping".to_owned()));
             let close = Close::new(Close::GOING_AWAY, "");
@@ -260,3 +290,6 @@ impl<W: AsyncRead + AsyncWrite + Unpin> Session<W> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,6 +24,9 @@ pub struct Refresh {
     pub(super) readings: Arc<Readings>,
     cooldown: Duration,
     asked: Arc<Mutex<Option<Asked>>>,
+    /// What a test has in place of a source.
+    #[cfg(test)]
+    search: Option<Arc<dyn Fn() -> Option<Waiting> + Send + Sync>>,
 }
 
 /// The last reading that was asked for.
@@ -34,7 +37,24 @@ struct Asked {
 
 impl Refresh {
     pub(super) fn new(nudge: Nudge, cooldown: Duration) -> Self {
-        Self { forced: Arc::default(), nudge, readings: Arc::default(), cooldown, asked: Arc::default() }
+        Self {
+            forced: Arc::default(),
+            nudge,
+            readings: Arc::default(),
+            cooldown,
+            asked: Arc::default(),
+            #[cfg(test)]
+            search: None,
+        }
+    }
+
+    /// One that has `search` called for each unknown key, and no source.
+    #[cfg(test)]
+    pub(crate) fn searching(search: impl Fn() -> Option<Waiting> + Send + Sync + 'static) -> Self {
+        use crate::sources::watch::{WatchSettings, WatchedFile};
+        let settings = WatchSettings { events: false, ..WatchSettings::default() };
+        let nobody = WatchedFile::new(std::path::Path::new("keys.toml"), settings).unwrap().nudge();
+        Self { search: Some(Arc::new(search)), ..Self::new(nobody, Duration::ZERO) }
     }
 
     /// Reads the file as soon as it is at rest, and reports on it even if it is unchanged, as SIGHUP does.
@@ -63,6 +83,10 @@ impl Refresh {
     /// For a message that names a key which the ring does not have: what to wait for before it is looked up once more;
     /// `None` if the keys would not be others then.
     pub fn for_unknown_key(&self) -> Option<Waiting> {
+        #[cfg(test)]
+        if let Some(search) = &self.search {
+            return search();
+        }
         // A file under watch is read as soon as it changes.
         None
     }

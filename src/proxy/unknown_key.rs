@@ -1,0 +1,25 @@
+//! Messages whose key may be on its way (P2).
+
+use crate::ale::Refusal;
+use crate::keys::{KeyRing, KeyStore};
+use crate::sources::Refresh;
+
+/// Has `open` look a key up in the ring in force, and once more in the one that is in force when the keys have been looked
+/// for, if that is to be. How often, how long, and for how many at once is `refresh`'s to say. No ring is held meanwhile.
+pub(super) async fn open<T>(
+    keys: &KeyStore,
+    refresh: &Refresh,
+    mut open: impl FnMut(&KeyRing) -> Result<T, Refusal>,
+) -> Result<T, Refusal> {
+    let opened = open(&keys.snapshot());
+    if opened.as_ref().err().is_none_or(|refusal| !refusal.is_of_unknown_key()) {
+        return opened;
+    }
+    let Some(waiting) = refresh.for_unknown_key() else { return opened };
+    drop(opened);
+    waiting.await;
+    open(&keys.snapshot())
+}
+
+#[cfg(test)]
+mod tests;
