@@ -149,7 +149,8 @@ async fn status_is_for_this_machine_alone() {
 async fn metrics_come_with_their_media_type_and_the_age_of_the_ring() {
     let admin = Admin::start().await;
     admin.metrics.proxy("kitchen").request_bytes(7);
-    admin.metrics.key_ring_loaded(1, jiff::Timestamp::UNIX_EPOCH);
+    let keys = admin.metrics.key_set("default", &[], jiff::Timestamp::UNIX_EPOCH);
+    keys.ring_loaded(1, jiff::Timestamp::UNIX_EPOCH);
     let reply = admin.exchange("GET /metrics HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
     assert!(reply.starts_with("HTTP/1.1 200 OK\r\n"), "{reply}");
     assert!(
@@ -160,7 +161,8 @@ async fn metrics_come_with_their_media_type_and_the_age_of_the_ring() {
         reply.contains("\nalewife_body_bytes_total{proxy=\"kitchen\",direction=\"request\"} 7\n"),
         "{reply}"
     );
-    let age = reply.lines().find_map(|line| line.strip_prefix("alewife_key_ring_age_seconds ")).unwrap();
+    let series = "alewife_key_ring_age_seconds{keyset=\"default\"} ";
+    let age = reply.lines().find_map(|line| line.strip_prefix(series)).unwrap();
     assert!(age.parse::<f64>().unwrap() > 1e9, "{age}");
     assert!(reply.ends_with("# EOF\n"));
 }

@@ -1,6 +1,6 @@
 //! Builds what a configuration says, runs it, and ends it without losing a request.
 //!
-//! One thread controls: it accepts, answers the admin listener, follows the key file and waits for signals. Each
+//! One thread controls: it accepts, answers the admin listener, follows the sources of the keys and waits for signals. Each
 //! worker is a thread with a runtime of its own and its own connections to the applications; the connections that
 //! were accepted are handed to the workers in turn.
 
@@ -10,25 +10,24 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::{
-    AdminConfig, AdminError, AdminServer, AdminState, DEFAULT_KEY_SET, KeySetStatus, Readiness, Status,
-};
+use crate::admin::{AdminConfig, AdminError, AdminServer, AdminState, KeySetStatus, Readiness, Status};
 use crate::config::Config;
+use crate::keys::KeyStore;
 use crate::metrics::Metrics;
-use crate::net::{BindError, HeldBudget, Listener, Stop};
+use crate::net::{Accepted, BindError, HeldBudget, Listener, Stop};
 use crate::proxy::{IvReuses, Proxy, ProxyCommon, ProxyConfig};
-use crate::sources::{KeyReloader, LoadedKeys, Refresh, WatchSettings};
+use crate::sources::{KeyFollower, LoadedKeys, Refresh, WatchSettings, first_keys};
 use worker::Worker;
 
 /// A sidecar whose listeners are bound.
 pub struct App {
     proxies: Vec<Listening>,
     admin: Option<SocketAddr>,
-    refresh: Refresh,
+    key_sets: Vec<KeySet>,
     readiness: Arc<Readiness>,
     reuses: Arc<IvReuses>,
     workers: Vec<Worker>,
@@ -38,6 +37,16 @@ pub struct App {
     stop: Stop,
     admin_stop: CancellationToken,
     grace: Duration,
+}
+
+/// Where a worker takes the connections of one listener.
+type Inlet = UnboundedSender<Accepted>;
+
+/// One key set as its proxies see it.
+struct KeySet {
+    name: Arc<str>,
+    store: Arc<KeyStore>,
+    refresh: Refresh,
 }
 
 /// One proxy as it listens.
@@ -50,21 +59,26 @@ pub struct Listening {
 
 impl App {
     /// Binds every listener and starts the workers. Nothing is served before [`App::run_until`].
-    pub async fn start(config: Config, keys: LoadedKeys, metrics: Arc<Metrics>) -> Result<Self, StartError> {
+    ///
+    /// Where there is no key yet to seal with, it waits for the portal's first answer, for as long as one may take.
+    pub async fn start(
+        config: Config,
+        keys: Vec<LoadedKeys>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, StartError> {
         let stop = Stop::default();
-        let readiness = Arc::new(Readiness::new().requiring_key(DEFAULT_KEY_SET, Arc::clone(&keys.store)));
-        metrics.key_ring_loaded(keys.store.snapshot().len(), Timestamp::now());
+        let readiness = keys.iter().fold(Readiness::new(), |readiness, keys| {
+            readiness.requiring_key(&keys.config.name, Arc::clone(&keys.store))
+        });
+        let readiness = Arc::new(readiness);
         let admin = match config.admin {
             Some(listen) => Some(AdminServer::bind(&AdminConfig { listen }).await?),
             None => None,
         };
-        let settings = WatchSettings { poll_interval: config.keys.poll_interval, ..WatchSettings::default() };
-        let reloader = KeyReloader::new(&config.keys, &keys, Arc::clone(&metrics), settings)
-            .map_err(StartError::Watch)?;
         let mut app = Self {
             proxies: Vec::new(),
             admin: admin.as_ref().map(AdminServer::address),
-            refresh: reloader.refresh(),
+            key_sets: Vec::new(),
             readiness: Arc::clone(&readiness),
             reuses: Arc::default(),
             workers: Vec::new(),
@@ -74,16 +88,18 @@ impl App {
             admin_stop: CancellationToken::new(),
             grace: config.shutdown_grace,
         };
-        app.start_proxies(&config, &keys, &metrics)?;
-        app.tasks.spawn(reloader.run(stop.token().clone()));
+        for keys in &keys {
+            app.follow(keys, &metrics)?;
+        }
+        let listeners = app.start_proxies(&config, &metrics)?;
         if let Some(admin) = admin {
-            let status = Status::of(vec![KeySetStatus::new(
-                DEFAULT_KEY_SET.into(),
-                Arc::clone(&keys.store),
-                config.keys.observation,
-            )]);
+            let status = Status::of(keys.iter().map(status_of).collect());
             let state = AdminState { readiness, metrics, status };
             app.admin_task.spawn(admin.serve(state, app.admin_stop.clone()));
+        }
+        app.await_keys(&keys).await;
+        for (listener, inlets) in listeners {
+            app.tasks.spawn(listener.run(inlets, stop.clone()));
         }
         Ok(app)
     }
@@ -98,9 +114,9 @@ impl App {
         self.admin
     }
 
-    /// Has the key file read again.
-    pub fn refresh(&self) -> Refresh {
-        self.refresh.clone()
+    /// For having the sources of all keys looked at again.
+    pub fn refreshes(&self) -> Vec<Refresh> {
+        self.key_sets.iter().map(|set| set.refresh.clone()).collect()
     }
 
     /// Who repeats IVs, as far as was noted.
@@ -122,22 +138,43 @@ impl App {
         ended
     }
 
+    /// Follows the sources of one key set from now on.
+    fn follow(&mut self, keys: &LoadedKeys, metrics: &Metrics) -> Result<(), StartError> {
+        let settings = WatchSettings::from(&*keys.config);
+        let follower = KeyFollower::new(keys, metrics, settings).map_err(StartError::Watch)?;
+        self.key_sets.push(KeySet {
+            name: Arc::clone(&keys.config.name),
+            store: Arc::clone(&keys.store),
+            refresh: follower.refresh(),
+        });
+        self.tasks.spawn(follower.run(self.stop.token().clone()));
+        Ok(())
+    }
+
+    async fn await_keys(&self, keys: &[LoadedKeys]) {
+        for (set, keys) in self.key_sets.iter().zip(keys) {
+            let patience = keys.config.portal.as_ref().map_or(Duration::ZERO, |portal| portal.client.timeout);
+            first_keys(&set.store, &set.refresh, patience).await;
+        }
+    }
+
     fn start_proxies(
         &mut self,
         config: &Config,
-        keys: &LoadedKeys,
         metrics: &Arc<Metrics>,
-    ) -> Result<(), StartError> {
+    ) -> Result<Vec<(Listener, Vec<Inlet>)>, StartError> {
         let budget = HeldBudget::new(config.max_held, metrics.held_bytes.clone());
         let mut listeners = Vec::new();
         for proxy in &config.proxies {
             let listener = Listener::bind(proxy.listen)
                 .map_err(|source| StartError::Bind { proxy: Arc::clone(&proxy.name), source })?;
             let config = Arc::new(proxy.clone());
+            let keys = self.key_sets.iter().find(|set| set.name == proxy.keys);
+            let keys = keys.ok_or_else(|| StartError::NoKeys { proxy: Arc::clone(&proxy.name) })?;
             let common = ProxyCommon::new(
                 Arc::clone(&config),
                 Arc::clone(&keys.store),
-                self.refresh.clone(),
+                keys.refresh.clone(),
                 Arc::clone(&budget),
                 self.stop.clone(),
                 Arc::clone(&self.reuses),
@@ -154,11 +191,12 @@ impl App {
             }
             self.workers.push(Worker::start(number, proxies).map_err(StartError::Worker)?);
         }
-        for (listener, _, inlets) in listeners {
-            self.tasks.spawn(listener.run(inlets, self.stop.clone()));
-        }
-        Ok(())
+        Ok(listeners.into_iter().map(|(listener, _, inlets)| (listener, inlets)).collect())
     }
+}
+
+fn status_of(keys: &LoadedKeys) -> KeySetStatus {
+    KeySetStatus::new(Arc::clone(&keys.config.name), Arc::clone(&keys.store), keys.config.observation)
 }
 
 /// Why the sidecar did not start.
@@ -174,6 +212,12 @@ pub enum StartError {
         proxy: Arc<str>,
         /// The address, and what the system said.
         source: BindError,
+    },
+    /// The keys of a proxy were not handed over.
+    #[error("proxy {proxy}: its key set was not loaded")]
+    NoKeys {
+        /// The proxy's name.
+        proxy: Arc<str>,
     },
     /// The key file cannot be followed.
     #[error("the key file cannot be watched: {0}")]

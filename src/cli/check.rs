@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use jiff::Timestamp;
+use tokio::runtime::{self, Runtime};
 
 use super::exit::Exit;
 use super::{ConfigArg, complain, print};
@@ -12,41 +13,68 @@ use crate::config::{self, Config};
 use crate::document::{Fault, Faults};
 use crate::keys::ParsedRing;
 use crate::proxy::{Mode, ProxyConfig};
-use crate::sources::{KeysConfig, key_file};
+use crate::sources::{KeysConfig, ask_now, file_now, key_file};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Exit status: 0 if it is right, 78 if it is not. Nothing is bound.
+Exit status: 0 if it is right, 78 if it is not. Nothing is bound, and no portal is asked unless --fetch says so.
 
 Example:
   alewife check --config config.toml")]
 pub(super) struct Args {
     #[command(flatten)]
     config: ConfigArg,
+    /// Asks the portals for their keys as well, once each
+    #[arg(long)]
+    fetch: bool,
+}
+
+/// A key set, and what its sources make of it.
+struct CheckedKeys {
+    config: KeysConfig,
+    ring: Result<ParsedRing, Faults>,
+    /// Whether the portal was asked.
+    fetched: bool,
+}
+
+impl CheckedKeys {
+    fn of(config: KeysConfig, runtime: Option<&Runtime>) -> Self {
+        let fetches = runtime.filter(|_| config.portal.is_some());
+        let ring = match fetches {
+            Some(runtime) => runtime.block_on(ask_now(&config)),
+            None => file_now(&config),
+        };
+        Self { config, ring, fetched: fetches.is_some() }
+    }
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
     let now = Timestamp::now();
     let file = &args.config.config;
-    // The key file is examined even if the configuration is wrong elsewhere.
+    let runtime = args.fetch.then(|| runtime::Builder::new_current_thread().enable_all().build()).transpose();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(&format!("alewife check: the runtime cannot be started: {error}"));
+            return Exit::Failure.into();
+        }
+    };
+    // The keys are examined even if the configuration is wrong elsewhere.
     let examined = config::examine(file);
-    let keys = examined.keys.map(|keys| (key_file::load(&keys.file, keys.policy(), now), keys));
+    let keys: Vec<_> =
+        examined.key_sets.into_iter().map(|keys| CheckedKeys::of(keys, runtime.as_ref())).collect();
     let of_config = examined.config.iter().flat_map(|config| &config.warnings);
-    let of_keys = keys.iter().flat_map(|(ring, _)| ring).flat_map(|parsed| &parsed.warnings);
+    let of_keys = keys.iter().flat_map(|keys| &keys.ring).flat_map(|parsed| &parsed.warnings);
     of_config.chain(of_keys).for_each(|warning| complain(&format!("warning: {warning}")));
-    if let Some((_, keys)) = &keys {
-        note_exposure(keys);
-    }
-    let exit = match (examined.config, keys) {
-        (Ok(config), Some((Ok(parsed), _))) => {
-            let unproven = note_unproven(&config, &parsed, now);
-            notes(&config).iter().chain(&unproven).for_each(|note| complain(&format!("note: {note}")));
-            print(&summary(file, &config, &parsed, now))
+    keys.iter().for_each(|keys| note_exposure(&keys.config));
+    let faults = keys.iter().filter_map(|keys| keys.ring.as_ref().err());
+    let exit = match examined.config {
+        Ok(config) if faults.clone().next().is_none() => {
+            let unproven = keys.iter().filter_map(|keys| note_unproven(keys, now));
+            notes(&config).into_iter().chain(unproven).for_each(|note| complain(&format!("note: {note}")));
+            print(&summary(file, &config, &keys, now))
         }
-        (config, keys) => {
-            let keys = keys.and_then(|(ring, _)| ring.err());
-            refuse([config.err(), keys].into_iter().flatten())
-        }
+        config => refuse(config.err().into_iter().chain(faults.cloned())),
     };
     exit.into()
 }
@@ -61,8 +89,9 @@ fn refuse(faults: impl Iterator<Item = Faults>) -> Exit {
 
 /// Secret mounts are readable by all, so this is no fault; on a machine with other users it is worth knowing.
 fn note_exposure(keys: &KeysConfig) {
-    if key_file::is_world_readable(&keys.file).unwrap_or(false) {
-        let file = keys.file.display();
+    let Some(file) = &keys.file else { return };
+    if key_file::is_world_readable(file).unwrap_or(false) {
+        let file = file.display();
         complain(&format!(
             "note: {file}: every user of this machine may read it; chmod o-r unless that is meant"
         ));
@@ -101,21 +130,22 @@ fn notes_on(proxy: &ProxyConfig, share: u64) -> impl Iterator<Item = String> {
 }
 
 /// CFB and CTR are allowed, but whoever takes one for what GCM is errs.
-fn note_unproven(config: &Config, parsed: &ParsedRing, now: Timestamp) -> Option<String> {
-    let key = parsed.ring.sealing_key(now)?;
+fn note_unproven(keys: &CheckedKeys, now: Timestamp) -> Option<String> {
+    let ring = &keys.ring.as_ref().ok()?.ring;
+    let key = ring.sealing_key(now)?;
     let algorithm = key.secret.algorithm();
     (!algorithm.is_authenticated()).then(|| {
         format!(
             "{}: {} seals now, and {algorithm} proves nothing: neither who sent a message nor that it is \
              unchanged; see keys.require_authenticated",
-            config.keys.file.display(),
+            keys.config.places(),
             key.fingerprint
         )
     })
 }
 
 /// What `run` would do with all this.
-fn summary(file: &Path, config: &Config, parsed: &ParsedRing, now: Timestamp) -> String {
+fn summary(file: &Path, config: &Config, keys: &[CheckedKeys], now: Timestamp) -> String {
     let mut text = format!("{}: no faults\n", file.display());
     // Writing to a string does not fail.
     for ProxyConfig { name, mode, listen, upstream, .. } in &config.proxies {
@@ -123,11 +153,30 @@ fn summary(file: &Path, config: &Config, parsed: &ParsedRing, now: Timestamp) ->
     }
     let admin = config.admin.map_or_else(|| "off".to_owned(), |address| address.to_string());
     let _ = writeln!(text, "  admin: {admin}");
-    let sealing = parsed.ring.sealing_key(now).map_or_else(
+    for keys in keys {
+        let _ = writeln!(text, "  {}", summary_of_keys(keys, now));
+    }
+    let _ = writeln!(text, "  workers: {}", config.workers);
+    text
+}
+
+fn summary_of_keys(keys: &CheckedKeys, now: Timestamp) -> String {
+    let config = &keys.config;
+    let title = match &*config.name {
+        KeysConfig::DEFAULT_NAME => "keys".to_owned(),
+        name => format!("keyset {name}"),
+    };
+    let known = keys.ring.as_ref().ok().filter(|parsed| keys.fetched || !parsed.ring.is_empty());
+    let Some(ParsedRing { ring, .. }) = known else {
+        return format!("{title}: from {}, which was not asked (--fetch asks it)", config.places());
+    };
+    let sealing = ring.sealing_key(now).map_or_else(
         || "none that seals now".to_owned(),
         |key| format!("{} ({}) seals", key.fingerprint, key.secret.algorithm()),
     );
-    let _ = writeln!(text, "  keys: {} in {}, {sealing}", parsed.ring.len(), config.keys.file.display());
-    let _ = writeln!(text, "  workers: {}", config.workers);
-    text
+    let unasked = match &config.portal {
+        Some(_) if !keys.fetched => " (the portal was not asked; --fetch asks it)",
+        _ => "",
+    };
+    format!("{title}: {} in {}, {sealing}{unasked}", ring.len(), config.places())
 }

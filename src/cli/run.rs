@@ -13,13 +13,13 @@ use crate::config::Config;
 use crate::document::Faults;
 use crate::metrics::Metrics;
 use crate::proxy::ProxyConfig;
-use crate::sources::{LoadedKeys, Refresh, load_now};
+use crate::sources::{LoadedKeys, Refresh, load_all};
 use crate::telemetry::{self, LogError};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 One line per listener goes to standard output once all of them are ready; the log goes to standard error. \
-SIGHUP reads the key file again. SIGTERM or SIGINT stops: exchanges under way are finished within \
+SIGHUP reads the key files again and asks the portals. SIGTERM or SIGINT stops: exchanges under way are finished within \
 shutdown_grace; a second one ends at once.
 
 Exit status: 0 after a clean stop, 64 for a wrong command line, 78 for a wrong configuration or key file, \
@@ -68,24 +68,27 @@ impl RunError {
 
 fn sidecar(args: &Args) -> Result<(), RunError> {
     let config = Config::load(&args.config.config)?;
-    let keys = load_now(&config.keys)?;
+    let keys = load_all(&config.key_sets)?;
     let metrics = Arc::new(Metrics::new());
     let _log = telemetry::init(&config.log, metrics.log_lines_dropped.clone())?;
-    for warning in config.warnings.iter().chain(&keys.warnings) {
+    for warning in config.warnings.iter().chain(keys.iter().flat_map(|keys| &keys.warnings)) {
         tracing::warn!("{}", warning.one_line());
     }
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Runtime)?;
-    runtime.block_on(serve(config, keys, metrics))
+    let served = runtime.block_on(serve(config, keys, metrics));
+    // A key that is still being derived, or a name that is looked up, is not waited for.
+    runtime.shutdown_background();
+    served
 }
 
-async fn serve(config: Config, keys: LoadedKeys, metrics: Arc<Metrics>) -> Result<(), RunError> {
+async fn serve(config: Config, keys: Vec<LoadedKeys>, metrics: Arc<Metrics>) -> Result<(), RunError> {
     // Registered before the first line says "ready": a signal sent right after it must not kill the process.
     let signals = Signals::register().map_err(RunError::Runtime)?;
     let app = App::start(config, keys, metrics).await?;
     announce(&app);
-    let refresh = app.refresh();
-    Ok(app.run_until(signals.until_stop(refresh)).await?)
+    let refreshes = app.refreshes();
+    Ok(app.run_until(signals.until_stop(refreshes)).await?)
 }
 
 fn announce(app: &App) {
@@ -117,12 +120,12 @@ impl Signals {
     }
 
     /// Ends with the first signal to stop; a second one ends the process.
-    async fn until_stop(mut self, keys: Refresh) {
+    async fn until_stop(mut self, keys: Vec<Refresh>) {
         loop {
             tokio::select! {
                 _ = self.interrupt.recv() => break,
                 _ = self.terminate.recv() => break,
-                _ = self.hangup.recv() => keys.now(),
+                _ = self.hangup.recv() => keys.iter().for_each(Refresh::now),
             }
         }
         tokio::spawn(async move {

@@ -2,16 +2,15 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::proxy::Listener;
-use super::values::{AdminListen, ByteSize, Deadline, Workers};
-use super::{Config, Examined, memory, proxy};
+use super::values::{AdminListen, ByteSize, Workers};
+use super::{Config, Examined, keys, memory, proxy};
 use crate::document::{Disclosure, Document, Field, Section};
-use crate::sources::KeysConfig;
 use crate::telemetry::{Level, LogConfig, LogFormat};
 
 const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9180);
@@ -20,30 +19,34 @@ const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9180)
 pub(super) fn parse(text: &str, name: &str, directory: &Path) -> Examined {
     let (mut document, mut root) = match Document::parse(name, text, Disclosure::Quotable) {
         Ok(parsed) => parsed,
-        Err(faults) => return Examined { config: Err(faults), keys: None },
+        Err(faults) => return Examined { config: Err(faults), key_sets: Vec::new() },
     };
     let keys = document.table(&mut root, "keys");
+    let keysets = document.table(&mut root, "keyset");
     let admin = document.table(&mut root, "admin");
     let log = document.table(&mut root, "log");
     let proxies = document.tables(&mut root, "proxy");
 
     let process = read_process(&mut document, root);
-    let keys = read_keys(&mut document, keys, directory);
+    let mut sets = keys::read_all(&mut document, keys, keysets, directory);
     let admin = read_admin(&mut document, admin);
     let log = read_log(&mut document, log);
-    let proxies = proxy::read_all(&mut document, proxies, admin, directory);
+    let proxies = proxy::read_all(&mut document, proxies, &sets, admin, directory);
+    let mut warnings = std::mem::take(&mut sets.warnings);
+    warnings.extend(proxies.warnings);
 
-    let config = keys.clone().zip(proxies.configs).map(|(keys, configs)| Config {
+    let all_sets = (sets.configs.len() == sets.names.len()).then(|| sets.configs.clone());
+    let config = all_sets.zip(proxies.configs).map(|(key_sets, configs)| Config {
         workers: process.workers,
         shutdown_grace: process.shutdown_grace,
         max_held: process.max_held,
-        keys,
+        key_sets,
         admin: admin.map(|listener| listener.address),
         log,
         proxies: configs,
-        warnings: proxies.warnings,
+        warnings,
     });
-    Examined { config: document.conclude(config), keys }
+    Examined { config: document.conclude(config), key_sets: sets.configs }
 }
 
 /// The top of the file.
@@ -74,47 +77,6 @@ fn read_process<'t>(document: &mut Document<'t>, section: Section<'t>) -> Proces
 
 fn default_workers() -> NonZeroUsize {
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
-}
-
-/// `[keys]` as it is written.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct RawKeys {
-    file: Field<PathBuf>,
-    clock_skew: Field<Duration>,
-    require_authenticated: Field<bool>,
-    seal_delay: Field<Duration>,
-    refetch_cooldown: Field<Deadline>,
-    poll_interval: Field<Deadline>,
-    observation: Field<Deadline>,
-}
-
-fn read_keys<'t>(document: &mut Document<'t>, section: Section<'t>, directory: &Path) -> Option<KeysConfig> {
-    let (raw, at) = document.read::<RawKeys>(section);
-    let file = document.require(
-        &at,
-        "file",
-        raw.file,
-        "write a section [keys] with file = \"keys.toml\"; `alewife keygen > keys.toml` makes one",
-    );
-    let clock_skew = document.or(&at, "clock_skew", raw.clock_skew, Duration::from_secs(30));
-    let require_authenticated = document.or(&at, "require_authenticated", raw.require_authenticated, false);
-    let seal_delay = document.or(&at, "seal_delay", raw.seal_delay, Duration::from_secs(60));
-    let cooldown = Deadline(Duration::from_secs(10));
-    let Deadline(refetch_cooldown) = document.or(&at, "refetch_cooldown", raw.refetch_cooldown, cooldown);
-    let poll_interval = Deadline(Duration::from_secs(30));
-    let Deadline(poll_interval) = document.or(&at, "poll_interval", raw.poll_interval, poll_interval);
-    let observation = Deadline(Duration::from_secs(24 * 60 * 60));
-    let Deadline(observation) = document.or(&at, "observation", raw.observation, observation);
-    Some(KeysConfig {
-        file: directory.join(file?),
-        clock_skew,
-        require_authenticated,
-        seal_delay,
-        refetch_cooldown,
-        poll_interval,
-        observation,
-    })
 }
 
 /// `[admin]` as it is written.

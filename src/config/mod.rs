@@ -3,6 +3,7 @@
 //! Each component owns its own settings type; this module fills it. Holding a [`Config`] means that it is right.
 
 mod file;
+mod keys;
 mod memory;
 mod proxy;
 mod secret;
@@ -29,8 +30,8 @@ pub struct Config {
     pub shutdown_grace: Duration,
     /// Most bytes of bodies that are held at one time, all proxies together.
     pub max_held: u64,
-    /// Where keys come from.
-    pub keys: KeysConfig,
+    /// Where keys come from: `[keys]` first, if it is there, and the sets under `[keyset]`.
+    pub key_sets: Vec<KeysConfig>,
     /// Where the admin listener stands, if there is one.
     pub admin: Option<SocketAddr>,
     /// What is logged and how.
@@ -42,9 +43,14 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the configuration file at `path`. The key file that it names is not opened.
+    /// Reads the configuration file at `path`. The key files that it names are not opened, and no portal is asked.
     pub fn load(path: &Path) -> Result<Self, Faults> {
         examine(path).config
+    }
+
+    /// The key set of a proxy.
+    pub fn keys_of(&self, proxy: &ProxyConfig) -> Option<&KeysConfig> {
+        self.key_sets.iter().find(|set| set.name == proxy.keys)
     }
 }
 
@@ -52,8 +58,8 @@ impl Config {
 pub struct Examined {
     /// The whole.
     pub config: Result<Config, Faults>,
-    /// `[keys]`, if that section is right.
-    pub keys: Option<KeysConfig>,
+    /// The key sets that are right in themselves.
+    pub key_sets: Vec<KeysConfig>,
 }
 
 /// Reads the configuration file at `path` as far as it can be read.
@@ -62,7 +68,7 @@ pub fn examine(path: &Path) -> Examined {
     let directory = path.parent().unwrap_or(Path::new(""));
     match read(path) {
         Ok(text) => file::parse(&text, &name, directory),
-        Err(error) => Examined { config: Err(error.into_fault(&name).into()), keys: None },
+        Err(error) => Examined { config: Err(error.into_fault(&name).into()), key_sets: Vec::new() },
     }
 }
 

@@ -282,6 +282,11 @@ impl Section<'_> {
         self.heading.at
     }
 
+    /// Its name and place.
+    pub fn heading(&self) -> &Heading {
+        &self.heading
+    }
+
     /// Whether the document has nothing there.
     pub fn is_absent(&self) -> bool {
         self.heading.at.is_none() && self.entries.is_empty()

@@ -131,6 +131,11 @@ impl KeyRing {
         self.by_age.iter()
     }
 
+    /// The same ring, whatever a portal's switch says.
+    pub fn always_sealing(self) -> Self {
+        self.with_encryption(true)
+    }
+
     /// The portal's switch: `false` if a source says that the service is not secured.
     pub fn encryption(&self) -> bool {
         self.encryption

@@ -21,6 +21,8 @@ pub struct ProxyConfig {
     pub listen: SocketAddr,
     /// Which way it works.
     pub mode: Mode,
+    /// The key set that it opens and seals with.
+    pub keys: Arc<str>,
     /// Where requests go: the application, or the peer that speaks ALE.
     pub upstream: Upstream,
     /// What its messages look like.

@@ -1,15 +1,25 @@
-//! Where keys come from: the key file, read, watched, and reloaded while requests run; a portal, asked over HTTPS.
+//! Where keys come from: key files and portals, read, followed, and put together while requests run.
 
+mod assembly;
 mod cache;
 mod config;
+mod follow;
 pub mod key_file;
+mod load;
+mod poll;
 pub mod portal;
-pub mod reload;
+mod refresh;
+mod reload;
+mod rounds;
 mod secret;
+mod state;
 pub mod watch;
 
 pub use cache::{CacheFault, CacheFile, Cached};
-pub use config::KeysConfig;
-pub use reload::{KeyReloader, LoadedKeys, Refresh, Waiting, load_now};
+pub use config::{KeysConfig, PortalSource};
+pub use follow::{KeyFollower, first_keys};
+pub use load::{LoadedKeys, ask_now, file_now, load_all, load_now};
+pub use refresh::{Refresh, Waiting};
 pub use secret::{SecretFault, SecretSource};
+pub use state::{Failure, SourceState};
 pub use watch::WatchSettings;

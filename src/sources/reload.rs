@@ -1,51 +1,24 @@
-//! The key ring and its file: loaded at start, then reloaded while requests run.
+//! The key file, followed while requests run.
 //!
 //! A ring is built whole and then swapped in; requests under way keep the ring that they began with. A file
 //! that is wrong leaves the ring in force where it is.
 
-mod refresh;
-#[cfg(test)]
-mod tests;
-
-use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
 use tokio::task::spawn_blocking;
-use tokio_util::sync::CancellationToken;
-use zeroize::Zeroizing;
 
 use super::KeysConfig;
-use super::key_file::{self, KeyFileError};
+use super::assembly::{Assembly, Refused, Taken};
+use super::key_file;
+use super::load::{self, FileDigest, LoadedKeys};
+use super::refresh::{FileRounds, Refresh};
+use super::state::SourceState;
 use super::watch::{Change, WatchSettings, WatchedFile};
-use crate::document::{Fault, Faults};
-use crate::keys::{KeyStore, ParsedRing, parse_key_file};
-use crate::metrics::Metrics;
-pub use refresh::{Refresh, Waiting};
-
-/// As many faults as a log line bears.
-const MOST_FAULTS_TOLD: usize = 10;
-
-/// Reads and parses the key file once, for the start of the process.
-pub fn load_now(config: &KeysConfig) -> Result<LoadedKeys, Faults> {
-    let hasher = RandomState::new();
-    let read = key_file::read(&config.file);
-    let seen = digest(&hasher, &read);
-    let ParsedRing { ring, warnings } = parse(config, read)?;
-    Ok(LoadedKeys { store: Arc::new(KeyStore::new(ring, Timestamp::now())), warnings, hasher, seen })
-}
-
-/// The ring that the process starts with.
-pub struct LoadedKeys {
-    /// The ring, where reloads will swap it.
-    pub store: Arc<KeyStore>,
-    /// What looks odd about the file.
-    pub warnings: Vec<Fault>,
-    hasher: RandomState,
-    seen: u64,
-}
+use crate::metrics::{KeySetMetrics, SourceKind};
 
 impl From<&KeysConfig> for WatchSettings {
     fn from(config: &KeysConfig) -> Self {
@@ -53,120 +26,129 @@ impl From<&KeysConfig> for WatchSettings {
     }
 }
 
-/// Follows the key file and keeps a [`KeyStore`] up to date with it.
-pub struct KeyReloader {
+/// Follows one key file.
+pub(super) struct FileFollower {
+    watched: WatchedFile,
+    path: PathBuf,
     config: Arc<KeysConfig>,
-    store: Arc<KeyStore>,
-    metrics: Arc<Metrics>,
-    file: WatchedFile,
-    refresh: Refresh,
-    hasher: RandomState,
-    /// The digest of what was last read, be it good or bad.
-    seen: u64,
+    assembly: Arc<Assembly>,
+    state: Arc<SourceState>,
+    metrics: KeySetMetrics,
+    /// What was last read, be it good or bad.
+    digest: FileDigest,
 }
 
-impl KeyReloader {
-    /// Follows the file from the state in which `loaded` found it: what changed since then is not missed.
-    pub fn new(
-        config: &KeysConfig,
+impl FileFollower {
+    /// Follows the file, if the set has one, from the state in which `loaded` found it: what changed since then is not
+    /// missed.
+    pub(super) fn new(
         loaded: &LoadedKeys,
-        metrics: Arc<Metrics>,
+        metrics: KeySetMetrics,
         settings: WatchSettings,
-    ) -> io::Result<Self> {
-        let file = WatchedFile::new(&config.file, settings)?;
-        Ok(Self {
-            refresh: Refresh::new(file.nudge(), config.refetch_cooldown),
-            file,
-            config: Arc::new(config.clone()),
-            store: Arc::clone(&loaded.store),
-            metrics,
-            hasher: loaded.hasher.clone(),
-            seen: loaded.seen,
-        })
-    }
-
-    /// A handle for whoever wants the file read again, changed or not.
-    pub fn refresh(&self) -> Refresh {
-        self.refresh.clone()
-    }
-
-    /// Follows the file until `stop`.
-    pub async fn run(mut self, stop: CancellationToken) {
-        let follow = async {
-            loop {
-                let change = self.file.changed().await;
-                self.reload(change).await;
-            }
+    ) -> io::Result<Option<Self>> {
+        let (Some(path), Some(state)) = (&loaded.config.file, loaded.state(SourceKind::File)) else {
+            return Ok(None);
         };
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = follow => {}
+        Ok(Some(Self {
+            watched: WatchedFile::new(path, settings)?,
+            path: path.clone(),
+            config: Arc::clone(&loaded.config),
+            assembly: Arc::clone(&loaded.assembly),
+            state: Arc::clone(state),
+            metrics,
+            digest: loaded.file_digest.clone(),
+        }))
+    }
+
+    /// Asks for a look at the file.
+    pub(super) fn nudge(&self) -> super::watch::Nudge {
+        self.watched.nudge()
+    }
+
+    /// Follows the file for ever.
+    pub(super) async fn run(mut self, refresh: Refresh) {
+        let Some(rounds) = refresh.file() else { return };
+        loop {
+            let change = self.watched.changed().await;
+            self.reload(change, rounds).await;
         }
     }
 
-    async fn reload(&mut self, change: Change) {
-        let reading = self.refresh.readings.begin();
-        if self.read(change).await == Read::Whole {
-            self.refresh.readings.end(reading);
+    pub(super) async fn reload(&mut self, change: Change, rounds: &FileRounds) {
+        let round = rounds.rounds.begin();
+        if self.read(change, rounds).await == Read::Whole {
+            rounds.rounds.end(round);
         }
     }
 
-    async fn read(&mut self, change: Change) -> Read {
-        let forced = self.refresh.forced.swap(false, Ordering::AcqRel);
+    async fn read(&mut self, change: Change, rounds: &FileRounds) -> Read {
+        let forced = rounds.forced.swap(false, Ordering::AcqRel);
         let attempt = Attempt {
+            path: self.path.clone(),
             config: Arc::clone(&self.config),
-            hasher: self.hasher.clone(),
-            seen: (!forced).then_some(self.seen),
+            assembly: Arc::clone(&self.assembly),
+            digest: if forced { self.digest.forgetful() } else { self.digest.clone() },
         };
         // A large file takes a second to parse; everything else goes on meanwhile.
         let Ok(outcome) = spawn_blocking(move || attempt.load(change)).await else {
             // Only a defect leads here. What was read is not marked as seen, so it is tried again.
-            self.metrics.key_reload_failed();
+            self.metrics.reload_failed();
             tracing::error!("the reload of the keys broke off; the keys in force stay");
             return Read::Whole;
         };
         match outcome {
             Outcome::Overtaken => {
-                self.again(forced);
+                if forced {
+                    rounds.forced.store(true, Ordering::Release);
+                }
+                rounds.nudge.raise();
                 return Read::Overtaken;
             }
-            Outcome::Unchanged => {}
-            Outcome::Loaded { digest, result } => {
-                self.seen = digest;
+            Outcome::Unchanged => {
+                // What was refused stays refused.
+                if self.state.failure().is_none() {
+                    self.confirm();
+                }
+            }
+            Outcome::Loaded(digest, result) => {
+                self.digest = digest;
                 match result {
-                    Ok(parsed) => self.take(parsed),
-                    Err(faults) => self.refuse(&faults),
+                    Ok(taken) => self.tell(&taken),
+                    Err(refused) => self.refuse(&refused),
                 }
             }
         }
         Read::Whole
     }
 
-    fn again(&self, forced: bool) {
-        if forced {
-            self.refresh.forced.store(true, Ordering::Release);
-        }
-        self.refresh.nudge.raise();
+    fn tell(&self, taken: &Taken) {
+        self.confirm();
+        tell_of_ring(&self.config, &self.metrics, taken);
     }
 
-    fn take(&self, ParsedRing { ring, warnings }: ParsedRing) {
+    fn confirm(&self) {
         let now = Timestamp::now();
-        let keys = ring.len();
-        let sealing = ring.sealing_key(now).map(|key| key.fingerprint.to_string());
-        self.store.swap(ring, now);
-        self.metrics.key_ring_reloaded(keys, now);
-        for warning in &warnings {
-            tracing::warn!("{}", warning.one_line());
-        }
-        tracing::info!(keys, sealing = sealing.as_deref().unwrap_or("none"), "keys reloaded");
+        self.state.confirm(now);
+        self.metrics.confirmed(SourceKind::File, now);
     }
 
-    fn refuse(&self, faults: &Faults) {
-        self.metrics.key_reload_failed();
-        let count = faults.iter().len();
-        let told: Vec<_> = faults.iter().take(MOST_FAULTS_TOLD).map(Fault::one_line).collect();
-        tracing::error!(faults = count, "key file refused, the keys in force stay: {}", told.join(" | "));
+    fn refuse(&self, refused: &Refused) {
+        self.metrics.reload_failed();
+        self.state.fail(Timestamp::now(), refused.to_string());
+        let faults = refused.count();
+        let keyset = &*self.config.name;
+        tracing::error!(keyset, faults, "key file refused, the keys in force stay: {refused}");
     }
+}
+
+/// Says that another ring is in force.
+pub(super) fn tell_of_ring(config: &KeysConfig, metrics: &KeySetMetrics, taken: &Taken) {
+    metrics.ring_reloaded(taken.keys, Timestamp::now());
+    for warning in &taken.warnings {
+        tracing::warn!("{}", warning.one_line());
+    }
+    let sealing = taken.sealing.as_deref().unwrap_or("none");
+    tracing::info!(keyset = &*config.name, keys = taken.keys, sealing, "keys reloaded");
 }
 
 /// Whether the keys are those of the file as it was when the reading began, or later.
@@ -179,43 +161,39 @@ enum Read {
 
 /// One reading of the file, on a thread that may block.
 struct Attempt {
+    path: PathBuf,
     config: Arc<KeysConfig>,
-    hasher: RandomState,
+    assembly: Arc<Assembly>,
     /// What need not be parsed again.
-    seen: Option<u64>,
+    digest: FileDigest,
 }
 
 impl Attempt {
-    fn load(&self, change: Change) -> Outcome {
-        let read = key_file::read(&self.config.file);
-        if !change.still_holds(&self.config.file) {
+    fn load(self, change: Change) -> Outcome {
+        let read = key_file::read(&self.path);
+        if !change.still_holds(&self.path) {
             return Outcome::Overtaken;
         }
-        let digest = digest(&self.hasher, &read);
-        if self.seen == Some(digest) {
+        if self.digest.has_seen(&read) {
             return Outcome::Unchanged;
         }
-        Outcome::Loaded { digest, result: parse(&self.config, read) }
+        let digest = self.digest.seeing(&read);
+        let taken = self.assembly.take(SourceKind::File, |derivations, now| {
+            load::parse(&self.config, &self.path, read, derivations, now)
+        });
+        Outcome::Loaded(digest, taken)
     }
 }
 
 /// How a reading of the file ended.
 enum Outcome {
     /// It was read, and it is something new.
-    Loaded { digest: u64, result: Result<ParsedRing, Faults> },
+    Loaded(FileDigest, Result<Taken, Refused>),
     /// It changed while it was read, so that what was read may be half of something.
     Overtaken,
     /// It is what it was.
     Unchanged,
 }
 
-/// Tells one content, or one cause of there being none, from another without keeping it.
-fn digest(hasher: &RandomState, read: &Result<Zeroizing<String>, KeyFileError>) -> u64 {
-    hasher.hash_one(read.as_ref().map(|text| text.as_str()).map_err(ToString::to_string))
-}
-
-fn parse(config: &KeysConfig, read: Result<Zeroizing<String>, KeyFileError>) -> Result<ParsedRing, Faults> {
-    let name = config.file.display().to_string();
-    let text = read.map_err(|error| error.into_fault(&name))?;
-    parse_key_file(&text, &name, config.policy(), Timestamp::now())
-}
+#[cfg(test)]
+mod tests;

@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use alewife::keys::KeyStore;
 use alewife::metrics::Metrics;
-use alewife::sources::KeysConfig;
-use alewife::sources::reload::{KeyReloader, Refresh, load_now};
-use alewife::sources::watch::WatchSettings;
+use alewife::sources::{KeyFollower, KeysConfig, Refresh, WatchSettings, load_now};
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -44,10 +42,10 @@ impl Following {
         let loaded = load_now(&config).unwrap();
         between();
         let metrics = Arc::new(Metrics::new());
-        let reloader = KeyReloader::new(&config, &loaded, Arc::clone(&metrics), settings).unwrap();
-        let refresh = reloader.refresh();
+        let follower = KeyFollower::new(&loaded, &metrics, settings).unwrap();
+        let refresh = follower.refresh();
         let stop = CancellationToken::new();
-        let task = tokio::spawn(reloader.run(stop.clone()));
+        let task = tokio::spawn(follower.run(stop.clone()));
         Self { store: loaded.store, metrics, refresh, stop, task }
     }
 
@@ -68,11 +66,11 @@ impl Following {
     }
 
     fn reloads(&self) -> u64 {
-        self.count("alewife_key_reloads_total")
+        self.count("alewife_key_reloads_total{keyset=\"default\"}")
     }
 
     fn failures(&self) -> u64 {
-        self.count("alewife_key_reload_failures_total")
+        self.count("alewife_key_reload_failures_total{keyset=\"default\"}")
     }
 }
 
@@ -86,15 +84,7 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 fn config(path: &Path) -> KeysConfig {
-    KeysConfig {
-        file: path.to_owned(),
-        clock_skew: Duration::from_secs(30),
-        require_authenticated: false,
-        seal_delay: Duration::from_secs(60),
-        refetch_cooldown: Duration::from_secs(10),
-        poll_interval: NEVER,
-        observation: Duration::from_secs(24 * 3600),
-    }
+    KeysConfig { poll_interval: NEVER, ..KeysConfig::of_file(path.to_owned()) }
 }
 
 /// Comes to rest quickly, so that a hundred rounds are over soon.

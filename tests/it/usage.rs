@@ -32,9 +32,11 @@ fn two_keys(old: &TestKey, young: &TestKey) -> String {
 }
 
 fn reload(sidecar: &Sidecar, keys: &str) {
-    let before = sidecar.metric("alewife_key_reloads_total");
+    let before = sidecar.metric("alewife_key_reloads_total{keyset=\"default\"}");
     std::fs::write(sidecar.key_file(), keys).unwrap();
-    eventually("the keys are reloaded", || sidecar.metric("alewife_key_reloads_total") > before);
+    eventually("the keys are reloaded", || {
+        sidecar.metric("alewife_key_reloads_total{keyset=\"default\"}") > before
+    });
 }
 
 #[test]

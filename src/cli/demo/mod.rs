@@ -32,7 +32,7 @@ use crate::crypto::encoding::{base64_encode, hex_encode};
 use crate::document::Faults;
 use crate::keys::Key;
 use crate::metrics::Metrics;
-use crate::sources::{LoadedKeys, load_now};
+use crate::sources::{LoadedKeys, load_all};
 use bridge::BridgeFault;
 use kitchen::{Kitchen, Seen};
 use panels::Paint;
@@ -99,7 +99,7 @@ async fn perform(args: &Args, stage: &Stage, signals: Signals) -> Result<(), Dem
     let (watcher, mut seen) = mpsc::unbounded_channel();
     let kitchen = Kitchen::open(watcher).await.map_err(DemoFault::Kitchen)?;
     let config = stage.configure(args.port, kitchen.address())?;
-    let keys = load_now(&config.keys)?;
+    let keys = load_all(&config.key_sets)?;
     let key = sealing_key(&keys)?;
     let (app, sidecar) = start(config, keys).await?;
     let mut result = Ok(());
@@ -114,7 +114,7 @@ async fn perform(args: &Args, stage: &Stage, signals: Signals) -> Result<(), Dem
 }
 
 /// A sidecar of one proxy, and where that listens.
-async fn start(config: Config, keys: LoadedKeys) -> Result<(App, SocketAddr), DemoFault> {
+async fn start(config: Config, keys: Vec<LoadedKeys>) -> Result<(App, SocketAddr), DemoFault> {
     let app = App::start(config, keys, Arc::new(Metrics::new())).await?;
     let address = app.proxies().first().map(|proxy| proxy.address).ok_or(DemoFault::NoProxy)?;
     Ok((app, address))
@@ -151,7 +151,8 @@ fn judge(checks: &[(&str, bool)]) -> Result<(), DemoFault> {
     if checks.iter().all(|(_, held)| *held) { Ok(()) } else { Err(DemoFault::NotHeld) }
 }
 
-fn sealing_key(keys: &LoadedKeys) -> Result<Arc<Key>, DemoFault> {
+fn sealing_key(keys: &[LoadedKeys]) -> Result<Arc<Key>, DemoFault> {
+    let keys = keys.first().ok_or(DemoFault::NoKey)?;
     keys.store.snapshot().sealing_key(Timestamp::now()).cloned().ok_or(DemoFault::NoKey)
 }
 

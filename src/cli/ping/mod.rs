@@ -12,7 +12,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -23,7 +22,7 @@ use crate::config::Config;
 use crate::document::{Fault, Faults};
 use crate::keys::KeyRing;
 use crate::proxy::{Mode, OutboundConfig, ProxyConfig};
-use crate::sources::key_file;
+use crate::sources::{KeysConfig, ask_now};
 use fault::PingFault;
 use judge::{Far, Finding};
 
@@ -90,13 +89,14 @@ impl PingError {
 
 fn ping(args: &Args) -> Result<Exit, PingError> {
     let config = Config::load(&args.config.config)?;
-    let ring = key_file::load(&config.keys.file, config.keys.policy(), Timestamp::now())?.ring;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(PingError::Runtime)?;
     let bridges = chosen(args, &config)?;
     let mut reports = Vec::new();
     for bridge in bridges {
-        reports.push(runtime.block_on(bridge.ask(args, &config, &ring)));
+        let Some(keys) = config.keys_of(bridge.proxy) else { continue };
+        let ring = runtime.block_on(ask_now(keys))?.ring;
+        reports.push(runtime.block_on(bridge.ask(args, keys, &ring)));
     }
     let told = if args.json { show::json(&reports) } else { show::text(&reports) };
     let printed = print(&told);
@@ -139,7 +139,7 @@ impl<'c> Bridge<'c> {
         }
     }
 
-    async fn ask(self, args: &Args, config: &Config, ring: &KeyRing) -> Report {
+    async fn ask(self, args: &Args, keys: &KeysConfig, ring: &KeyRing) -> Report {
         let door = Door { address: reachable(self.proxy.listen), timeout: args.timeout };
         let (http, last) = http::ask(door, args.count).await;
         let websocket = match &http {
@@ -148,7 +148,7 @@ impl<'c> Bridge<'c> {
         };
         let far = last.map(|last| Far { clock: last.clock(), report: last.report });
         let findings = match &far {
-            Some(far) => judge::compare(far, self.outbound, ring, config.keys.clock_skew),
+            Some(far) => judge::compare(far, self.outbound, ring, keys.clock_skew),
             None => Vec::new(),
         };
         Report {

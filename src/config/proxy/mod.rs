@@ -22,6 +22,7 @@ pub(super) use self::{
     websocket::RawWebSocket,
 };
 
+use super::keys::{self, KeySets};
 use super::values::{ByteSize, Listen, ModeName, ProxyName};
 use crate::document::{Document, Fault, Field, Heading, Refusal, Section, Value};
 use crate::net::UpstreamProtocol;
@@ -43,19 +44,27 @@ pub(super) struct Proxies {
 pub(super) fn read_all<'t>(
     document: &mut Document<'t>,
     sections: Vec<Section<'t>>,
+    sets: &KeySets,
     admin: Option<Listener>,
     directory: &Path,
 ) -> Proxies {
+    let nothing = Refusal::new("missing", keys::NO_SOURCE);
     if sections.is_empty() {
+        if sets.names.is_empty() {
+            document.refuse(&Heading::default(), "keys.file", None, nothing.clone());
+        }
         let remedy = "write at least one section [[proxy]] with name, mode, listen and upstream";
         document.refuse(&Heading::default(), "proxy", None, Refusal::new("there is no proxy at all", remedy));
     }
     let mut warnings = Vec::new();
     let entries: Vec<_> = sections
         .into_iter()
-        .map(|section| Entry::read(document, section, directory, &mut warnings))
+        .map(|section| Entry::read(document, section, sets, directory, &mut warnings))
         .collect();
     addresses::check(document, &entries, admin);
+    if entries.iter().any(|entry| entry.keys_are_missing) {
+        document.refuse(&Heading::default(), "keys.file", None, nothing);
+    }
     Proxies { configs: entries.into_iter().map(|entry| entry.config).collect(), warnings }
 }
 
@@ -74,6 +83,7 @@ pub(super) struct RawProxy {
     mode: Field<ModeName>,
     listen: Field<Listen>,
     upstream: Field<Upstream>,
+    keys: Field<ProxyName>,
     ca_file: Field<PathBuf>,
     upstream_http: Field<UpstreamProtocol>,
     host: Field<HostPolicy>,
@@ -92,6 +102,8 @@ struct Entry {
     listen_at: Option<usize>,
     upstream: Option<Upstream>,
     upstream_at: Option<usize>,
+    /// Whether it uses `[keys]`, which is not there.
+    keys_are_missing: bool,
     config: Option<ProxyConfig>,
 }
 
@@ -99,6 +111,7 @@ impl Entry {
     fn read<'t>(
         document: &mut Document<'t>,
         mut section: Section<'t>,
+        sets: &KeySets,
         directory: &Path,
         warnings: &mut Vec<Fault>,
     ) -> Self {
@@ -123,14 +136,20 @@ impl Entry {
         profile.bodyless_methods =
             document.or(&heading, "bodyless_methods", raw.bodyless_methods, profile.bodyless_methods);
         let of_mode = parts.read(document, mode, &mut profile, warnings);
+        let keys_at = raw.keys.start();
+        let keys = document.optional(&heading, "keys", raw.keys).map(|ProxyName(name)| name);
+        let keys = sets.check(document, &heading, keys.as_deref(), keys_at);
+        let keys_are_missing = keys.is_none() && keys_at.is_none();
         let (host, forwarded) = defaults_of(mode);
         let host = document.or(&heading, "host", raw.host, host);
         let forwarded = document.or(&heading, "forwarded", raw.forwarded, forwarded);
         let ByteSize(max_body) = document.or(&heading, "max_body", raw.max_body, MAX_BODY);
-        let config = required.whole().zip(of_mode).map(|((name, listen, upstream), mode)| ProxyConfig {
+        let rest = of_mode.zip(keys);
+        let config = required.whole().zip(rest).map(|((name, listen, upstream), (mode, keys))| ProxyConfig {
             name,
             listen,
             mode,
+            keys: keys.into(),
             upstream,
             profile: Arc::new(profile),
             host,
@@ -140,7 +159,18 @@ impl Entry {
             websocket,
             timeouts,
         });
-        Self { heading, name, name_at, mode, listen, listen_at, upstream, upstream_at, config }
+        Self {
+            heading,
+            name,
+            name_at,
+            mode,
+            listen,
+            listen_at,
+            upstream,
+            upstream_at,
+            keys_are_missing,
+            config,
+        }
     }
 }
 

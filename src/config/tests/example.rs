@@ -1,9 +1,11 @@
-//! config.example.toml and config.outbound.example.toml against the code.
+//! config.example.toml, config.outbound.example.toml and config.portal.example.toml against the code.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::{SMALLEST, SMALLEST_OUTBOUND, parse};
-use crate::config::file::{RawAdmin, RawKeys, RawLog, RawProcess};
+use crate::config::file::{RawAdmin, RawLog, RawProcess};
+use crate::config::keys::{RawFormat, RawKeys, RawMembers, RawPortal};
 use crate::config::proxy::{RawInbound, RawOutbound, RawProxy, RawReplay, RawTimeouts, RawWebSocket};
 use crate::document::fields;
 
@@ -88,4 +90,36 @@ fn every_key_of_the_code_is_in_the_examples() {
     assert_eq!(keys(&inbound()), known.concat());
     let required_or_different = ["file", "name", "mode", "listen", "upstream", "host", "forwarded"];
     assert_eq!(keys(&outbound()), [&required_or_different, fields::<RawOutbound>()].concat());
+}
+
+/// The example of a portal, in which what is commented out is the default unless it stands below "For example:".
+fn portal() -> String {
+    text("config.portal.example.toml")
+}
+
+#[test]
+fn example_of_a_portal_means_the_defaults_with_and_without_its_commented_settings() {
+    let text = portal();
+    let as_it_is = parse(&text).unwrap_or_else(|faults| panic!("{faults}"));
+    let mut only_example = false;
+    let with_defaults: Vec<_> = text
+        .lines()
+        .map(|line| {
+            only_example =
+                if line.ends_with("or example:") { true } else { only_example && !line.is_empty() };
+            setting(line).filter(|_| !only_example).unwrap_or(line)
+        })
+        .collect();
+    assert!(with_defaults.iter().filter(|line| line.contains(" = ")).count() > 15);
+    let config = parse(&with_defaults.join("\n")).unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!(format!("{config:?}"), format!("{as_it_is:?}"));
+}
+
+#[test]
+fn every_key_of_a_portal_is_in_its_example() {
+    let known = [fields::<RawPortal>(), fields::<RawFormat>(), fields::<RawMembers>()].concat();
+    let of_the_proxy = ["name", "mode", "listen", "upstream"];
+    let text = portal();
+    let found: BTreeSet<_> = keys(&text).into_iter().filter(|key| !of_the_proxy.contains(key)).collect();
+    assert_eq!(found, known.into_iter().chain(["cache_key"]).collect());
 }

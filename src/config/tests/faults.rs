@@ -148,7 +148,7 @@ fn remedies_name_what_is_known() {
     assert_eq!(remedy("max-body = 1"), "write `max_body` if that is what is meant");
     assert_eq!(
         remedy("zzz = 1"),
-        "remove it; the keys here are name, mode, listen, upstream, ca_file, upstream_http, host, forwarded, max_body, \
+        "remove it; the keys here are name, mode, listen, upstream, keys, ca_file, upstream_http, host, forwarded, max_body, \
          bodyless_methods, timeouts, websocket, seal_replies, required_headers, credential_mismatch, carriers, origins, \
          answer_ping, replies, plain_errors, replay_window, replay_entries"
     );

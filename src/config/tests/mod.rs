@@ -3,6 +3,7 @@
 mod addresses;
 mod example;
 mod faults;
+mod keys;
 mod modes;
 mod replay;
 mod texts;
@@ -70,12 +71,14 @@ fn with(line: &str) -> String {
 fn smallest_file_means_the_defaults() {
     let config = parse(SMALLEST).unwrap();
     assert_eq!(config.shutdown_grace, Duration::from_secs(30));
-    assert_eq!(config.keys.file, Path::new("/etc/alewife/keys.toml"));
-    assert_eq!(config.keys.clock_skew, Duration::from_secs(30));
-    assert_eq!(config.keys.seal_delay, Duration::from_secs(60));
-    assert_eq!(config.keys.refetch_cooldown, Duration::from_secs(10));
-    assert_eq!(config.keys.poll_interval, Duration::from_secs(30));
-    assert!(!config.keys.require_authenticated);
+    let [keys] = &config.key_sets[..] else { panic!("one key set") };
+    assert_eq!(keys.file.as_deref(), Some(Path::new("/etc/alewife/keys.toml")));
+    assert_eq!(keys.clock_skew, Duration::from_secs(30));
+    assert_eq!(keys.seal_delay, Duration::from_secs(60));
+    assert_eq!(keys.refetch_cooldown, Duration::from_secs(10));
+    assert_eq!(keys.refetch_timeout, Duration::from_secs(5));
+    assert_eq!(keys.poll_interval, Duration::from_secs(30));
+    assert!(!keys.require_authenticated);
     assert_eq!(config.admin, Some("127.0.0.1:9180".parse().unwrap()));
     assert_eq!(config.log, LogConfig::default());
     let [proxy] = &config.proxies[..] else { panic!("one proxy") };
@@ -102,6 +105,7 @@ fn every_setting_reaches_its_place() {
         require_authenticated = true
         seal_delay = "0s"
         refetch_cooldown = "1ms"
+        refetch_timeout = "2s"
         poll_interval = "500ms"
         observation = "2h"
         [admin]
@@ -140,15 +144,16 @@ fn every_setting_reaches_its_place() {
     };
     assert_eq!(config.log, log);
     let keys = KeysConfig {
-        file: "/keys.toml".into(),
         clock_skew: Duration::from_secs(60),
         require_authenticated: true,
         seal_delay: Duration::ZERO,
         refetch_cooldown: Duration::from_millis(1),
+        refetch_timeout: Duration::from_secs(2),
         poll_interval: Duration::from_millis(500),
         observation: Duration::from_secs(7200),
+        ..KeysConfig::of_file("/keys.toml".into())
     };
-    assert_eq!(config.keys, keys);
+    assert_eq!(format!("{:?}", config.key_sets), format!("{:?}", [keys]));
     let [a, b] = &config.proxies[..] else { panic!("two proxies") };
     assert_eq!((a.listen, b.listen), ("127.0.0.1:0".parse().unwrap(), "[::1]:9".parse().unwrap()));
     assert_eq!((a.upstream.host.as_str(), a.upstream.port), ("::1", 80));
@@ -168,5 +173,5 @@ fn every_setting_reaches_its_place() {
 fn a_wrong_proxy_does_not_hide_where_the_keys_are() {
     let examined = file::parse(&with("listen = \"x\""), "config.toml", Path::new(""));
     assert!(examined.config.is_err());
-    assert_eq!(examined.keys.unwrap().file, Path::new("keys.toml"));
+    assert_eq!(examined.key_sets[0].file.as_deref(), Some(Path::new("keys.toml")));
 }

@@ -103,6 +103,7 @@ fn config(application: SocketAddr) -> ProxyConfig {
     ProxyConfig {
         name: "kitchen".into(),
         listen: "127.0.0.1:0".parse().unwrap(),
+        keys: "default".into(),
         mode: Mode::Inbound(InboundConfig::default()),
         upstream: Upstream {
             host: application.ip().to_string(),

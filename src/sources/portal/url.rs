@@ -32,6 +32,11 @@ impl PortalUrl {
         format!("{}{}", self.origin, self.target)
     }
 
+    /// Whether it is `http`, on this very machine.
+    pub fn is_plain(&self) -> bool {
+        !self.origin.tls
+    }
+
     /// TLS towards this portal under the roots that browsers trust; `None` under `http`.
     pub(super) fn tls(&self) -> Option<TlsSettings> {
         if self.origin.tls { TlsSettings::for_host(&self.origin.host) } else { None }

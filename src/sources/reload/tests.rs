@@ -1,9 +1,12 @@
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::Mutex;
 use std::time::Duration;
 
+use super::super::assembly::MOST_FAULTS_TOLD;
+use super::super::load::load_now;
 use super::*;
+use crate::metrics::Metrics;
 
 const SECRET: &str = "f0e1d2c3b4a5968778695a4b3c2d1e0f";
 
@@ -28,24 +31,26 @@ impl Write for Log {
     }
 }
 
+fn config(file: &std::path::Path) -> KeysConfig {
+    KeysConfig { poll_interval: Duration::from_secs(3600), ..KeysConfig::of_file(file.to_owned()) }
+}
+
+/// One who follows the file, and how it is asked.
+fn follower(loaded: &LoadedKeys) -> (FileFollower, Refresh) {
+    let metrics = Metrics::new().key_set("default", &[SourceKind::File], Timestamp::now());
+    let settings = WatchSettings { events: false, ..WatchSettings::from(&*loaded.config) };
+    let follower = FileFollower::new(loaded, metrics.clone(), settings).unwrap().unwrap();
+    let refresh = Refresh::new(Some(follower.nudge()), false, Duration::ZERO, Duration::ZERO, metrics);
+    (follower, refresh)
+}
+
 /// A loaded file that is then given `text` and reloaded; what the log says to that.
 async fn log_of_reload(text: &str, times: usize) -> String {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("keys.toml");
     fs::write(&file, key("first")).unwrap();
-    let config = KeysConfig {
-        file: file.clone(),
-        clock_skew: Duration::ZERO,
-        require_authenticated: false,
-        seal_delay: Duration::from_secs(60),
-        refetch_cooldown: Duration::from_secs(10),
-        poll_interval: Duration::from_secs(3600),
-        observation: Duration::from_secs(24 * 3600),
-    };
-    let loaded = load_now(&config).unwrap();
-    let metrics = Arc::new(Metrics::new());
-    let settings = WatchSettings { events: false, ..WatchSettings::from(&config) };
-    let mut reloader = KeyReloader::new(&config, &loaded, metrics, settings).unwrap();
+    let loaded = load_now(&config(&file)).unwrap();
+    let (mut follower, refresh) = follower(&loaded);
     fs::write(&file, text).unwrap();
 
     let log = Log::default();
@@ -57,7 +62,7 @@ async fn log_of_reload(text: &str, times: usize) -> String {
         .finish();
     let _guard = tracing::subscriber::set_default(subscriber);
     for _ in 0..times {
-        reloader.reload(Change::Restless).await;
+        follower.reload(Change::Restless, refresh.file().unwrap()).await;
     }
     let text = log.text();
     assert!(!text.contains(SECRET), "{text}");
@@ -74,7 +79,10 @@ fn key(fingerprint: &str) -> String {
 async fn reload_is_one_line_with_count_and_sealing_key() {
     let log = log_of_reload(&key("second"), 1).await;
     assert_eq!(log.lines().count(), 1, "{log}");
-    assert!(log.contains("INFO") && log.contains("keys reloaded keys=1 sealing=\"second\""), "{log}");
+    assert!(
+        log.contains("INFO") && log.contains("keys reloaded keyset=\"default\" keys=1 sealing=\"second\""),
+        "{log}"
+    );
 }
 
 #[tokio::test]
@@ -110,72 +118,32 @@ async fn file_that_changed_while_it_was_read_is_left_for_the_next_round() {
     let file = directory.path().join("keys.toml");
     fs::write(&file, key("first")).unwrap();
     let before = Change::AtRest(super::super::watch::Version::of(&file));
+    let loaded = load_now(&config(&file)).unwrap();
+    let (mut follower, refresh) = follower(&loaded);
     fs::write(&file, "half").unwrap();
-    let config = KeysConfig {
-        file,
-        clock_skew: Duration::ZERO,
-        require_authenticated: false,
-        seal_delay: Duration::from_secs(60),
-        refetch_cooldown: Duration::from_secs(10),
-        poll_interval: Duration::from_secs(3600),
-        observation: Duration::from_secs(24 * 3600),
-    };
-    let attempt = Attempt { config: Arc::new(config), hasher: RandomState::new(), seen: None };
-    assert!(matches!(attempt.load(before), Outcome::Overtaken));
+    let rounds = refresh.file().unwrap();
+    let wanted = rounds.rounds.ask(Duration::ZERO).round();
+    follower.reload(before, rounds).await;
+    assert!(!rounds.rounds.has_ended(wanted), "what may be half of something ends no reading");
+    assert_eq!(follower.state.failure(), None);
+    follower.reload(Change::Restless, rounds).await;
+    assert!(rounds.rounds.has_ended(wanted));
+    assert!(follower.state.failure().is_some());
 }
 
-/// A reloader of a file with one key, and the file.
-fn follower(cooldown: Duration) -> (tempfile::TempDir, std::path::PathBuf, Arc<KeyStore>, KeyReloader) {
+#[tokio::test]
+async fn file_that_was_refused_is_not_confirmed_by_staying_as_it_is() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("keys.toml");
     fs::write(&file, key("first")).unwrap();
-    let config = KeysConfig {
-        file: file.clone(),
-        clock_skew: Duration::ZERO,
-        require_authenticated: false,
-        seal_delay: Duration::ZERO,
-        refetch_cooldown: cooldown,
-        poll_interval: Duration::from_secs(3600),
-        observation: Duration::from_secs(24 * 3600),
-    };
-    let loaded = load_now(&config).unwrap();
-    let stable_for = Duration::from_millis(1);
-    let settings = WatchSettings { events: false, stable_for, ..WatchSettings::from(&config) };
-    let reloader = KeyReloader::new(&config, &loaded, Arc::new(Metrics::new()), settings).unwrap();
-    (directory, file, loaded.store, reloader)
-}
-
-#[tokio::test]
-async fn who_asks_for_the_keys_anew_has_them_when_the_wait_is_over() {
-    let (_directory, file, store, reloader) = follower(Duration::ZERO);
-    let refresh = reloader.refresh();
-    let stop = CancellationToken::new();
-    let running = tokio::spawn(reloader.run(stop.clone()));
-    for name in ["second", "third", "fourth"] {
-        fs::write(&file, key(name)).unwrap();
-        refresh.anew().await;
-        assert!(store.snapshot().key(name).is_some(), "{name}");
+    let loaded = load_now(&config(&file)).unwrap();
+    let (mut follower, refresh) = follower(&loaded);
+    fs::write(&file, "wrong").unwrap();
+    for _ in 0..2 {
+        follower.reload(Change::Restless, refresh.file().unwrap()).await;
+        assert!(follower.state.failure().is_some_and(|failure| failure.what.contains("not TOML")));
     }
-    stop.cancel();
-    running.await.unwrap();
-}
-
-#[tokio::test]
-async fn within_the_cooldown_all_who_ask_get_one_reading() {
-    let (_directory, _file, _store, reloader) = follower(Duration::from_secs(3600));
-    let refresh = reloader.refresh();
-    assert_eq!([refresh.ask(), refresh.ask(), refresh.clone().ask()], [1, 1, 1]);
-    // One that has begun already may have read the file before the key was refused.
-    let (_directory, _file, _store, other) = follower(Duration::from_secs(3600));
-    let refresh = other.refresh();
-    refresh.readings.begin();
-    assert_eq!(refresh.ask(), 2);
-}
-
-#[tokio::test(start_paused = true)]
-async fn wait_for_a_reading_that_never_comes_is_over_after_five_seconds() {
-    let (_directory, _file, _store, reloader) = follower(Duration::from_secs(3600));
-    let begin = tokio::time::Instant::now();
-    reloader.refresh().anew().await;
-    assert_eq!(begin.elapsed().as_secs(), 5);
+    fs::write(&file, key("second")).unwrap();
+    follower.reload(Change::Restless, refresh.file().unwrap()).await;
+    assert_eq!(follower.state.failure(), None);
 }

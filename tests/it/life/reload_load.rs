@@ -23,7 +23,7 @@ fn replace_keys(sidecar: &Sidecar, text: &str) {
 }
 
 fn reloads(sidecar: &Sidecar) -> u64 {
-    sidecar.metric("alewife_key_reloads_total") as u64
+    sidecar.metric("alewife_key_reloads_total{keyset=\"default\"}") as u64
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn a_hundred_reloads_under_full_load_lose_no_request() {
     }
     assert_eq!(super::outcome(&sidecar, "answered"), answered.load(Ordering::Relaxed));
     assert_eq!(super::outcome(&sidecar, "ale_error"), 0);
-    assert_eq!(sidecar.metric("alewife_key_reload_failures_total"), 0.0);
+    assert_eq!(sidecar.metric("alewife_key_reload_failures_total{keyset=\"default\"}"), 0.0);
 }
 
 #[test]
@@ -98,7 +98,9 @@ fn a_wrong_file_in_between_changes_nothing_and_is_counted() {
     let sidecar = Sidecar::inbound().keys(&[&old]).upstream(origin.address()).start();
     for (count, wrong) in ["not toml", "", "[[key]]\nfingerprint = \"x\"\n"].into_iter().enumerate() {
         replace_keys(&sidecar, wrong);
-        eventually("it is counted", || sidecar.metric("alewife_key_reload_failures_total") as usize > count);
+        eventually("it is counted", || {
+            sidecar.metric("alewife_key_reload_failures_total{keyset=\"default\"}") as usize > count
+        });
         assert_eq!(
             sidecar.connect().exchange(&old.request("POST", "/", "", b"one")).open(&old).unwrap(),
             b"one"

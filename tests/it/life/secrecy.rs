@@ -194,7 +194,7 @@ fn no_output_bears_a_secret_an_iv_or_plaintext() {
             std::fs::rename(&fresh, sidecar.key_file()).unwrap();
             sidecar.signal("HUP");
             eventually(&format!("broken file {count} is counted:\n{broken}"), || {
-                sidecar.metric("alewife_key_reload_failures_total") as usize > count
+                sidecar.metric("alewife_key_reload_failures_total{keyset=\"default\"}") as usize > count
             });
         }
         for page in ["/metrics", "/readyz", "/livez", "/none"] {

@@ -263,7 +263,7 @@ fn hangups_do_not_stop() {
     for count in 1..4 {
         sidecar.signal("HUP");
         eventually("the keys are read again", || {
-            sidecar.metric("alewife_key_reloads_total") >= f64::from(count)
+            sidecar.metric("alewife_key_reloads_total{keyset=\"default\"}") >= f64::from(count)
         });
     }
     sidecar.signal("HUP");

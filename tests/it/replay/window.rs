@@ -121,7 +121,9 @@ fn reload_of_the_keys_opens_nothing_again() {
     assert_eq!(sidecar.connect().exchange(&order).status, 200);
     let other = TestKey::numbered(GCM, 1);
     std::fs::write(sidecar.key_file(), other.entry() + &key.entry()).unwrap();
-    eventually("the keys are reloaded", || sidecar.metric("alewife_key_reloads_total") == 1.0);
+    eventually("the keys are reloaded", || {
+        sidecar.metric("alewife_key_reloads_total{keyset=\"default\"}") == 1.0
+    });
     assert_refused(&sidecar.connect().exchange(&order));
     assert_eq!(sidecar.connect().exchange(&other.request("POST", "/", "", b"soup")).status, 200);
 }

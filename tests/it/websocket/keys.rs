@@ -4,9 +4,11 @@ use super::*;
 use crate::support::eventually;
 
 fn reload(stage: &Stage, keys: &str) {
-    let before = stage.sidecar.metric("alewife_key_reloads_total");
+    let before = stage.sidecar.metric("alewife_key_reloads_total{keyset=\"default\"}");
     std::fs::write(stage.sidecar.key_file(), keys).unwrap();
-    eventually("the keys are reloaded", || stage.sidecar.metric("alewife_key_reloads_total") > before);
+    eventually("the keys are reloaded", || {
+        stage.sidecar.metric("alewife_key_reloads_total{keyset=\"default\"}") > before
+    });
 }
 
 fn entry(key: &TestKey, window: &str) -> String {

@@ -168,9 +168,11 @@ fn each_message_is_sealed_with_the_ring_s_key_of_its_time() {
     client.text("one");
     peer.gets_sealed(&stage.key, &text("one"));
     let next = TestKey::numbered("AES-256-GCM", 1);
-    let before = stage.sidecar.metric("alewife_key_reloads_total");
+    let before = stage.sidecar.metric("alewife_key_reloads_total{keyset=\"default\"}");
     std::fs::write(stage.sidecar.key_file(), stage.key.entry() + &next.entry()).unwrap();
-    eventually("the keys are reloaded", || stage.sidecar.metric("alewife_key_reloads_total") > before);
+    eventually("the keys are reloaded", || {
+        stage.sidecar.metric("alewife_key_reloads_total{keyset=\"default\"}") > before
+    });
     client.text("two");
     peer.gets_sealed(&next, &text("two"));
     peer.text(&sealed(&stage.key, b"under either"));

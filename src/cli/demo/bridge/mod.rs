@@ -17,7 +17,7 @@ use super::panels::{self, Paint};
 use super::wire::WireFault;
 use super::{Args, DemoFault, Signals, Stage, hints, judge, print, start};
 use crate::cli::socket::SocketFault;
-use crate::sources::load_now;
+use crate::sources::load_all;
 use tap::Tap;
 use tour::Tour;
 
@@ -33,13 +33,13 @@ pub(super) async fn perform(args: &Args, stage: &Stage, signals: Signals) -> Res
     let kitchen = Kitchen::open(watcher).await.map_err(DemoFault::Kitchen)?;
     let free = (Ipv4Addr::LOCALHOST, 0).into();
     let config = stage.write_config("kitchen", FAR, free, kitchen.address())?;
-    let keys = load_now(&config.keys)?;
+    let keys = load_all(&config.key_sets)?;
     let (far, far_address) = start(config, keys).await?;
     let tap = Tap::open(far_address).await.map_err(BridgeFault::Tap)?;
 
     let listen = (Ipv4Addr::LOCALHOST, args.port).into();
     let config = stage.write_config("pos", NEAR, listen, tap.address())?;
-    let keys = load_now(&config.keys)?;
+    let keys = load_all(&config.key_sets)?;
     let (near, near_address) = start(config, keys).await?;
     // For `alewife ping`: the port that it really got.
     stage.write_config("pos", NEAR, near_address, tap.address())?;

@@ -42,6 +42,7 @@ fn config(on_bad_message: OnBadMessage) -> Arc<ProxyConfig> {
     Arc::new(ProxyConfig {
         name: "kitchen".into(),
         listen: "127.0.0.1:0".parse().unwrap(),
+        keys: "default".into(),
         mode: Mode::Inbound(InboundConfig::default()),
         upstream: Upstream { host: "test".into(), port: 80, tls: None, protocol: Default::default() },
         profile: Arc::new(Profile::ale()),

@@ -1,0 +1,174 @@
+//! What the sources of one key set have said last, put together to the ring in force.
+//!
+//! A source hands in what it has read; the ring of all of them is built whole, checked, and swapped in. Whatever is
+//! wrong with it leaves the ring in force where it is, and what was said before stays said.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+
+use super::KeysConfig;
+use crate::document::{Fault, Faults};
+use crate::keys::{self, Derivations, KeyRing, KeyStore, ParsedRing, SourceKeys, StepBack};
+use crate::metrics::SourceKind;
+
+/// The sources of one key set and the store that their ring goes to.
+pub(super) struct Assembly {
+    config: Arc<KeysConfig>,
+    store: Arc<KeyStore>,
+    /// Locked by threads that may block, for as long as keys are read and derived; no request ever waits for it.
+    parts: Mutex<Parts>,
+}
+
+/// What each source has said last.
+#[derive(Default)]
+pub(super) struct Parts {
+    file: Option<SourceKeys>,
+    portal: Option<SourceKeys>,
+    derivations: Derivations,
+}
+
+/// A ring that was put in force.
+pub(super) struct Taken {
+    pub(super) keys: usize,
+    pub(super) sealing: Option<String>,
+    /// The portal's switch, where the source has one.
+    pub(super) encryption: Option<bool>,
+    pub(super) warnings: Vec<Fault>,
+}
+
+/// Why what a source says is not taken.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// Something is wrong with it, alone or beside the other sources.
+    Faults(Faults),
+    /// It is right in itself, but would leave nothing to seal with, or an older key.
+    StepBack(StepBack),
+}
+
+impl From<Faults> for Refused {
+    fn from(faults: Faults) -> Self {
+        Self::Faults(faults)
+    }
+}
+
+/// As many faults as a log line bears.
+pub(super) const MOST_FAULTS_TOLD: usize = 10;
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Faults(faults) => {
+                let told: Vec<_> = faults.iter().take(MOST_FAULTS_TOLD).map(Fault::one_line).collect();
+                f.write_str(&told.join(" | "))
+            }
+            Self::StepBack(step) => step.fmt(f),
+        }
+    }
+}
+
+impl Refused {
+    pub(super) fn count(&self) -> usize {
+        match self {
+            Self::Faults(faults) => faults.iter().len(),
+            Self::StepBack(_) => 1,
+        }
+    }
+}
+
+impl Assembly {
+    pub(super) fn new(config: Arc<KeysConfig>, store: Arc<KeyStore>, parts: Parts) -> Self {
+        Self { config, store, parts: Mutex::new(parts) }
+    }
+
+    /// Has `read` read what a source says and, if all of it is right together with the other source, puts it in force.
+    /// To be called where it may block.
+    pub(super) fn take(
+        &self,
+        kind: SourceKind,
+        read: impl FnOnce(&mut Derivations, Timestamp) -> Result<SourceKeys, Faults>,
+    ) -> Result<Taken, Refused> {
+        let now = Timestamp::now();
+        let mut parts = self.lock();
+        let said = read(&mut parts.derivations, now)?;
+        let ParsedRing { ring, warnings } = parts.merged_with(kind, &said, &self.config, now)?;
+        if kind == SourceKind::Portal
+            && let Some(step) = self.store.snapshot().refuses(&ring, now)
+        {
+            return Err(Refused::StepBack(step));
+        }
+        let sealing = ring.sealing_key(now).map(|key| key.fingerprint.to_string());
+        let taken = Taken { keys: ring.len(), sealing, encryption: said.encryption, warnings };
+        parts.put(kind, said);
+        self.store.swap(ring, now);
+        Ok(taken)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Parts> {
+        // A panic under the lock leaves what was said before.
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Parts {
+    /// Has `read` read what a source says, for the start of the process.
+    pub(super) fn read(
+        &mut self,
+        kind: SourceKind,
+        read: impl FnOnce(&mut Derivations) -> Result<SourceKeys, Faults>,
+    ) -> Result<(), Faults> {
+        let said = read(&mut self.derivations)?;
+        self.put(kind, said);
+        Ok(())
+    }
+
+    /// The ring of what all sources have said; an empty one where none has.
+    pub(super) fn ring(&self, config: &KeysConfig, now: Timestamp) -> Result<ParsedRing, Faults> {
+        merge(self.file.as_ref(), self.portal.as_ref(), config, now)
+    }
+
+    /// Forgets what the portal has said.
+    pub(super) fn drop_portal(&mut self) {
+        self.portal = None;
+    }
+
+    fn merged_with(
+        &self,
+        kind: SourceKind,
+        said: &SourceKeys,
+        config: &KeysConfig,
+        now: Timestamp,
+    ) -> Result<ParsedRing, Faults> {
+        match kind {
+            SourceKind::File => merge(Some(said), self.portal.as_ref(), config, now),
+            SourceKind::Portal => merge(self.file.as_ref(), Some(said), config, now),
+        }
+    }
+
+    fn put(&mut self, kind: SourceKind, said: SourceKeys) {
+        match kind {
+            SourceKind::File => self.file = Some(said),
+            SourceKind::Portal => self.portal = Some(said),
+        }
+    }
+}
+
+/// File first.
+fn merge(
+    file: Option<&SourceKeys>,
+    portal: Option<&SourceKeys>,
+    config: &KeysConfig,
+    now: Timestamp,
+) -> Result<ParsedRing, Faults> {
+    let sources: Vec<_> = file.into_iter().chain(portal).collect();
+    if sources.is_empty() {
+        return Ok(ParsedRing { ring: KeyRing::empty(config.policy()), warnings: Vec::new() });
+    }
+    let follows = config.portal.as_ref().is_some_and(|portal| portal.follow);
+    let mut parsed = keys::merge(&sources, config.policy(), now)?;
+    if !follows {
+        parsed.ring = parsed.ring.always_sealing();
+    }
+    Ok(parsed)
+}
