@@ -74,6 +74,9 @@ impl Default for MemberNames {
     }
 }
 
+/// A list with more is no list of keys: telling the faults of millions would take the memory of the process.
+const MOST_KEYS: usize = 100_000;
+
 /// How the value of a key becomes its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ValueForm {
@@ -139,6 +142,14 @@ impl<'d> Reader<'d> {
         } else if elements.is_empty() {
             let refusal = Refusal::new("there is no key in the list", "have the source give its keys again");
             self.refuse(list.at(), pointer, refusal);
+        } else if elements.len() > MOST_KEYS {
+            let problem = format!("more than {MOST_KEYS} keys");
+            self.refuse(
+                list.at(),
+                pointer,
+                Refusal::new(problem, "have the source drop keys that have expired"),
+            );
+            return Vec::new();
         }
         elements
     }

@@ -305,3 +305,11 @@ fn large_document_in_one_line_is_read_and_its_faults_are_told_one_by_one() {
     let source = read(&text.replace('é', "e")).unwrap();
     assert_eq!(source.keys.len(), 5_000);
 }
+
+#[test]
+fn list_of_more_than_100_000_is_one_fault() {
+    let format = DocumentFormat { keys_pointer: JsonPointer::default(), encryption: None, ..format() };
+    let list = |length: usize| format!("[{}]", vec!["0"; length].join(","));
+    assert_eq!(faults_as(&format, &list(100_001)), ["1:1: more than 100000 keys"]);
+    assert_eq!(faults_as(&format, &list(100_000)).len(), 100_000);
+}

@@ -2,12 +2,27 @@
 
 use std::collections::BTreeSet;
 
+use alewife::keys::RingPolicy;
+
 use super::{console, quoted, read, table};
 use crate::support::{Frame, Opcode, Origin, Sidecar, TestKey, WebSocketOrigin, eventually};
 
 #[test]
 fn rotation_of_keys_goes_as_described() {
     assert_eq!(console::run(&read("docs/OPERATIONS.md"), &Origin::echo()), 3);
+}
+
+#[test]
+fn entries_of_key_files_are_right() {
+    let text = read("docs/OPERATIONS.md");
+    let blocks = text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let entries: Vec<_> = blocks.filter(|block| block.starts_with("[[key]]")).collect();
+    let now = "2026-06-01T00:00:00Z".parse().unwrap();
+    for entry in &entries {
+        let read = alewife::keys::parse_key_file(entry, "OPERATIONS.md", RingPolicy::default(), now);
+        assert!(read.unwrap().warnings.is_empty());
+    }
+    assert_eq!(entries.len(), 2);
 }
 
 #[test]

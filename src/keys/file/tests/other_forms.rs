@@ -140,6 +140,26 @@ fn nothing_is_derived_for_a_file_with_faults_and_the_keys_are_examined_all_the_s
     assert_eq!(derivations.made(), 0);
 }
 
+#[test]
+fn file_in_company_is_not_blamed_for_what_another_source_may_hold() {
+    let read = |company| {
+        let (policy, derivations) = (RingPolicy::default(), &mut Derivations::default());
+        let text = "primary = \"z\"\nother = 1\n";
+        short(
+            read_key_file(text, "keys.toml", None, company, policy, now(), derivations).err().unwrap().iter(),
+        )
+    };
+    assert_eq!(read(Company::Others), ["2:1: unknown key"]);
+    assert_eq!(
+        read(Company::Alone),
+        [
+            "1:11: primary: no key has the fingerprint that `primary` names",
+            "2:1: unknown key",
+            " key: there is no key at all",
+        ]
+    );
+}
+
 fn format() -> DocumentFormat {
     DocumentFormat {
         keys_pointer: JsonPointer::default(),
