@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use crate::metrics::Metrics;
 
 pub use readiness::{NotReady, Readiness};
-pub use report::{KeyReport, KeySetReport, RetireReport, StatusReport, UsesReport};
+pub use report::{KeyReport, KeySetReport, RetireReport, SealsReport, StatusReport, UsesReport};
 pub use status::{KeySetStatus, Status};
 
 /// What the key set is called that every proxy uses unless told otherwise.

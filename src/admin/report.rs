@@ -56,7 +56,7 @@ pub struct KeyReport {
     /// Messages that were opened with it.
     pub opened: UsesReport,
     /// Messages that were sealed with it.
-    pub sealed: UsesReport,
+    pub sealed: SealsReport,
 }
 
 /// Whether a key may go.
@@ -83,8 +83,18 @@ pub struct UsesReport {
     pub last_failure: Option<String>,
 }
 
+/// How a key was used to seal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealsReport {
+    /// The same as of opening.
+    #[serde(flatten)]
+    pub uses: UsesReport,
+    /// How many messages it may seal in this process, if that is limited.
+    pub limit: Option<u64>,
+}
+
 impl From<Verdict<'_>> for KeyReport {
-    fn from(Verdict { key, state, retirement }: Verdict<'_>) -> Self {
+    fn from(Verdict { key, state, retirement, seal_limit }: Verdict<'_>) -> Self {
         let Key { fingerprint, secret, validity, .. } = &**key;
         let usage = key.usage();
         Self {
@@ -97,7 +107,10 @@ impl From<Verdict<'_>> for KeyReport {
             retire: RetireReport { safe: retirement.is_safe(), reason: retirement.to_string() },
             watched_since: text(usage.map(|usage| usage.since())),
             opened: usage.map(|usage| usage.opened().into()).unwrap_or_default(),
-            sealed: usage.map(|usage| usage.sealed().into()).unwrap_or_default(),
+            sealed: SealsReport {
+                uses: usage.map(|usage| usage.sealed().into()).unwrap_or_default(),
+                limit: seal_limit,
+            },
         }
     }
 }

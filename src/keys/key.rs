@@ -75,7 +75,7 @@ impl Key {
     /// Notes that a message is sealed with it.
     pub fn note_sealed(&self, at: Timestamp) {
         if let Some(usage) = self.usage() {
-            usage.note_sealed(at);
+            usage.note_sealed(self, at);
         }
     }
 

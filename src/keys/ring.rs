@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Fingerprint, Key, KeyUsage};
+use super::{Fingerprint, Key, KeyUsage, SealLimit, SealNotice};
 pub(super) use examine::{Candidate, examine};
 pub use examine::{RingFault, RingWarning};
 pub use step_back::StepBack;
@@ -26,6 +26,7 @@ pub struct KeyRing {
     encryption: bool,
     clock_skew: Duration,
     seal_delay: Duration,
+    seal_limit: SealLimit,
 }
 
 impl KeyRing {
@@ -61,8 +62,8 @@ impl KeyRing {
         by_age.sort_by_key(|key| Reverse(key.validity.after));
         let keys: HashMap<_, _> = by_age.iter().map(|key| (key.fingerprint.clone(), key.clone())).collect();
         let primary = primary.and_then(|named| keys.get(named)).cloned();
-        let RingPolicy { clock_skew, seal_delay, .. } = policy;
-        Self { keys, by_age, primary, encryption: true, clock_skew, seal_delay }
+        let RingPolicy { clock_skew, seal_delay, seal_limit, .. } = policy;
+        Self { keys, by_age, primary, encryption: true, clock_skew, seal_delay, seal_limit }
     }
 
     /// The same ring under a portal's switch.
@@ -89,9 +90,10 @@ impl KeyRing {
 
     /// The key that seals new messages at `now`: the primary if one is named, else the key inside its window with the
     /// latest `valid_after` of those that began `seal_delay` ago or earlier, so that the other side has it by now. If
-    /// none began so early, the latest does not wait.
+    /// none began so early, the latest does not wait. A key that [may seal no more](SealLimit) counts as one outside its
+    /// window.
     pub fn sealing_key(&self, now: Timestamp) -> Option<&Arc<Key>> {
-        let holds = |key: &&Arc<Key>| key.validity.contains(now, Duration::ZERO);
+        let holds = |key: &&Arc<Key>| key.validity.contains(now, Duration::ZERO) && !self.bars(key);
         if let Some(primary) = &self.primary {
             return Some(primary).filter(holds);
         }
@@ -100,6 +102,16 @@ impl KeyRing {
         let mut candidates = self.by_age.iter().filter(holds);
         let latest = candidates.next()?;
         if is_known(&latest) { Some(latest) } else { candidates.find(is_known).or(Some(latest)) }
+    }
+
+    /// How many messages each GCM key may seal.
+    pub fn seal_limit(&self) -> SealLimit {
+        self.seal_limit
+    }
+
+    /// Whether `key` has sealed all that it may.
+    pub(super) fn bars(&self, key: &Key) -> bool {
+        self.seal_limit.bars(key)
     }
 
     /// Whether one key is named to seal, whatever began later.
@@ -113,11 +125,12 @@ impl KeyRing {
     }
 
     /// Has the uses of each key counted from `now` on, or as `before` has counted them of the same key.
-    pub(super) fn watch(&self, before: Option<&Self>, now: Timestamp) {
+    pub(super) fn watch(&self, before: Option<&Self>, now: Timestamp, notice: SealNotice) {
         for key in &self.by_age {
             let known = before.and_then(|ring| ring.key(key.fingerprint.as_str()));
             let known = known.filter(|known| known.is_same(key)).and_then(|known| known.usage());
-            key.watch(|| known.map_or_else(|| Arc::new(KeyUsage::new(now)), Arc::clone));
+            let fresh = || Arc::new(KeyUsage::new(now, self.seal_limit, notice));
+            key.watch(|| known.map_or_else(fresh, Arc::clone));
         }
     }
 
@@ -161,6 +174,8 @@ pub struct RingPolicy {
     pub clock_skew: Duration,
     /// How long after its `valid_after` a key begins to seal.
     pub seal_delay: Duration,
+    /// How many messages a GCM key may seal.
+    pub seal_limit: SealLimit,
 }
 
 impl Default for RingPolicy {
@@ -169,6 +184,7 @@ impl Default for RingPolicy {
             require_authenticated: false,
             clock_skew: Duration::from_secs(30),
             seal_delay: Duration::from_secs(60),
+            seal_limit: SealLimit::default(),
         }
     }
 }

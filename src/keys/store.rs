@@ -5,18 +5,24 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
-use super::KeyRing;
+use super::{KeyRing, SealNotice};
 
 /// Holds the ring in force; readers take a snapshot without a lock, a reload swaps it whole.
 pub struct KeyStore {
     ring: ArcSwap<KeyRing>,
+    notice: SealNotice,
 }
 
 impl KeyStore {
     /// A store that starts with `ring`, whose keys are watched from `now` on.
     pub fn new(ring: KeyRing, now: Timestamp) -> Self {
-        ring.watch(None, now);
-        Self { ring: ArcSwap::from_pointee(ring) }
+        Self::telling(ring, now, |_, _, _| {})
+    }
+
+    /// The same; `notice` hears of each key that nears its seal limit.
+    pub fn telling(ring: KeyRing, now: Timestamp, notice: SealNotice) -> Self {
+        ring.watch(None, now, notice);
+        Self { ring: ArcSwap::from_pointee(ring), notice }
     }
 
     /// The ring in force now; the caller keeps it for a whole exchange.
@@ -27,7 +33,7 @@ impl KeyStore {
     /// Puts `ring` in force. Exchanges under way keep theirs. What was counted of a key goes on being counted where the
     /// new ring has the same one; a key that is new is watched from `now` on.
     pub fn swap(&self, ring: KeyRing, now: Timestamp) {
-        ring.watch(Some(&self.ring.load()), now);
+        ring.watch(Some(&self.ring.load()), now, self.notice);
         self.ring.store(Arc::new(ring));
     }
 }

@@ -5,23 +5,26 @@ use std::sync::atomic::{AtomicI64, AtomicU64};
 
 use jiff::Timestamp;
 
+use super::{Key, SealLimit, SealNotice};
+
 /// Before every time there is.
 const NEVER: i64 = i64::MIN;
 
 /// The account of one key in one process, from when it was watched. It outlives the rings that the key is in.
-#[derive(Debug)]
 pub struct KeyUsage {
     /// In milliseconds.
     since: AtomicI64,
     opened: Tally,
     sealed: Tally,
+    limit: SealLimit,
+    notice: SealNotice,
 }
 
 impl KeyUsage {
-    /// Nothing used, watched from `since` on.
-    pub fn new(since: Timestamp) -> Self {
+    /// Nothing used, watched from `since` on. `notice` hears when the key nears `limit`.
+    pub fn new(since: Timestamp, limit: SealLimit, notice: SealNotice) -> Self {
         let since = AtomicI64::new(since.as_millisecond());
-        Self { since, opened: Tally::default(), sealed: Tally::default() }
+        Self { since, opened: Tally::default(), sealed: Tally::default(), limit, notice }
     }
 
     /// From when every use of the key was noted.
@@ -55,8 +58,14 @@ impl KeyUsage {
         self.opened.note_failure(at);
     }
 
-    pub(super) fn note_sealed(&self, at: Timestamp) {
-        self.sealed.note(at);
+    /// The account is that of `key`.
+    pub(super) fn note_sealed(&self, key: &Key, at: Timestamp) {
+        let count = self.sealed.note(at);
+        if let Some(mark) = self.limit.mark(count)
+            && key.secret.algorithm().is_authenticated()
+        {
+            (self.notice)(key, mark, self.limit);
+        }
     }
 
     pub(super) fn note_unsealed(&self, at: Timestamp) {
@@ -100,11 +109,14 @@ impl Default for Tally {
 }
 
 impl Tally {
-    fn note(&self, at: Timestamp) {
+    /// How often it was done by now, this time included; no two calls get one number.
+    fn note(&self, at: Timestamp) -> u64 {
         raise(&self.last, at);
-        if self.count.fetch_add(1, Relaxed) == 0 {
+        let before = self.count.fetch_add(1, Relaxed);
+        if before == 0 {
             self.first.store(at.as_second(), Relaxed);
         }
+        before + 1
     }
 
     fn note_failure(&self, at: Timestamp) {
@@ -143,10 +155,23 @@ fn read(time: &AtomicI64) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::{Arc, Mutex};
     use std::thread;
 
     use super::*;
+    use crate::crypto::SecretKey;
+    use crate::keys::{OnSealLimit, SealMark, Validity};
+
+    const GCM: &str = "AES-128-GCM";
+
+    fn usage() -> KeyUsage {
+        KeyUsage::new(at(1), SealLimit::default(), |_, _, _| {})
+    }
+
+    fn key(algorithm: &str) -> Key {
+        let secret = SecretKey::new(algorithm.parse().unwrap(), &[1; 16]).unwrap();
+        Key::new("k".parse().unwrap(), secret, Validity::default())
+    }
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -154,7 +179,7 @@ mod tests {
 
     #[test]
     fn each_direction_is_counted_for_itself_with_its_first_and_last_time() {
-        let usage = KeyUsage::new(at(1));
+        let usage = usage();
         assert_eq!(
             (usage.opened(), usage.sealed(), usage.since()),
             (Uses::default(), Uses::default(), at(1))
@@ -162,7 +187,7 @@ mod tests {
         usage.note_opened(at(10));
         usage.note_opened("1970-01-01T00:00:20.9Z".parse().unwrap());
         usage.note_unopened(at(30));
-        usage.note_sealed(at(40));
+        usage.note_sealed(&key(GCM), at(40));
         let (first, last) = (Some(at(10)), Some(at(20)));
         let opened = Uses { count: 2, failures: 1, first, last, last_failure: Some(at(30)) };
         assert_eq!(usage.opened(), opened);
@@ -172,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_message_that_took_long_does_not_take_back_the_last_use() {
-        let usage = KeyUsage::new(at(1));
+        let usage = usage();
         usage.note_opened(at(100));
         usage.note_opened(at(40));
         assert_eq!((usage.opened().count, usage.opened().last), (2, Some(at(100))));
@@ -180,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_watch_that_begins_anew_keeps_the_counts_and_no_time_that_is_yet_to_come() {
-        let usage = KeyUsage::new(at(1));
+        let usage = usage();
         usage.note_opened(at(50));
         usage.note_opened(at(9_000));
         usage.watch_anew(at(100));
@@ -192,15 +217,33 @@ mod tests {
 
     #[test]
     fn no_use_is_lost_among_threads() {
-        let usage = Arc::new(KeyUsage::new(at(1)));
+        let usage = Arc::new(usage());
         let threads: Vec<_> = (0..4)
             .map(|_| {
                 let usage = Arc::clone(&usage);
-                thread::spawn(move || (0..10_000).for_each(|second| usage.note_sealed(at(second))))
+                let key = key(GCM);
+                thread::spawn(move || (0..10_000).for_each(|second| usage.note_sealed(&key, at(second))))
             })
             .collect();
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         let sealed = usage.sealed();
         assert_eq!((sealed.count, sealed.last), (40_000, Some(at(9_999))));
+    }
+
+    #[test]
+    fn key_that_nears_its_limit_is_told_of_once_and_only_under_gcm() {
+        static TOLD: Mutex<Vec<(String, SealMark, u64)>> = Mutex::new(Vec::new());
+        let limit = SealLimit { most: 4, on_limit: OnSealLimit::Warn };
+        for algorithm in [GCM, "AES-128-CTR"] {
+            let (key, usage) = (
+                key(algorithm),
+                KeyUsage::new(at(1), limit, |key, mark, limit| {
+                    TOLD.lock().unwrap().push((key.secret.algorithm().to_string(), mark, limit.most));
+                }),
+            );
+            (0..9).for_each(|second| usage.note_sealed(&key, at(second)));
+        }
+        let told = |mark| (GCM.to_owned(), mark, 4);
+        assert_eq!(*TOLD.lock().unwrap(), [told(SealMark::Near), told(SealMark::Reached)]);
     }
 }

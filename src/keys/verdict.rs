@@ -23,6 +23,8 @@ pub struct Verdict<'r> {
     pub state: KeyState,
     /// Whether it may go.
     pub retirement: Retirement,
+    /// How many messages it may seal in this process, if that is limited.
+    pub seal_limit: Option<u64>,
 }
 
 /// Judges each key of `ring` at `now`, those that began last first. A key that was not used for `observation` may go.
@@ -46,7 +48,9 @@ pub fn verdicts(ring: &KeyRing, observation: Duration, now: Timestamp) -> Vec<Ve
                 None => by_use(key, observation, now),
             },
         };
-        Verdict { key, state, retirement }
+        let is_limited = key.secret.algorithm().is_authenticated();
+        let seal_limit = is_limited.then_some(ring.seal_limit().most);
+        Verdict { key, state, retirement, seal_limit }
     };
     ring.keys().map(judge).collect()
 }
@@ -90,7 +94,7 @@ impl<'r> SealsFrom<'r> {
 
     /// From when `key` seals, if it will. Asked of each key once, the youngest first.
     fn next(&mut self, key: &Arc<Key>) -> Option<Timestamp> {
-        if self.ring.has_primary() {
+        if self.ring.has_primary() || self.ring.bars(key) {
             return None;
         }
         let begins = self.ring.seals_after(key).unwrap_or(Timestamp::MIN);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::CacheFile;
 use super::portal::PortalConfig;
-use crate::keys::{DocumentFormat, RingPolicy};
+use crate::keys::{DocumentFormat, RingPolicy, SealLimit};
 use crate::metrics::SourceKind;
 
 /// `[keys]` or `[keyset.NAME]`, checked: it has a file, a portal, or both.
@@ -34,6 +34,8 @@ pub struct KeysConfig {
     pub poll_interval: Duration,
     /// How long a key must not have been used before it counts as safe to retire.
     pub observation: Duration,
+    /// How many messages a GCM key may seal.
+    pub seal_limit: SealLimit,
 }
 
 impl KeysConfig {
@@ -55,6 +57,7 @@ impl KeysConfig {
             refetch_timeout: Duration::from_secs(5),
             poll_interval: Duration::from_secs(30),
             observation: Duration::from_secs(24 * 60 * 60),
+            seal_limit: SealLimit::default(),
         }
     }
 
@@ -69,6 +72,7 @@ impl KeysConfig {
             require_authenticated: self.require_authenticated,
             clock_skew: self.clock_skew,
             seal_delay: self.seal_delay,
+            seal_limit: self.seal_limit,
         }
     }
 

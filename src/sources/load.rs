@@ -14,7 +14,10 @@ use super::portal::{Answer, FetchFault, PortalClient};
 use super::state::SourceState;
 use super::{CacheFault, CacheFile, Cached, KeysConfig, PortalSource};
 use crate::document::{Fault, Faults};
-use crate::keys::{Company, Derivations, KeyStore, ParsedRing, SourceKeys, read_document, read_key_file};
+use crate::keys::{
+    Company, Derivations, Key, KeyStore, OnSealLimit, ParsedRing, SealLimit, SealMark, SourceKeys,
+    read_document, read_key_file,
+};
 use crate::metrics::SourceKind;
 
 /// Reads the key file and the cache of the portal's document, for the start of the process. A file that is wrong is a
@@ -51,10 +54,20 @@ pub fn load_now(config: &KeysConfig) -> Result<LoadedKeys, Faults> {
     if !ring.is_empty() {
         warnings.extend(of_ring);
     }
-    let store = Arc::new(KeyStore::new(ring, now));
+    let store = Arc::new(KeyStore::telling(ring, now, tell_of_seals));
     let assembly = Arc::new(Assembly::new(Arc::clone(&config), Arc::clone(&store), parts));
     let states = file.into_iter().chain(portal).map(Arc::new).collect();
     Ok(LoadedKeys { config, store, warnings, assembly, states, file_digest, known })
+}
+
+/// What the log says of a key that nears its limit.
+fn tell_of_seals(key: &Key, mark: SealMark, limit: SealLimit) {
+    let what = match (mark, limit.on_limit) {
+        (SealMark::Near, _) => "a key has sealed three quarters of what it may: rotate",
+        (SealMark::Reached, OnSealLimit::Warn) => "a key has sealed all that it may and goes on: rotate now",
+        (SealMark::Reached, OnSealLimit::Refuse) => "a key has sealed all that it may and seals nothing new",
+    };
+    tracing::warn!(key = key.fingerprint.as_str(), seal_limit = limit.most, "{what}");
 }
 
 /// The keys of all sets, or all that is wrong with them.

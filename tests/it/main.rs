@@ -17,6 +17,7 @@ mod portal;
 #[cfg(unix)]
 mod reload;
 mod replay;
+mod seal_limit;
 mod support;
 mod upstream;
 mod usage;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::admin::{KeyReport, KeySetReport, StatusReport, UsesReport};
+use crate::admin::{KeyReport, KeySetReport, SealsReport, StatusReport, UsesReport};
 use crate::keys::Roughly;
 
 const HEADINGS: [&str; 9] =
@@ -48,7 +48,7 @@ fn of_key_set(key_set: &KeySetReport, now: Option<Timestamp>) -> String {
 }
 
 fn row(key: &KeyReport, now: Option<Timestamp>) -> Row {
-    let last = time(&key.opened.last).max(time(&key.sealed.last));
+    let last = time(&key.opened.last).max(time(&key.sealed.uses.last));
     let may_go = if key.retire.safe { "yes" } else { "no" };
     let cells = [
         key.id.clone(),
@@ -56,7 +56,7 @@ fn row(key: &KeyReport, now: Option<Timestamp>) -> Row {
         key.state.to_string(),
         window(key.valid_after.as_deref(), key.valid_until.as_deref()),
         key.opened.count.to_string(),
-        key.sealed.count.to_string(),
+        sealed(&key.sealed),
         refused(&key.opened, now),
         last.map_or_else(|| "never".to_owned(), |last| age(last, now)),
         format!("{may_go}: {}", key.retire.reason),
@@ -76,6 +76,15 @@ fn window(after: Option<&str>, until: Option<&str>) -> String {
 /// A time without its seconds where these are none.
 fn to_the_minute(time: &str) -> String {
     time.strip_suffix(":00Z").map_or_else(|| time.to_owned(), |minute| format!("{minute}Z"))
+}
+
+/// With its share of the limit, where that is worth a thought.
+fn sealed(SealsReport { uses, limit }: &SealsReport) -> String {
+    let share = limit.and_then(|limit| (u128::from(uses.count) * 100).checked_div(limit.into()));
+    match share {
+        Some(share) if share > 0 => format!("{}, {share}%", uses.count),
+        _ => uses.count.to_string(),
+    }
 }
 
 fn refused(opened: &UsesReport, now: Option<Timestamp>) -> String {
@@ -116,7 +125,7 @@ mod tests {
             retire: RetireReport { safe: true, reason: "not used for 24h".to_owned() },
             watched_since: None,
             opened: UsesReport::default(),
-            sealed: UsesReport::default(),
+            sealed: SealsReport::default(),
         }
     }
 
@@ -144,7 +153,10 @@ mod tests {
                 last_failure: at("09:00:00"),
                 ..UsesReport::default()
             },
-            sealed: UsesReport { count: 7, last: at("11:59:58"), ..UsesReport::default() },
+            sealed: SealsReport {
+                uses: UsesReport { count: 7, last: at("11:59:58"), ..UsesReport::default() },
+                limit: Some(8),
+            },
             ..key("young")
         };
         let old = KeyReport { valid_until: at("23:30:01"), ..key("an-older-one") };
@@ -152,7 +164,7 @@ mod tests {
         let expected = "\
 default: 4 keys; one may go that was not used for 24h
 KEY           ALGORITHM    STATE      VALID                                   OPENED  SEALED  REFUSED    LAST USE  MAY GO
-young         AES-256-GCM  sealing    from 2026-06-01T00:00Z                  1200    7       2, 3h ago  2s ago    no: it seals
+young         AES-256-GCM  sealing    from 2026-06-01T00:00Z                  1200    7, 87%  2, 3h ago  2s ago    no: it seals
 an-older-one  AES-256-GCM  accepting  until 2026-06-01T23:30:01Z              0       0       0          never     yes: not used for 24h
 both          AES-256-GCM  accepting  2026-06-01T00:00Z to 2026-06-01T23:00Z  0       0       0          never     yes: not used for 24h
 k             AES-256-GCM  accepting  always                                  0       0       0          never     yes: not used for 24h

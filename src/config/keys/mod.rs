@@ -14,8 +14,9 @@ pub(super) use self::{
     portal::RawPortal,
 };
 
-use super::values::{Deadline, ProxyName};
+use super::values::{Deadline, ProxyName, Seals};
 use crate::document::{Document, Fault, Field, Heading, Refusal, Section, Value};
+use crate::keys::{OnSealLimit, SealLimit};
 use crate::sources::KeysConfig;
 
 /// Every key set of a file.
@@ -40,6 +41,8 @@ pub(super) struct RawKeys {
     refetch_timeout: Field<Deadline>,
     poll_interval: Field<Deadline>,
     observation: Field<Deadline>,
+    seal_limit: Field<Seals>,
+    on_seal_limit: Field<OnSealLimit>,
 }
 
 /// Reads `[keys]`, which is the set of every proxy that names none, and the sets under `[keyset]`.
@@ -138,6 +141,9 @@ fn read<'t>(
     let refetch_timeout = deadline("refetch_timeout", raw.refetch_timeout, usual.refetch_timeout);
     let poll_interval = deadline("poll_interval", raw.poll_interval, usual.poll_interval);
     let observation = deadline("observation", raw.observation, usual.observation);
+    let SealLimit { most, on_limit } = usual.seal_limit;
+    let Seals(most) = document.or(&at, "seal_limit", raw.seal_limit, Seals(most));
+    let on_limit = document.or(&at, "on_seal_limit", raw.on_seal_limit, on_limit);
     let has_layout = !layout.is_absent();
     let layout = has_layout.then(|| format::read_document(document, layout, warnings));
     let portal = has_portal.then(|| portal::read(document, portal, directory, warnings));
@@ -165,5 +171,6 @@ fn read<'t>(
         refetch_timeout,
         poll_interval,
         observation,
+        seal_limit: SealLimit { most, on_limit },
     })
 }

@@ -155,3 +155,16 @@ fn remedies_name_what_is_known() {
     assert_eq!(remedy("forwarded = \"x\""), "write \"append\" or \"replace\" or \"off\"");
     assert_eq!(remedy("listen = \"x\""), "write \"IP:PORT\", or a port alone for loopback");
 }
+
+#[test]
+fn limit_of_seals_may_be_lower_than_the_bound_and_not_higher() {
+    let with_limit = |line: &str| SMALLEST.replace("[keys]\n", &format!("[keys]\n{line}\n"));
+    assert_eq!(parse(&with_limit("seal_limit = 1")).unwrap().key_sets[0].seal_limit.most, 1);
+    assert_eq!(parse(&with_limit("seal_limit = 4294967296")).unwrap().key_sets[0].seal_limit.most, 1 << 32);
+    for number in ["0", "-1", "4294967297"] {
+        let fault = format!("2:14: keys.seal_limit: {number} is no number of messages that a key may seal");
+        assert_eq!(faults(&with_limit(&format!("seal_limit = {number}"))), [fault]);
+    }
+    let fault = "2:17: keys.on_seal_limit: \"stop\" is not a known policy";
+    assert_eq!(faults(&with_limit("on_seal_limit = \"stop\"")), [fault]);
+}

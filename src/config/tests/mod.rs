@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use super::file;
 use super::*;
+use crate::keys::{OnSealLimit, SealLimit};
 use crate::proxy::{ForwardedPolicy, InboundConfig, Mode, Timeouts};
 
 const SMALLEST: &str = r#"[keys]
@@ -108,6 +109,8 @@ fn every_setting_reaches_its_place() {
         refetch_timeout = "2s"
         poll_interval = "500ms"
         observation = "2h"
+        seal_limit = 7
+        on_seal_limit = "refuse"
         [admin]
         listen = "off"
         [log]
@@ -151,6 +154,7 @@ fn every_setting_reaches_its_place() {
         refetch_timeout: Duration::from_secs(2),
         poll_interval: Duration::from_millis(500),
         observation: Duration::from_secs(7200),
+        seal_limit: SealLimit { most: 7, on_limit: OnSealLimit::Refuse },
         ..KeysConfig::of_file("/keys.toml".into())
     };
     assert_eq!(format!("{:?}", config.key_sets), format!("{:?}", [keys]));

@@ -1,6 +1,7 @@
 //! Values that are one of a few words.
 
 use crate::document::{Refusal, Value};
+use crate::keys::OnSealLimit;
 use crate::net::UpstreamProtocol;
 use crate::proxy::{ForwardedPolicy, HostPolicy, OnBadMessage, PlainErrors, Replies};
 use crate::telemetry::{Level, LogFormat};
@@ -61,6 +62,14 @@ impl Value for PlainErrors {
 
     fn from_text(text: &str) -> Result<Self, Refusal> {
         choice(text, "policy", &[("replace", Self::Replace), ("pass", Self::Pass)])
+    }
+}
+
+impl Value for OnSealLimit {
+    const EXPECTED: &'static str = "a policy in quotes";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        choice(text, "policy", &[("warn", Self::Warn), ("refuse", Self::Refuse)])
     }
 }
 

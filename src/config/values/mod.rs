@@ -16,6 +16,7 @@ pub(super) use origin::Origin;
 
 use crate::ale::ReplayWindow;
 use crate::document::{Refusal, Value};
+use crate::keys::SealLimit;
 use crate::net::{TlsSettings, UpstreamProtocol};
 use crate::proxy::Upstream;
 
@@ -169,6 +170,26 @@ impl Value for Workers {
             .and_then(NonZeroUsize::new)
             .map(Self)
             .ok_or_else(|| Refusal::new(format!("{number} is not a number of threads"), "write 1 to 1024"))
+    }
+}
+
+/// How many messages a key may seal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Seals(pub(super) u64);
+
+impl Value for Seals {
+    const EXPECTED: &'static str = "a number of messages";
+
+    fn from_integer(number: i64) -> Result<Self, Refusal> {
+        let highest = SealLimit::HIGHEST;
+        u64::try_from(number).ok().filter(|number| (1..=highest).contains(number)).map(Self).ok_or_else(
+            || {
+                let remedy = format!(
+                    "write 1 to {highest}: under random IVs a GCM key may seal no more (NIST SP 800-38D)"
+                );
+                Refusal::new(format!("{number} is no number of messages that a key may seal"), remedy)
+            },
+        )
     }
 }
 
