@@ -24,6 +24,14 @@ pub(crate) enum Carrier {
     Query,
 }
 
+/// Whether anything of an envelope stands in any of these places.
+pub(crate) fn are_borne(head: &Parts, carriers: Carriers, profile: &Profile) -> bool {
+    let borne = |name: &HeaderName| head.headers.contains_key(name);
+    let in_headers = [&profile.iv, &profile.fingerprint, &profile.content_encoding].into_iter().any(borne);
+    let in_x_ale = carriers.x_ale && [IV, FINGERPRINT].iter().any(borne);
+    in_headers || in_x_ale || (carriers.query && parameters(&head.uri).any(|part| carried(part).is_some()))
+}
+
 /// Moves IV and fingerprint to the envelope's own headers, where they are judged (P1, P2), and out of where they stood.
 /// Two carriers at once are errorCode 1.
 pub(crate) fn gather(

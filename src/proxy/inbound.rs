@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::{GetAll, HeaderValue, ORIGIN};
+use http::header::{GetAll, HeaderValue, ORIGIN, UPGRADE};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body;
@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 
 use super::body::{Change, Flow, HoldLimits, ReplyBody, RequestBody, Upload, UpstreamReply, hold};
 use super::carriers::{self, Carrier};
+use super::clear::Clear;
 use super::client::Client;
 use super::exchange::{Exchange, Shared};
 use super::forward::{self, Framing};
@@ -59,6 +60,9 @@ impl Inbound {
         body: Incoming,
         exchange: &mut Exchange,
     ) -> Result<Answer, Failure> {
+        if self.takes_plain(&head) {
+            return self.pass(client, head, body, exchange).await;
+        }
         let framing = forward::check_framing(&head)?;
         let handshake = Handshake::asked_by(&head, !body.is_end_stream())?;
         let takes_trailers = forward::strip_hop_by_hop(&mut head.headers);
@@ -97,6 +101,39 @@ impl Inbound {
         let request = Request::from_parts(head, body);
         let sent = self.onward.send(request, upload.as_deref(), &client.timer).await?;
         Ok(Answer::Sealed(SealedAnswer { sent, sealing, method }))
+    }
+
+    /// Whether the service is not secured, as far as the portal is followed, and this request bears nothing of an
+    /// envelope: then it passes as it is. A sealed one is opened all the same.
+    fn takes_plain(&self, head: &Parts) -> bool {
+        !self.keys.snapshot().encryption()
+            && !carriers::are_borne(head, self.inbound.carriers, &self.config.profile)
+            && !(self.inbound.answer_ping && ping::is_asked_for(&head.uri))
+    }
+
+    async fn pass(
+        &self,
+        client: &Client,
+        head: Parts,
+        body: Incoming,
+        exchange: &mut Exchange,
+    ) -> Result<Answer, Failure> {
+        let is_page = head.headers.contains_key(UPGRADE);
+        let present = |name| head.headers.contains_key(name);
+        let refusal = if is_page && !self.is_allowed(head.headers.get_all(ORIGIN), Carrier::Headers) {
+            Some(Failure::Origin)
+        } else if !self.inbound.required_headers.iter().all(present) {
+            Some(Refusal::headers(AleReason::MissingRequiredHeader).into())
+        } else {
+            None
+        };
+        if let Some(failure) = refusal {
+            client.discard(body, &head);
+            return Err(failure);
+        }
+        let Self { config, shared, keys, refresh, onward, .. } = self;
+        let clear = Clear { config, shared, keys, refresh, onward, sealed: Side::Client };
+        clear.exchange(client, head, body, exchange).await
     }
 
     /// P7: asks the application for a WebSocket.
@@ -139,10 +176,9 @@ impl Inbound {
             shared: Arc::clone(&self.shared),
             keys: Arc::clone(&self.keys),
             path,
-            key: Arc::clone(sealing.key()),
+            sealing: Some((Arc::clone(sealing.key()), sealing.into_session(now(), &mut rand::rng()))),
             sealed: Side::Client,
             refresh: self.refresh.clone(),
-            messages: sealing.into_session(now(), &mut rand::rng()),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod body;
 mod carriers;
+mod clear;
 mod client;
 mod config;
 mod exchange;

@@ -7,6 +7,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 
 use super::body::ReplyBody;
+use super::clear::ClearAnswer;
 use super::client::Client;
 use super::exchange::{Exchange, Shared};
 use super::inbound::{Inbound, SealedAnswer};
@@ -25,6 +26,8 @@ pub(crate) enum Way {
 
 /// What a request comes to.
 pub(crate) enum Answer {
+    /// Whoever's, plain as the request was.
+    Clear(ClearAnswer),
     /// The application's, to be sealed.
     Sealed(SealedAnswer),
     /// The peer's, opened.
@@ -57,6 +60,7 @@ impl Way {
         };
         let mut opening = None;
         let mut response = match answer {
+            Ok(Answer::Clear(answer)) => answer.finish(exchange),
             Ok(Answer::Sealed(answer)) => answer.finish(exchange),
             Ok(Answer::Opened(answer)) => answer.finish(exchange),
             Ok(Answer::Ping(answer)) => answer.finish(exchange),

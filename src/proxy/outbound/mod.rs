@@ -13,6 +13,7 @@ use http_body::Body;
 use hyper::body::Incoming;
 
 use super::body::{Change, HeldBody, RequestBody};
+use super::clear::Clear;
 use super::client::Client;
 use super::exchange::{Exchange, Shared};
 use super::forward::{self, Framing};
@@ -64,6 +65,9 @@ impl Outbound {
         body: Incoming,
         exchange: &mut Exchange,
     ) -> Result<Answer, Failure> {
+        if !self.keys.snapshot().encryption() {
+            return self.pass(client, head, body, exchange).await;
+        }
         let framing = forward::check_framing(&head)?;
         let handshake = Handshake::asked_by(&head, !body.is_end_stream())?;
         let takes_trailers = forward::strip_hop_by_hop(&mut head.headers);
@@ -81,6 +85,20 @@ impl Outbound {
         } else {
             self.ask_bodyless(head, framing, &key, &asked, exchange).await
         }
+    }
+
+    /// The service is not secured, as far as the portal is followed: all of it passes as it is.
+    async fn pass(
+        &self,
+        client: &Client,
+        mut head: Parts,
+        body: Incoming,
+        exchange: &mut Exchange,
+    ) -> Result<Answer, Failure> {
+        forward::strip_envelope(&mut head.headers, &self.config.profile);
+        let Self { config, shared, keys, refresh, onward, .. } = self;
+        let clear = Clear { config, shared, keys, refresh, onward, sealed: Side::Server };
+        clear.exchange(client, head, body, exchange).await
     }
 
     /// A request with a body is sent once, whatever comes of it.
@@ -167,10 +185,9 @@ impl Outbound {
             shared: Arc::clone(&self.shared),
             keys: Arc::clone(&self.keys),
             path,
-            key: Arc::clone(key),
             sealed: Side::Server,
             refresh: self.refresh.clone(),
-            messages: reply.into_session(&mut rand::rng()),
+            sealing: Some((Arc::clone(key), reply.into_session(&mut rand::rng()))),
         };
         Ok(Answer::Switch(Agreement::reached(handshake, sent.0, asked.client, seat)?))
     }

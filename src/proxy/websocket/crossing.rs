@@ -12,7 +12,7 @@ use super::Side;
 use super::fault::Fault;
 use super::leg::Leg;
 use super::record::Record;
-use crate::ale::{ClearError, MessageSession, OpenedMessage, Refusal};
+use crate::ale::{ClearError, MessageSession, NoSealingKey, OpenedMessage, Refusal};
 use crate::keys::{KeyRing, KeyStore};
 use crate::proxy::replay::{Denial, Network, ReplayGuard};
 use crate::proxy::{OnBadMessage, ProxyConfig};
@@ -21,7 +21,8 @@ use crate::websocket::{Kind, Message};
 
 /// Opens what comes from the sealed side and seals what goes there.
 pub(super) struct Crossing {
-    messages: MessageSession,
+    /// None where all of it is plain.
+    messages: Option<MessageSession>,
     /// Where messages are sealed; on the other side they are plain.
     sealed: Side,
     /// In a session that only says back what it hears: what the messages were that have yet to come back.
@@ -58,7 +59,7 @@ pub(super) struct Way<'a, W> {
 
 impl Crossing {
     pub(super) fn new(
-        messages: MessageSession,
+        messages: Option<MessageSession>,
         sealed: Side,
         keys: Arc<KeyStore>,
         refresh: Refresh,
@@ -90,7 +91,10 @@ impl Crossing {
         way: Way<'_, W>,
         moment: &Moment,
     ) -> Result<(), Fault> {
-        if self.crosses_in_clear(side, &message) {
+        if self.messages.is_none() && moment.ring.encryption() {
+            return Err(Fault::Secured);
+        }
+        if self.messages.is_none() || self.crosses_in_clear(side, &message) {
             way.record.carried(side, message.payload.len());
             way.to.send(message);
             return Ok(());
@@ -113,7 +117,8 @@ impl Crossing {
         ready!(pending.waiting.as_mut().poll(cx));
         let Some(pending) = self.pending.take() else { return Poll::Ready(Ok(())) };
         let moment = self.moment();
-        let opened = self.messages.open(&pending.message.payload, &moment.ring, moment.now);
+        let Some(messages) = &mut self.messages else { return Poll::Ready(Ok(())) };
+        let opened = messages.open(&pending.message.payload, &moment.ring, moment.now);
         Poll::Ready(self.take(&pending.message, opened, way))
     }
 
@@ -141,7 +146,8 @@ impl Crossing {
         way: Way<'_, W>,
         moment: &Moment,
     ) -> Result<(), Fault> {
-        let opened = self.messages.open(&message.payload, &moment.ring, moment.now);
+        let Some(messages) = &mut self.messages else { return Err(NoSealingKey.into()) };
+        let opened = messages.open(&message.payload, &moment.ring, moment.now);
         if opened.as_ref().err().is_some_and(Refusal::is_of_unknown_key)
             && let Some(waiting) = self.refresh.for_unknown_key()
         {
@@ -215,7 +221,7 @@ impl Crossing {
         moment: &Moment,
     ) -> Result<(), Fault> {
         let kind = self.echoed.as_mut().and_then(VecDeque::pop_front).unwrap_or(message.kind);
-        let sealing = self.messages.sealing(&moment.ring, moment.now)?;
+        let sealing = self.messages.as_mut().ok_or(NoSealingKey)?.sealing(&moment.ring, moment.now)?;
         let length = sealing.sealed_len(message.payload.len());
         let sealed = way.to.write(|encoder, out| {
             encoder

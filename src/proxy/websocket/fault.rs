@@ -15,6 +15,9 @@ pub(super) enum Fault {
     /// P1–P3, P7: what it sent is no envelope, or does not open.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// A plain session of a service that is secured again.
+    #[error("the service is secured again, and this session is plain")]
+    Secured,
     /// P7: a text message opened to something else, and its tag says that it was meant so.
     #[error("a sealed text that is not UTF-8")]
     SealedNotUtf8,
@@ -57,7 +60,7 @@ impl Fault {
     pub(super) fn code(self) -> u16 {
         match self {
             Self::Frame(fault) => fault.close_code(),
-            Self::Refused(_) | Self::PeerError(_) => Close::POLICY,
+            Self::Refused(_) | Self::PeerError(_) | Self::Secured => Close::POLICY,
             Self::SealedNotUtf8 => Close::NOT_UTF8,
             Self::TooLong => Close::TOO_LONG,
             Self::NoCapacity(_) => Close::TRY_AGAIN,
@@ -71,7 +74,7 @@ impl Fault {
             Self::TooLong => MessageRefusal::TooLong,
             Self::Frame(FrameFault::NotUtf8) | Self::SealedNotUtf8 => MessageRefusal::NotUtf8,
             Self::Frame(_) => MessageRefusal::Protocol,
-            Self::Refused(_) => MessageRefusal::Envelope,
+            Self::Refused(_) | Self::Secured => MessageRefusal::Envelope,
             Self::PeerError(_) => MessageRefusal::PeerError,
             Self::NoCapacity(_) => MessageRefusal::NoCapacity,
             Self::NoSealingKey(_) => MessageRefusal::NoKey,

@@ -67,13 +67,12 @@ pub(crate) struct Seat {
     pub(crate) keys: Arc<KeyStore>,
     /// The handshake's path.
     pub(crate) path: Box<str>,
-    /// The handshake's key.
-    pub(crate) key: Arc<Key>,
+    /// The handshake's key, and what opens and seals; none where all of it is plain.
+    pub(crate) sealing: Option<(Arc<Key>, MessageSession)>,
     /// On which side messages are sealed.
     pub(crate) sealed: Side,
     /// Has the keys read anew where either side does not know the one that was used.
     pub(crate) refresh: Refresh,
-    pub(crate) messages: MessageSession,
 }
 
 /// An upstream's 101, held to the handshake that it answers.
@@ -125,20 +124,21 @@ impl Agreement {
 impl Opening {
     async fn run(self: Box<Self>, client: Upgrade, stop: &Stop) {
         let Self { seat, peer, account, server } = *self;
-        let Seat { config, shared, keys, path, key, sealed, refresh, messages } = seat;
+        let Seat { config, shared, keys, path, sealing, sealed, refresh } = seat;
+        let (key, messages) = sealing.unzip();
         let settings = &config.websocket;
         let max_message = server.max_message(settings.max_message);
         let echoes = matches!(server, Server::Echo);
         let client = async { client.granted().await.map(Wire::Socket) };
         let (Some(client), Some(server)) = tokio::join!(client, server.granted()) else { return };
         let leg = |wire, side: Side, peer| {
-            let is_sealed = side == sealed;
+            let is_sealed = side == sealed && messages.is_some();
             let longest = if is_sealed { sealed_longest(max_message) } else { max_message };
             Leg::new(wire, peer, is_sealed, longest, settings.ping_interval, Arc::clone(&account))
         };
         let client = leg(client, Side::Client, Role::Client);
         let server = leg(server, Side::Server, Role::Server);
-        let record = Record::begin(&shared, peer, &path, &key);
+        let record = Record::begin(&shared, peer, &path, key.as_deref());
         // From here on a key is known by its name only: once it leaves the ring, nothing of this session holds on to it.
         drop(key);
         let taking = config.timeouts.body;

@@ -16,7 +16,8 @@ pub(super) struct Record {
     started: Instant,
     peer: IpAddr,
     path: Box<str>,
-    key: Arc<str>,
+    /// None where all of it is plain.
+    key: Option<Arc<str>>,
     to_client: Carried,
     to_server: Carried,
     end: Option<End>,
@@ -38,13 +39,13 @@ struct End {
 }
 
 impl Record {
-    pub(super) fn begin(shared: &Arc<Shared>, peer: IpAddr, path: &str, key: &Key) -> Self {
+    pub(super) fn begin(shared: &Arc<Shared>, peer: IpAddr, path: &str, key: Option<&Key>) -> Self {
         Self {
             shared: Arc::clone(shared),
             started: Instant::now(),
             peer,
             path: shown(path).into(),
-            key: key.fingerprint.as_str().into(),
+            key: key.map(|key| key.fingerprint.as_str().into()),
             to_client: Carried::default(),
             to_server: Carried::default(),
             end: None,
@@ -91,7 +92,7 @@ impl Drop for Record {
             proxy = &*self.shared.name,
             peer = %self.peer,
             path = &*self.path,
-            key = &*self.key,
+            key = self.key.as_deref(),
             by = end.map(|end| end.by.label()),
             code = end.and_then(|end| end.code),
             reason = end.and_then(|end| end.reason.as_deref()),

@@ -1,6 +1,7 @@
 //! The client that fetches keys, against a portal in another process that behaves in every way a portal can.
 
 mod answers;
+mod switch;
 mod transport;
 
 use std::time::Duration;

@@ -110,10 +110,10 @@ impl Stage {
             |wire, role, is_sealed| Leg::new(wire, role, is_sealed, 1024 * 1024, None, budget.account(peer));
         let (client_leg, server_leg) =
             (leg(client_wire, Role::Client, true), leg(server_wire, Role::Server, false));
-        let record = Record::begin(&shared, peer, "/", &key("known"));
+        let record = Record::begin(&shared, peer, "/", Some(&key("known")));
         let replay = (replay, Network::of(peer));
         let crossing =
-            Crossing::new(session_of(&keys), Side::Client, Arc::clone(&keys), refresh, config, replay);
+            Crossing::new(Some(session_of(&keys)), Side::Client, Arc::clone(&keys), refresh, config, replay);
         let session = Session::new(client_leg, server_leg, crossing, record, Duration::from_secs(30));
         let stop = Stop::default();
         let heard = stop.clone();

@@ -1,0 +1,112 @@
+//! The plain way: where a portal that is followed (`follow_portal`) says that a service is not secured, nothing is sealed,
+//! and what is plain is taken.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode};
+use http_body::Body;
+use hyper::body::Incoming;
+
+use super::ProxyConfig;
+use super::body::{Change, Flow, ReplyBody, RequestBody, UpstreamReply};
+use super::client::Client;
+use super::exchange::{Exchange, Shared};
+use super::forward::{self, Framing};
+use super::onward::{self, Onward, Sent};
+use super::respond::Failure;
+use super::service::Answer;
+use super::websocket::{Agreement, Handshake, Seat, Side};
+use crate::keys::KeyStore;
+use crate::sources::Refresh;
+
+/// What a proxy has that passes a request on as it is.
+pub(super) struct Clear<'p> {
+    pub(super) config: &'p Arc<ProxyConfig>,
+    pub(super) shared: &'p Arc<Shared>,
+    pub(super) keys: &'p Arc<KeyStore>,
+    pub(super) refresh: &'p Refresh,
+    pub(super) onward: &'p Onward,
+    /// On which side messages would be sealed.
+    pub(super) sealed: Side,
+}
+
+impl Clear<'_> {
+    /// Sends a plain request on, and answers with the plain reply.
+    pub(super) async fn exchange(
+        &self,
+        client: &Client,
+        mut head: Parts,
+        body: Incoming,
+        exchange: &mut Exchange,
+    ) -> Result<Answer, Failure> {
+        let framing = forward::check_framing(&head)?;
+        let handshake = Handshake::asked_by(&head, !body.is_end_stream())?;
+        let takes_trailers = forward::strip_hop_by_hop(&mut head.headers);
+        self.onward.prepare(&mut head, client, takes_trailers && handshake.is_none())?;
+        if let Some(handshake) = handshake {
+            return self.shake_hands(client, head, &handshake).await;
+        }
+        let method = head.method.clone();
+        let (body, framing, upload) = if onward::may_have_bytes(&body) {
+            let framing = onward::framing_onward(framing, head.version);
+            let length = body.size_hint().exact();
+            let (body, upload) = self.onward.stream(body, Change::Pass, length, client, exchange);
+            (body, framing, Some(upload))
+        } else {
+            (RequestBody::Empty, framing, None)
+        };
+        framing.write(&mut head.headers);
+        let request = Request::from_parts(head, body);
+        let sent = self.onward.send(request, upload.as_deref(), &client.timer).await?;
+        Ok(Answer::Clear(ClearAnswer { sent, method }))
+    }
+
+    async fn shake_hands(
+        &self,
+        client: &Client,
+        mut head: Parts,
+        handshake: &Handshake,
+    ) -> Result<Answer, Failure> {
+        let path = head.uri.path().into();
+        Framing::Unstated.write(&mut head.headers);
+        Handshake::ask(&mut head.headers);
+        let request = Request::from_parts(head, RequestBody::Empty);
+        let sent = self.onward.upgrade(request, &client.timer).await?;
+        if sent.0.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(Answer::Clear(ClearAnswer { sent, method: Method::GET }));
+        }
+        let seat = Seat {
+            config: Arc::clone(self.config),
+            shared: Arc::clone(self.shared),
+            keys: Arc::clone(self.keys),
+            path,
+            sealing: None,
+            sealed: self.sealed,
+            refresh: self.refresh.clone(),
+        };
+        Ok(Answer::Switch(Agreement::reached(handshake, sent.0, client, seat)?))
+    }
+}
+
+/// The other side's plain reply.
+pub(crate) struct ClearAnswer {
+    sent: Sent,
+    method: Method,
+}
+
+impl ClearAnswer {
+    /// The reply as the client gets it: as it is.
+    pub(super) fn finish(self, mut exchange: Exchange) -> Response<ReplyBody> {
+        let (response, lease) = self.sent;
+        let (mut head, body) = response.into_parts();
+        exchange.answered(head.status);
+        let length = onward::stated_length(&head, &body, &self.method);
+        forward::strip_hop_by_hop(&mut head.headers);
+        length.map_or(Framing::Unstated, Framing::Length).write(&mut head.headers);
+        head.version = exchange.version();
+        let to_come = if self.method == Method::HEAD { Some(0) } else { length };
+        let flow = Flow::new(body, Change::Pass, to_come);
+        Response::from_parts(head, ReplyBody::upstream(UpstreamReply::new(flow, lease), exchange))
+    }
+}
