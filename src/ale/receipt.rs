@@ -8,6 +8,7 @@ use crate::keys::Key;
 /// Which message was opened.
 ///
 /// Has no `Debug`, so that no IV reaches a log.
+#[derive(Clone)]
 pub struct Receipt {
     /// The key that opened it.
     pub key: Arc<Key>,

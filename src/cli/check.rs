@@ -120,10 +120,19 @@ fn notes_on(proxy: &ProxyConfig, share: u64) -> impl Iterator<Item = String> {
     let exposed = exposed.then(|| {
         format!("proxy.{name}.listen: whoever reaches {listen} can have requests sealed and sent from here")
     });
+    let store = proxy.replay.as_ref().and_then(|replay| replay.store.as_ref()).map(|store| &store.address);
+    let open_store = store.filter(|address| address.tls.is_none() && !address.is_loopback());
+    let open_store = open_store.map(|address| {
+        format!(
+            "proxy.{name}.replay_store: nothing proves what {} says over an open network; rediss:// does",
+            address.host
+        )
+    });
     [
         beyond("max_body", *max_body, "larger bodies are answered 503"),
         beyond("websocket.max_message", max_message, "larger messages end their session with 1013"),
         exposed,
+        open_store,
     ]
     .into_iter()
     .flatten()

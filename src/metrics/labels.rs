@@ -29,6 +29,8 @@ pub enum Outcome {
     NoCapacity,
     /// No key that may be used.
     NoKey,
+    /// The replay store did not answer, and must.
+    ReplayStore,
     /// A deadline passed.
     TimedOut,
     /// The client went away before its reply was delivered.
@@ -39,7 +41,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome, in the order of the declaration.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Answered,
         Self::AleError,
         Self::Framing,
@@ -51,6 +53,7 @@ impl Outcome {
         Self::UpstreamBroke,
         Self::NoCapacity,
         Self::NoKey,
+        Self::ReplayStore,
         Self::TimedOut,
         Self::ClientGone,
         Self::ReplyBroken,
@@ -70,6 +73,7 @@ impl Outcome {
             Self::UpstreamBroke => "upstream_broke",
             Self::NoCapacity => "no_capacity",
             Self::NoKey => "no_key",
+            Self::ReplayStore => "replay_store",
             Self::TimedOut => "timed_out",
             Self::ClientGone => "client_gone",
             Self::ReplyBroken => "reply_broken",
@@ -220,19 +224,22 @@ pub enum MessageRefusal {
     NoCapacity,
     /// No key to seal it with.
     NoKey,
+    /// The replay store did not answer, and must.
+    ReplayStore,
     /// An error in clear: the peer could not open what it was sent.
     PeerError,
 }
 
 impl MessageRefusal {
     /// Every reason, in the order of the declaration.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Envelope,
         Self::Protocol,
         Self::NotUtf8,
         Self::TooLong,
         Self::NoCapacity,
         Self::NoKey,
+        Self::ReplayStore,
         Self::PeerError,
     ];
 
@@ -245,6 +252,7 @@ impl MessageRefusal {
             Self::TooLong => "too_long",
             Self::NoCapacity => "no_capacity",
             Self::NoKey => "no_key",
+            Self::ReplayStore => "replay_store",
             Self::PeerError => "peer_error",
         }
     }

@@ -90,6 +90,11 @@ impl ProxyMetrics {
         self.counters.replay.window(remembered, forgotten);
     }
 
+    /// Counts a message for which the replay store did not answer.
+    pub fn replay_store_failed(&self) {
+        self.counters.replay.store_failures.inc();
+    }
+
     /// Counts a message under an IV that another one had: a short name of its key, and the network that it came from.
     /// Both become labels, so the caller sees to it that they stay few.
     pub fn iv_reused(&self, key: &str, network: &str) {

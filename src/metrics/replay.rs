@@ -14,6 +14,7 @@ use super::labels::ProxyLabel;
 pub(super) struct ReplayCounters {
     entries: Gauge,
     evicted: Counter,
+    pub(super) store_failures: Counter,
     reuses: Family<ReuseLabels, Counter>,
     reuses_by_others: Counter,
     proxy: Arc<str>,
@@ -40,6 +41,7 @@ impl ReplayCounters {
 pub(super) struct ReplayFamilies {
     entries: Family<ProxyLabel, Gauge>,
     evicted: Family<ProxyLabel, Counter>,
+    store_failures: Family<ProxyLabel, Counter>,
     reuses: Family<ReuseLabels, Counter>,
 }
 
@@ -53,8 +55,12 @@ struct ReuseLabels {
 
 impl ReplayFamilies {
     pub(super) fn register(registry: &mut Registry) -> Self {
-        let families =
-            Self { entries: Family::default(), evicted: Family::default(), reuses: Family::default() };
+        let families = Self {
+            entries: Family::default(),
+            evicted: Family::default(),
+            store_failures: Family::default(),
+            reuses: Family::default(),
+        };
         registry.register(
             "replay_entries",
             "Messages that the replay window remembers",
@@ -64,6 +70,11 @@ impl ReplayFamilies {
             "replay_evicted",
             "Messages that the replay window forgot before their time, for want of room",
             families.evicted.clone(),
+        );
+        registry.register(
+            "replay_store_failures",
+            "Messages for which the replay store did not answer, or not in time",
+            families.store_failures.clone(),
         );
         registry.register(
             "iv_reuses",
@@ -80,6 +91,7 @@ impl ReplayFamilies {
         ReplayCounters {
             entries: self.entries.get_or_create_owned(&label),
             evicted: self.evicted.get_or_create_owned(&label),
+            store_failures: self.store_failures.get_or_create_owned(&label),
             reuses: self.reuses.clone(),
             reuses_by_others: self.reuses.get_or_create_owned(&others),
             proxy: Arc::clone(proxy),

@@ -130,6 +130,7 @@ fn a_new_proxy_shows_every_combination_of_labels_at_zero() {
         "alewife_requests_resealed_total{proxy=\"kitchen\"}",
         "alewife_replay_entries{proxy=\"kitchen\"}",
         "alewife_replay_evicted_total{proxy=\"kitchen\"}",
+        "alewife_replay_store_failures_total{proxy=\"kitchen\"}",
         "alewife_iv_reuses_total{proxy=\"kitchen\",key=\"other\",network=\"other\"}",
         "alewife_request_duration_seconds_count{proxy=\"kitchen\"}",
         "alewife_request_duration_seconds_bucket{le=\"0.0005\",proxy=\"kitchen\"}",
@@ -168,8 +169,8 @@ fn labels_are_the_closed_set_of_names_and_each_proxy_adds_the_same_number_of_ser
     let all = all + 2 + 4 + MessageRefusal::ALL.len() + Closer::ALL.len();
     // Of peers, replies refused, errors, and requests sealed anew.
     let all = all + ReplyReason::ALL.len() + PeerCode::ALL.len() + 1;
-    // Of the replay window what it remembers, and what it forgot too soon; and who else repeats IVs.
-    let all = all + 3;
+    // Of the replay window what it remembers, what it forgot too soon, and where its store failed; and who else repeats IVs.
+    let all = all + 4;
     assert_eq!((of_proxy("kitchen"), of_proxy("bar")), (all, all));
 }
 

@@ -82,7 +82,7 @@ impl Inbound {
             };
         }
         if let Some(receipt) = opening.unproven().filter(|_| onward::may_have_bytes(&body))
-            && let Err(failure) = self.admit(&receipt, client)
+            && let Err(failure) = self.admit(&receipt, client).await
         {
             client.discard(body, &head);
             return Err(failure);
@@ -243,9 +243,12 @@ impl Inbound {
     }
 
     /// P11: whether a message may go on that has opened, or whose tag would prove nothing.
-    fn admit(&self, receipt: &Receipt, client: &Client) -> Result<(), Failure> {
-        let admitted = self.shared.replay.admit(receipt, Network::of(client.peer));
-        admitted.map_err(|Denial::Replayed| Refusal::replayed().into())
+    async fn admit(&self, receipt: &Receipt, client: &Client) -> Result<(), Failure> {
+        let admitted = self.shared.replay.admit(receipt, Network::of(client.peer)).await;
+        admitted.map_err(|denial| match denial {
+            Denial::Replayed => Refusal::replayed().into(),
+            Denial::StoreFailed => Failure::ReplayStore,
+        })
     }
 
     /// The verified body under GCM, whole.
@@ -271,7 +274,7 @@ impl Inbound {
         })?;
         exchange.request_bytes(held.length);
         if let Opened::Body(receipt) = &held.opened {
-            self.admit(receipt, client)?;
+            self.admit(receipt, client).await?;
         }
         if let Some(trailers) = &mut held.trailers {
             exchange.strip_trailers(trailers);

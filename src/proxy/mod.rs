@@ -34,7 +34,9 @@ use exchange::Shared;
 use inbound::Inbound;
 use outbound::{Belief, Outbound};
 pub use ping::{PING_PATH, PingReport};
-pub use replay::{IvReuse, IvReuseReport, IvReuses, Network, ReplayConfig};
+pub use replay::{
+    IvReuse, IvReuseReport, IvReuses, Network, ReplayConfig, StoreAddress, StoreConfig, StoreFailure,
+};
 use replay::{ReplayGuard, SharedWindow};
 use service::Way;
 use websocket::AfterHttp;
@@ -72,7 +74,7 @@ impl ProxyCommon {
             Mode::Inbound(_) => Replies::default(),
             Mode::Outbound(outbound) => outbound.replies,
         };
-        let window = config.replay.as_ref().map(SharedWindow::new);
+        let window = config.replay.as_ref().map(|replay| SharedWindow::new(&config.name, replay));
         Self { config, keys, refresh, budget, stop, belief: Arc::new(Belief::new(replies)), window, reuses }
     }
 }
@@ -95,12 +97,7 @@ impl Proxy {
             name: Arc::clone(&config.name),
             metrics: metrics.clone(),
             profile: Arc::clone(&config.profile),
-            replay: ReplayGuard::new(
-                Arc::clone(&config.name),
-                window.clone(),
-                Arc::clone(reuses),
-                metrics.clone(),
-            ),
+            replay: ReplayGuard::new(config, window.clone(), Arc::clone(reuses), metrics.clone()),
         });
         let (own, keys, refresh) = (Arc::clone(config), Arc::clone(keys), refresh.clone());
         let way = match config.mode.clone() {

@@ -59,6 +59,9 @@ pub(crate) enum Failure {
         /// The peer's, if it has one.
         code: Option<u64>,
     },
+    /// P11: nobody can say whether a message has been opened before.
+    #[error("the replay store did not say whether this was opened before")]
+    ReplayStore,
     /// The reply is longer than `max_body`.
     #[error("the reply is longer than max_body")]
     ReplyTooLarge,
@@ -138,6 +141,7 @@ impl Failure {
             Self::Origin => Outcome::Origin,
             Self::NoCapacity(_) | Self::NoCapacityForReply(_) => Outcome::NoCapacity,
             Self::NoSealingKey => Outcome::NoKey,
+            Self::ReplayStore => Outcome::ReplayStore,
             Self::Peer { .. } => Outcome::PeerError,
             Self::TooLarge | Self::ReplyTooLarge => Outcome::TooLarge,
             Self::EventStream | Self::Unbelieved(_) => Outcome::ReplyRefused,
@@ -162,7 +166,7 @@ impl Failure {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CONTENT_LENGTH, length);
-        if matches!(self, Self::NoCapacity(_) | Self::NoCapacityForReply(_)) {
+        if matches!(self, Self::NoCapacity(_) | Self::NoCapacityForReply(_) | Self::ReplayStore) {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         if self.leaves_body_unread() {
@@ -201,6 +205,7 @@ impl Failure {
                 (StatusCode::SERVICE_UNAVAILABLE, 105, "No capacity")
             }
             Self::NoSealingKey => (StatusCode::SERVICE_UNAVAILABLE, 106, "No usable key"),
+            Self::ReplayStore => (StatusCode::SERVICE_UNAVAILABLE, 113, "Replay store not reachable"),
             Self::UpstreamTimedOut | Self::Upstream(SendFault::Connect(ConnectFault::TimedOut)) => {
                 (StatusCode::GATEWAY_TIMEOUT, 107, "Upstream not in time")
             }

@@ -119,13 +119,13 @@ impl Entry {
         let timeouts = document.table(&mut section, "timeouts");
         let websocket = document.table(&mut section, "websocket");
         let parts = mode::Parts::take(&mut section);
-        let replay = section.part::<replay::RawReplay>();
+        let replay = replay::Parts::take(document, &mut section);
         let (raw, heading) = document.read::<RawProxy>(section);
         let (name_at, listen_at) = (raw.name.start(), raw.listen.start());
         let upstream_at = raw.upstream.start();
         let timeouts = timeouts::read(document, timeouts);
         let websocket = websocket::read(document, websocket);
-        let replay = replay::read(document, replay);
+        let replay = replay.read(document, directory, warnings);
 
         let mut required = Required::read(document, &heading, raw.name, raw.mode, raw.listen, raw.upstream);
         let how = (raw.ca_file, raw.upstream_http);

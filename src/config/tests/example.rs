@@ -29,7 +29,7 @@ fn setting(line: &str) -> Option<&str> {
 
 fn with_all_settings(text: &str) -> String {
     // Without `ca_file` others are trusted than those of any file, and without a window nothing is remembered.
-    let without_default = ["#ca_file = ", "#replay_entries = "];
+    let without_default = ["#ca_file = ", "#replay_entries = ", "#replay_store"];
     let with_default = text.lines().filter(|line| !without_default.iter().any(|key| line.starts_with(key)));
     let uncommented: Vec<_> = with_default.map(|line| setting(line).unwrap_or(line)).collect();
     uncommented.join("\n")
@@ -83,6 +83,7 @@ fn every_key_of_the_code_is_in_the_examples() {
         fields::<RawLog>(),
         fields::<RawProxy>(),
         fields::<RawReplay>(),
+        &["replay_store_password"],
         fields::<RawInbound>(),
         fields::<RawWebSocket>(),
         fields::<RawTimeouts>(),

@@ -3,7 +3,7 @@
 use crate::document::{Refusal, Value};
 use crate::keys::OnSealLimit;
 use crate::net::UpstreamProtocol;
-use crate::proxy::{ForwardedPolicy, HostPolicy, OnBadMessage, PlainErrors, Replies};
+use crate::proxy::{ForwardedPolicy, HostPolicy, OnBadMessage, PlainErrors, Replies, StoreFailure};
 use crate::telemetry::{Level, LogFormat};
 
 /// Which way a proxy works.
@@ -70,6 +70,14 @@ impl Value for OnSealLimit {
 
     fn from_text(text: &str) -> Result<Self, Refusal> {
         choice(text, "policy", &[("warn", Self::Warn), ("refuse", Self::Refuse)])
+    }
+}
+
+impl Value for StoreFailure {
+    const EXPECTED: &'static str = "a policy in quotes";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        choice(text, "policy", &[("open", Self::Open), ("closed", Self::Closed)])
     }
 }
 

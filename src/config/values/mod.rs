@@ -2,6 +2,7 @@
 
 mod choices;
 mod origin;
+mod store;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};

@@ -63,6 +63,12 @@ impl TlsSettings {
         let identity = self.identity.as_ref().map(ClientIdentity::reread).transpose()?;
         Ok(Self { name: self.name.clone(), roots, identity })
     }
+
+    /// Shakes hands over `stream`, for something other than HTTP.
+    pub(crate) async fn connect(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, TlsFault> {
+        let connector = TlsConnector::from(Arc::new(client_config(self)));
+        Ok(connector.connect(self.name.clone(), stream).await?)
+    }
 }
 
 /// Why a file that was good once is not any more.

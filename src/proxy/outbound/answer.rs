@@ -103,7 +103,7 @@ impl Outbound {
             }
             OpenedReply::Sealed(opening) => {
                 if let Some(receipt) = opening.unproven().filter(|_| onward::may_have_bytes(&reply.body)) {
-                    self.admit(&receipt)?;
+                    self.admit(&receipt).await?;
                 }
                 self.belief.sealed_came(&self.config.name);
                 let length = reply.length;
@@ -141,7 +141,7 @@ impl Outbound {
             account: &asked.client.account,
         };
         let mut held = hold(body, opening, length, limits).await?;
-        self.admit(&held.opened)?;
+        self.admit(&held.opened).await?;
         self.belief.sealed_came(&self.config.name);
         if let Some(trailers) = &mut held.trailers {
             exchange.strip_trailers(trailers);
@@ -150,9 +150,12 @@ impl Outbound {
     }
 
     /// P11: whether a reply may go on that has opened, or whose tag would prove nothing.
-    fn admit(&self, receipt: &Receipt) -> Result<(), Failure> {
-        let admitted = self.shared.replay.admit(receipt, Network::Upstream);
-        admitted.map_err(|Denial::Replayed| Failure::Unbelieved(ReplyFault::Replayed))
+    async fn admit(&self, receipt: &Receipt) -> Result<(), Failure> {
+        let admitted = self.shared.replay.admit(receipt, Network::Upstream).await;
+        admitted.map_err(|denial| match denial {
+            Denial::Replayed => Failure::Unbelieved(ReplyFault::Replayed),
+            Denial::StoreFailed => Failure::ReplayStore,
+        })
     }
 
     /// A reply that bears nothing of the envelope.

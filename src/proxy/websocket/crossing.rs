@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::SystemTime;
 
 use jiff::Timestamp;
@@ -14,10 +14,13 @@ use super::leg::Leg;
 use super::record::Record;
 use crate::ale::{ClearError, MessageSession, NoSealingKey, OpenedMessage, Refusal};
 use crate::keys::{KeyRing, KeyStore};
-use crate::proxy::replay::{Denial, Network, ReplayGuard};
+use crate::proxy::replay::{Denial, Judgement, Judging, Network, ReplayGuard};
 use crate::proxy::{OnBadMessage, ProxyConfig};
 use crate::sources::{Refresh, Waiting};
 use crate::websocket::{Kind, Message};
+
+/// What a sender is told whose message may be sent again.
+const STORE_FAILED: &str = r#"{"errorCode":113,"message":"Replay store not reachable"}"#;
 
 /// Opens what comes from the sealed side and seals what goes there.
 pub(super) struct Crossing {
@@ -38,10 +41,12 @@ pub(super) struct Crossing {
     pending: Option<Box<Pending>>,
 }
 
-/// A message that waits for its key to be found, if it can be.
-struct Pending {
-    message: Message,
-    waiting: Waiting,
+/// A message that waits.
+enum Pending {
+    /// For its key to be found, if it can be.
+    ForKey(Message, Waiting),
+    /// It has opened, and for whether it is the first.
+    ForVerdict(Kind, OpenedMessage, Judging),
 }
 
 /// The keys and the time for the messages of one read. Not kept: keys that leave the ring are wiped.
@@ -104,7 +109,12 @@ impl Crossing {
 
     /// From which side a message has come that waits, and how many bytes of it are held.
     pub(super) fn pending(&self) -> Option<(Side, usize)> {
-        self.pending.as_ref().map(|pending| (self.sealed, pending.message.payload.len()))
+        let bytes = match &**self.pending.as_ref()? {
+            Pending::ForKey(message, _) => message.payload.len(),
+            // As an envelope, which is what that side pays for.
+            Pending::ForVerdict(_, opened, _) => opened.plaintext.len() / 3 * 4,
+        };
+        Some((self.sealed, bytes))
     }
 
     /// Carries the message over that waits, or refuses it, once that is settled.
@@ -113,13 +123,24 @@ impl Crossing {
         way: Way<'_, W>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Fault>> {
-        let Some(pending) = &mut self.pending else { return Poll::Ready(Ok(())) };
-        ready!(pending.waiting.as_mut().poll(cx));
-        let Some(pending) = self.pending.take() else { return Poll::Ready(Ok(())) };
-        let moment = self.moment();
-        let Some(messages) = &mut self.messages else { return Poll::Ready(Ok(())) };
-        let opened = messages.open(&pending.message.payload, &moment.ring, moment.now);
-        Poll::Ready(self.take(&pending.message, opened, way))
+        let Some(mut pending) = self.pending.take() else { return Poll::Ready(Ok(())) };
+        let judged = match &mut *pending {
+            Pending::ForKey(_, waiting) => waiting.as_mut().poll(cx).map(Ok),
+            Pending::ForVerdict(_, _, judging) => judging.as_mut().poll(cx),
+        };
+        let Poll::Ready(judged) = judged else {
+            self.pending = Some(pending);
+            return Poll::Pending;
+        };
+        Poll::Ready(match *pending {
+            Pending::ForKey(message, _) => {
+                let moment = self.moment();
+                let Some(messages) = &mut self.messages else { return Poll::Ready(Ok(())) };
+                let opened = messages.open(&message.payload, &moment.ring, moment.now);
+                self.take(&message, opened, way)
+            }
+            Pending::ForVerdict(kind, opened, _) => self.settle(kind, opened, judged, way),
+        })
     }
 
     /// Nobody wants the message any more that waits.
@@ -151,7 +172,7 @@ impl Crossing {
         if opened.as_ref().err().is_some_and(Refusal::is_of_unknown_key)
             && let Some(waiting) = self.refresh.for_unknown_key()
         {
-            self.pending = Some(Box::new(Pending { message, waiting }));
+            self.pending = Some(Box::new(Pending::ForKey(message, waiting)));
             return Ok(());
         }
         self.take(&message, opened, way)
@@ -168,15 +189,44 @@ impl Crossing {
             Ok(opened) => opened,
             Err(refusal) => return self.refuse(message, refusal, way),
         };
-        if let Err(Denial::Replayed) = self.replay.admit(&opened.receipt, self.from) {
-            return self.refuse(message, Refusal::replayed(), way);
+        match self.replay.judge(&opened.receipt, self.from) {
+            Judgement::Settled(settled) => self.settle(message.kind, opened, settled, way),
+            Judgement::Asked(judging) => {
+                self.pending = Some(Box::new(Pending::ForVerdict(message.kind, opened, judging)));
+                Ok(())
+            }
         }
+    }
+
+    /// P11: an opened message goes on, or does not.
+    fn settle<W: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        as_it_came: Kind,
+        opened: OpenedMessage,
+        settled: Result<(), Denial>,
+        way: Way<'_, W>,
+    ) -> Result<(), Fault> {
+        match settled {
+            Ok(()) => self.pass(as_it_came, opened, way),
+            Err(Denial::Replayed) => {
+                let refusal = Refusal::replayed();
+                self.tell(Fault::Refused(refusal), Some(refusal.body()), way)
+            }
+            Err(Denial::StoreFailed) => self.tell(Fault::ReplayStore, Some(STORE_FAILED), way),
+        }
+    }
+
+    fn pass<W: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        as_it_came: Kind,
+        opened: OpenedMessage,
+        way: Way<'_, W>,
+    ) -> Result<(), Fault> {
         let is_authenticated = opened.is_authenticated();
         let payload = opened.plaintext;
         if payload.len() as u64 > self.config.websocket.max_message {
             return Err(Fault::TooLong);
         }
-        let as_it_came = message.kind;
         let kind = match as_it_came {
             Kind::Text if std::str::from_utf8(&payload).is_ok() => Kind::Text,
             Kind::Text if is_authenticated => return Err(Fault::SealedNotUtf8),
@@ -204,12 +254,22 @@ impl Crossing {
             self.refresh.ask();
         }
         let fault = told.as_ref().map_or(Fault::Refused(refusal), |told| Fault::PeerError(told.code));
+        self.tell(fault, told.is_none().then_some(refusal.body()), way)
+    }
+
+    /// `on_bad_message`: the session ends, or the sender is told why the message went no further, if it is told at all.
+    fn tell<W: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        fault: Fault,
+        answer: Option<&'static str>,
+        way: Way<'_, W>,
+    ) -> Result<(), Fault> {
         if self.config.websocket.on_bad_message == OnBadMessage::Close {
             return Err(fault);
         }
         way.record.refused(fault);
-        if told.is_none() {
-            way.from.reply(refusal.body());
+        if let Some(answer) = answer {
+            way.from.reply(answer);
         }
         Ok(())
     }

@@ -33,6 +33,9 @@ pub(super) enum Fault {
     /// There is nothing to seal its message with.
     #[error(transparent)]
     NoSealingKey(#[from] NoSealingKey),
+    /// P11: nobody can say whether its message has been opened before.
+    #[error("the replay store did not say whether a message was opened before")]
+    ReplayStore,
 }
 
 impl From<FrameFault> for Fault {
@@ -52,6 +55,7 @@ impl Fault {
         let reason = match self {
             Self::Refused(refusal) => format!("errorCode {}", refusal.code.label()),
             Self::PeerError(code) => format!("errorCode {code}"),
+            Self::ReplayStore => "errorCode 113".to_owned(),
             _ => String::new(),
         };
         Close::new(self.code(), &reason)
@@ -63,7 +67,7 @@ impl Fault {
             Self::Refused(_) | Self::PeerError(_) | Self::Secured => Close::POLICY,
             Self::SealedNotUtf8 => Close::NOT_UTF8,
             Self::TooLong => Close::TOO_LONG,
-            Self::NoCapacity(_) => Close::TRY_AGAIN,
+            Self::NoCapacity(_) | Self::ReplayStore => Close::TRY_AGAIN,
             Self::NoSealingKey(_) => Close::INTERNAL,
         }
     }
@@ -78,6 +82,7 @@ impl Fault {
             Self::PeerError(_) => MessageRefusal::PeerError,
             Self::NoCapacity(_) => MessageRefusal::NoCapacity,
             Self::NoSealingKey(_) => MessageRefusal::NoKey,
+            Self::ReplayStore => MessageRefusal::ReplayStore,
         }
     }
 }

@@ -155,7 +155,10 @@ impl<W: AsyncRead + AsyncWrite + Unpin> Session<W> {
             Side::Server => (&self.server, &self.client),
         };
         let waits = self.crossing.pending().is_some_and(|(waiting, _)| waiting == side);
-        from.is_heard() && !from.owes_reply() && !waits && !(to.is_open() && to.is_full())
+        if waits || from.owes_reply() {
+            return false;
+        }
+        from.is_heard() && !(to.is_open() && to.is_full())
     }
 
     fn take(&mut self, side: Side, came: Came, moment: &Moment) {

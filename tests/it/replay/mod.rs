@@ -2,6 +2,7 @@
 
 mod outbound;
 mod reuse;
+mod store;
 mod window;
 
 use std::sync::{Arc, Barrier};

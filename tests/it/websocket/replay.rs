@@ -1,6 +1,7 @@
 //! Messages of WebSocket that come a second time.
 
 use super::*;
+use crate::support::Redis;
 
 const GCM: &str = "AES-256-GCM";
 /// errorCode 2.
@@ -99,4 +100,57 @@ fn messages_under_one_iv_are_counted_and_their_network_named() {
     let (_, text) = stage.sidecar.admin_page("/metrics");
     let named = text.lines().find(|line| line.contains("iv_reuses_total") && line.contains("127.0.0.0/24"));
     assert!(named.is_some_and(|line| line.ends_with(" 1")), "{named:?}");
+}
+
+#[test]
+fn replicas_open_a_message_once_between_them() {
+    let Some(redis) = Redis::start() else { return };
+    let lines = redis.lines("closed") + "replay_store_timeout = \"20s\"\n";
+    let stage = || Stage::with(GCM, |builder| builder.proxy(&lines));
+    let (one, other) = (stage(), stage());
+    let (mut client, mut application) = one.open();
+    let orders: Vec<_> =
+        (0..50).map(|number| sealed(&one.key, format!("order {number}").as_bytes())).collect();
+    for order in &orders {
+        client.text(order);
+    }
+    // Each waits for the store, and yet they come in their order.
+    for number in 0..orders.len() {
+        application.gets_text(&format!("order {number}"));
+    }
+    let (mut client, mut application) = other.open();
+    client.text(&orders[7]);
+    client.gets_close(Some((1008, "errorCode 2")));
+    application.gets_close(Some((1001, "")));
+}
+
+#[test]
+fn message_of_which_the_store_says_nothing_may_be_sent_again() {
+    let Some(mut redis) = Redis::prepared(&[]) else { return };
+    let lines = redis.lines("closed") + "[proxy.websocket]\non_bad_message = \"reply\"";
+    let stage = Stage::with(GCM, |builder| builder.proxy(&lines));
+    let (mut client, mut application) = stage.open();
+    let order = sealed(&stage.key, b"soup");
+    client.text(&order);
+    client.gets_text(r#"{"errorCode":113,"message":"Replay store not reachable"}"#);
+    assert_eq!(stage.metric("messages_refused_total", "reason=\"replay_store\""), 1.0);
+    redis.run();
+    loop {
+        client.text(&order);
+        application.wire.stream.set_read_timeout(Some(std::time::Duration::from_millis(200))).unwrap();
+        match application.try_next() {
+            Ok(event) => break assert_eq!(event, Event::Message(text("soup"))),
+            Err(_) => assert!(matches!(client.next(), Event::Message(_))),
+        }
+    }
+}
+
+#[test]
+fn session_ends_with_1013_where_the_store_says_nothing() {
+    let Some(redis) = Redis::prepared(&[]) else { return };
+    let stage = Stage::with(GCM, |builder| builder.proxy(&redis.lines("closed")));
+    let (mut client, mut application) = stage.open();
+    client.text(&sealed(&stage.key, b"soup"));
+    client.gets_close(Some((1013, "errorCode 113")));
+    application.gets_close(Some((1001, "")));
 }

@@ -95,7 +95,7 @@ impl Stage {
         let (config, keys) = (config(on_bad_message), Arc::new(KeyStore::new(ring(&["known"]), now())));
         let metrics = Metrics::new();
         let counters = metrics.proxy("kitchen");
-        let replay = ReplayGuard::new("kitchen".into(), None, Arc::default(), counters.clone());
+        let replay = ReplayGuard::new(&config, None, Arc::default(), counters.clone());
         let shared = Arc::new(Shared {
             name: "kitchen".into(),
             metrics: counters,
