@@ -59,9 +59,9 @@ fn tables_of_label_values_are_those_of_the_code() {
     assert_eq!(reasons, AleReason::ALL.map(|reason| reason.label().to_owned()).into_iter().collect());
 }
 
-/// The example with every key but those that only an outbound proxy has, and the one with these.
+/// The example with every key but those that only an outbound proxy or a portal has, and those with these.
 fn examples() -> String {
-    read("config.example.toml") + &read("config.outbound.example.toml")
+    ["config.example.toml", "config.outbound.example.toml", "config.portal.example.toml"].map(read).concat()
 }
 
 /// Every key of the examples by its full name.
