@@ -54,7 +54,12 @@ pub(super) fn run(args: &Args) -> ExitCode {
 }
 
 /// The entry, ready to stand alone or behind others.
-fn entry(fingerprint: &str, algorithm: Algorithm, secret: &[u8], start: Timestamp) -> Zeroizing<String> {
+pub(super) fn entry(
+    fingerprint: &str,
+    algorithm: Algorithm,
+    secret: &[u8],
+    start: Timestamp,
+) -> Zeroizing<String> {
     let secret = Zeroizing::new(base64_encode(secret));
     // A fingerprint may bear quotes and backslashes.
     let fingerprint = toml::Value::from(fingerprint);
@@ -64,13 +69,13 @@ fn entry(fingerprint: &str, algorithm: Algorithm, secret: &[u8], start: Timestam
     ))
 }
 
-fn random_fingerprint() -> String {
+pub(super) fn random_fingerprint() -> String {
     let mut bytes = [0; 16];
     rand::rng().fill_bytes(&mut bytes);
     hex_encode(&bytes)
 }
 
-fn random_secret(algorithm: Algorithm) -> Zeroizing<Vec<u8>> {
+pub(super) fn random_secret(algorithm: Algorithm) -> Zeroizing<Vec<u8>> {
     let mut bytes = Zeroizing::new(vec![0; algorithm.key_size.bytes()]);
     rand::rng().fill_bytes(&mut bytes);
     bytes

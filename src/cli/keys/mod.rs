@@ -1,5 +1,6 @@
-//! `alewife keys`: how the keys of a running sidecar fare.
+//! `alewife keys`: how the keys of a running sidecar fare; and its subcommand, which rotates a key file.
 
+mod rotate;
 mod table;
 
 use std::process::ExitCode;
@@ -16,7 +17,10 @@ use crate::admin::StatusReport;
 const QUESTION: Question = Question { page: "/status", agent: "alewife-keys", largest: 64 * 1024 * 1024 };
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
+#[command(
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
+    after_help = "\
 Each key has a line: what it does now, when it holds, how many messages were opened and sealed with it since the \
 sidecar has it, how many named it and were refused, when it was used last, and whether it may be taken out of the key \
 file. It may once it is not needed to seal and nobody used it for keys.observation (24h unless configured); where it was \
@@ -26,8 +30,25 @@ Exit status: 0 if the table was printed, 64 for a wrong command line, 1 otherwis
 
 Examples:
   alewife keys
-  alewife keys --json | jq '.keysets[].keys[] | select(.retire.safe) | .fingerprint'")]
+  alewife keys --json | jq '.keysets[].keys[] | select(.retire.safe) | .fingerprint'"
+)]
 pub(super) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    table: TableArgs,
+}
+
+/// What else is done about keys.
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Adds the next key to a key file, gives the older ones an end, and removes those that have ended
+    Rotate(rotate::Args),
+}
+
+/// What the table is asked for with.
+#[derive(Debug, clap::Args)]
+struct TableArgs {
     /// The admin listener of a sidecar on this machine; to others it does not tell
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9180")]
     admin: Target,
@@ -40,6 +61,13 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> ExitCode {
+    match args.command {
+        None => show(args.table),
+        Some(Command::Rotate(args)) => rotate::run(&args),
+    }
+}
+
+fn show(args: TableArgs) -> ExitCode {
     let (url, json) = (args.admin.uri.to_string(), args.json);
     match told(args) {
         Ok((text, _)) if json => print(&in_ascii(&text)).into(),
@@ -52,7 +80,7 @@ pub(super) fn run(args: Args) -> ExitCode {
 }
 
 /// What the sidecar tells, as text and read.
-fn told(args: Args) -> Result<(String, StatusReport), Untold> {
+fn told(args: TableArgs) -> Result<(String, StatusReport), Untold> {
     let answer = ask::ask(args.admin, QUESTION, args.timeout)?;
     if answer.status != StatusCode::OK {
         return Err(Untold::Status { status: answer.status, reasons: answer.reasons() });

@@ -10,6 +10,8 @@ mod keys;
 mod ping;
 mod ping_bridge;
 mod pipes;
+#[cfg(unix)]
+mod rotate;
 mod send;
 #[cfg(unix)]
 mod statuses;
