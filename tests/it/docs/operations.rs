@@ -9,7 +9,7 @@ use crate::support::{Frame, Opcode, Origin, Sidecar, TestKey, WebSocketOrigin, e
 
 #[test]
 fn rotation_of_keys_goes_as_described() {
-    assert_eq!(console::run(&read("docs/OPERATIONS.md"), &Origin::echo()), 3);
+    assert_eq!(console::run(&read("docs/OPERATIONS.md"), &Origin::echo()), 4);
 }
 
 #[test]
