@@ -197,7 +197,7 @@ fn no_output_bears_a_secret_an_iv_or_plaintext() {
                 sidecar.metric("alewife_key_reload_failures_total{keyset=\"default\"}") as usize > count
             });
         }
-        for page in ["/metrics", "/readyz", "/livez", "/none"] {
+        for page in ["/metrics", "/status", "/readyz?verbose", "/livez", "/none"] {
             clear.extend_from_slice(sidecar.admin_page(page).1.as_bytes());
         }
         assert_eq!(sidecar.stop().code(), Some(0));
