@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +20,7 @@ use crate::config::Config;
 use crate::keys::KeyStore;
 use crate::metrics::Metrics;
 use crate::net::{Accepted, BindError, HeldBudget, Listener, Stop};
-use crate::proxy::{IvReuses, Proxy, ProxyCommon, ProxyConfig};
+use crate::proxy::{IvReuses, Proxy, ProxyCommon, ProxyConfig, replay_warning};
 use crate::sources::{KeyFollower, LoadedKeys, Refresh, WatchSettings, first_keys};
 use worker::Worker;
 
@@ -98,6 +99,7 @@ impl App {
             app.admin_task.spawn(admin.serve(state, app.admin_stop.clone()));
         }
         app.await_keys(&keys).await;
+        app.warn_of_outlived_windows();
         for (listener, inlets) in listeners {
             app.tasks.spawn(listener.run(inlets, stop.clone()));
         }
@@ -155,6 +157,18 @@ impl App {
         for (set, keys) in self.key_sets.iter().zip(keys) {
             let patience = keys.config.portal.as_ref().map_or(Duration::ZERO, |portal| portal.client.timeout);
             first_keys(&set.store, &set.refresh, patience).await;
+        }
+    }
+
+    /// Messages carry no time, so a replay window that a key outlives leaves recordings that open.
+    fn warn_of_outlived_windows(&self) {
+        for proxy in &self.proxies {
+            let keys = self.key_sets.iter().find(|set| set.name == proxy.config.keys);
+            let now = Timestamp::now();
+            let warning = keys.and_then(|set| replay_warning(&proxy.config, &set.store.snapshot(), now));
+            if let Some(warning) = warning {
+                tracing::warn!("{warning}");
+            }
         }
     }
 

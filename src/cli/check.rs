@@ -12,7 +12,7 @@ use super::{ConfigArg, complain, print};
 use crate::config::{self, Config};
 use crate::document::{Fault, Faults};
 use crate::keys::ParsedRing;
-use crate::proxy::{Mode, ProxyConfig};
+use crate::proxy::{Mode, ProxyConfig, replay_warning};
 use crate::sources::{KeysConfig, ask_now, file_now, key_file};
 
 #[derive(Debug, clap::Args)]
@@ -70,6 +70,9 @@ pub(super) fn run(args: &Args) -> ExitCode {
     let faults = keys.iter().filter_map(|keys| keys.ring.as_ref().err());
     let exit = match examined.config {
         Ok(config) if faults.clone().next().is_none() => {
+            for warning in outlived(&config, &keys, now) {
+                complain(&format!("warning: {warning}"));
+            }
             let unproven = keys.iter().filter_map(|keys| note_unproven(keys, now));
             notes(&config).into_iter().chain(unproven).for_each(|note| complain(&format!("note: {note}")));
             print(&summary(file, &config, &keys, now))
@@ -77,6 +80,15 @@ pub(super) fn run(args: &Args) -> ExitCode {
         config => refuse(config.err().into_iter().chain(faults.cloned())),
     };
     exit.into()
+}
+
+/// Replay windows that keys outlive.
+fn outlived(config: &Config, keys: &[CheckedKeys], now: Timestamp) -> Vec<String> {
+    let warning = |proxy: &ProxyConfig| {
+        let keys = keys.iter().find(|keys| keys.config.name == proxy.keys)?;
+        replay_warning(proxy, &keys.ring.as_ref().ok()?.ring, now)
+    };
+    config.proxies.iter().filter_map(warning).map(|warning| warning.to_string()).collect()
 }
 
 fn refuse(faults: impl Iterator<Item = Faults>) -> Exit {

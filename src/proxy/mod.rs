@@ -36,6 +36,7 @@ use outbound::{Belief, Outbound};
 pub use ping::{PING_PATH, PingReport};
 pub use replay::{
     IvReuse, IvReuseReport, IvReuses, Network, ReplayConfig, StoreAddress, StoreConfig, StoreFailure,
+    replay_warning,
 };
 use replay::{ReplayGuard, SharedWindow};
 use service::Way;

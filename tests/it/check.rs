@@ -222,6 +222,35 @@ fn odd_but_allowed_settings_are_told() {
 }
 
 #[test]
+fn window_that_keys_outlive_is_warned_about() {
+    let keys = keygen(&["--fingerprint", "lasting"]);
+    let house = house(&format!("{SMALLEST}replay_window = \"24h\"\n"), &keys);
+    let output = check(&house);
+    let told = "warning: proxy.kitchen.replay_window: what was recorded opens again after 24h: lasting has no \
+                valid_until; lengthen the window, or give keys a shorter time\n";
+    assert_eq!((code(&output), stderr(&output)), (0, told));
+}
+
+#[test]
+fn store_in_clear_on_another_machine_is_noted() {
+    let store = "replay_window = \"24h\"\nreplay_store_failure = \"open\"\n";
+    for (url, noted) in [
+        ("redis://store.test", true),
+        ("redis://192.0.2.1", true),
+        ("rediss://store.test", false),
+        ("redis://localhost", false),
+        ("redis://[::1]", false),
+    ] {
+        let until = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
+        let keys = keygen(&[]) + &format!("valid_until = {until}\n");
+        let house = house(&format!("{SMALLEST}{store}replay_store = \"{url}\"\n"), &keys);
+        let output = check(&house);
+        let told = stderr(&output).contains("note: proxy.kitchen.replay_store: nothing proves what");
+        assert_eq!((code(&output), told), (0, noted), "{url}");
+    }
+}
+
+#[test]
 fn key_that_seals_without_a_proof_is_noted() {
     let gcm = keygen(&["--fingerprint", "proven", "--valid-after", "-1h"]);
     // Longer ago than keys.seal_delay.
