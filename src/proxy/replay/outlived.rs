@@ -42,8 +42,8 @@ fn outlives(key: &Arc<Key>, window: Duration, ring: &KeyRing, now: Timestamp) ->
 /// A duration as a configuration has it.
 fn shown(duration: Duration) -> String {
     let milliseconds = duration.as_millis();
-    for (unit, name) in [(3_600_000, "h"), (60_000, "m"), (1000, "s")] {
-        if milliseconds % unit == 0 {
+    for (unit, name) in [(3_600_000_u128, "h"), (60_000, "m"), (1000, "s")] {
+        if milliseconds.is_multiple_of(unit) {
             return format!("{}{name}", milliseconds / unit);
         }
     }

@@ -61,12 +61,14 @@ type Greeting = (Zeroizing<Vec<u8>>, usize);
 
 /// Says who this is, takes the database, and asks whether the server is there.
 async fn greeting(config: &StoreConfig) -> Result<Greeting, StoreFault> {
-    let mut text = Zeroizing::new(Vec::with_capacity(1024));
+    let mut text = Zeroizing::new(Vec::new());
     let mut commands = 1;
     if let Some(source) = config.password.clone() {
         // A file may lie on a file system that takes its time.
         let read = tokio::task::spawn_blocking(move || source.read()).await;
         let password = read.map_err(io::Error::from)??;
+        // Room from the start: a buffer that grew would leave the password behind in freed memory.
+        text.reserve(256 + password.len() + config.user.as_ref().map_or(0, |user| user.len()));
         match &config.user {
             Some(user) => resp::command(&[b"AUTH", user.as_bytes(), password.as_bytes()], &mut text),
             None => resp::command(&[b"AUTH", password.as_bytes()], &mut text),

@@ -108,7 +108,8 @@ impl Link {
         loop {
             if let Err(fault) = self.step(asks).await {
                 return match fault {
-                    StoreFault::Io(_) if self.sent.is_empty() => Ended::Quietly,
+                    // Nobody waits for anything.
+                    StoreFault::Io(_) if self.sent.is_empty() || asks.is_closed() => Ended::Quietly,
                     fault => Ended::By(fault),
                 };
             }
