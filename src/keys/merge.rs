@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::ring::{self, Candidate};
 use super::whereabouts::{Origin, Origins, Part};
-use super::{Fingerprint, Key, KeyRing, RingFault, RingPolicy, SourceKeys};
+use super::{Company, Fingerprint, Key, KeyRing, RingFault, RingPolicy, SourceKeys};
 use crate::document::{Fault, Faults, Refusal};
 
 /// A ring made from texts, and what looks odd about them.
@@ -26,6 +26,28 @@ pub fn merge(sources: &[&SourceKeys], policy: RingPolicy, now: Timestamp) -> Res
     if sources.is_empty() {
         return Err(Faults::from(no_source()));
     }
+    merge_in(Company::Alone, sources, policy, now)
+}
+
+/// The same for as long as another source has not said what it holds: there may be no key yet, and none of the name that
+/// is to seal. Nothing seals then.
+pub fn merge_some(
+    sources: &[&SourceKeys],
+    policy: RingPolicy,
+    now: Timestamp,
+) -> Result<ParsedRing, Faults> {
+    if sources.is_empty() {
+        return Ok(ParsedRing { ring: KeyRing::empty(policy), warnings: Vec::new() });
+    }
+    merge_in(Company::Others, sources, policy, now)
+}
+
+fn merge_in(
+    company: Company,
+    sources: &[&SourceKeys],
+    policy: RingPolicy,
+    now: Timestamp,
+) -> Result<ParsedRing, Faults> {
     let (keys, origins) = gather(sources);
     let named = |source: &&SourceKeys| source.primary.is_some();
     let primary_source = sources.iter().position(named).unwrap_or(0);
@@ -35,7 +57,8 @@ pub fn merge(sources: &[&SourceKeys], policy: RingPolicy, now: Timestamp) -> Res
 
     let candidates: Vec<_> = keys.iter().map(|key| Candidate::from(&**key)).collect();
     let findings = ring::examine(&candidates, primary, policy, now);
-    let placed = findings.faults.into_iter().map(|fault| place(&origins, &keys, fault));
+    let found = findings.faults.into_iter().filter(|fault| company.can_tell(fault));
+    let placed = found.map(|fault| place(&origins, &keys, fault));
     in_order(sources.len(), placed.chain(second_primaries(sources, primary_source, &origins)))?;
 
     let told = sources.iter().flat_map(|source| &source.warnings).cloned();

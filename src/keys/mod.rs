@@ -25,7 +25,7 @@ pub use encoding::{UnknownEncoding, ValueEncoding};
 pub use file::{parse_key_file, read_key_file};
 pub use fingerprint::{Fingerprint, NotAFingerprint};
 pub use key::{Key, Validity};
-pub use merge::{ParsedRing, merge};
+pub use merge::{ParsedRing, merge, merge_some};
 pub use pbkdf2::read_pbkdf2;
 pub use portal::{DocumentFormat, JsonPointer, MemberNames, NotAPointer, ValueForm, read_document};
 pub use ring::{KeyRing, KeyUnavailable, RingFault, RingPolicy, RingWarning, StepBack};

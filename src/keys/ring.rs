@@ -22,11 +22,21 @@ pub struct KeyRing {
     keys: HashMap<Fingerprint, Arc<Key>>,
     /// By `valid_after`, latest first, a later entry of the file before an earlier one.
     by_age: Vec<Arc<Key>>,
-    primary: Option<Arc<Key>>,
+    choice: Choice,
     encryption: bool,
     clock_skew: Duration,
     seal_delay: Duration,
     seal_limit: SealLimit,
+}
+
+/// Which of the keys that hold seals.
+enum Choice {
+    /// One that is named, and that the ring does not have yet: nothing seals.
+    Awaited,
+    /// The one that began last.
+    Latest,
+    /// This one.
+    Named(Arc<Key>),
 }
 
 impl KeyRing {
@@ -50,7 +60,7 @@ impl KeyRing {
         Ok(Self::of_examined(keys.into_iter().map(Arc::new).collect(), primary, policy))
     }
 
-    /// A ring of keys in which [`examine`] found no fault.
+    /// A ring of keys in which [`examine`] found no fault. Where none of them has the name that is to seal, nothing does.
     pub(super) fn of_examined(
         keys: Vec<Arc<Key>>,
         primary: Option<&Fingerprint>,
@@ -61,9 +71,13 @@ impl KeyRing {
         // Stable, so that a later entry stays before an earlier one; `None` is less than any time.
         by_age.sort_by_key(|key| Reverse(key.validity.after));
         let keys: HashMap<_, _> = by_age.iter().map(|key| (key.fingerprint.clone(), key.clone())).collect();
-        let primary = primary.and_then(|named| keys.get(named)).cloned();
+        let choice = match primary.map(|named| keys.get(named)) {
+            None => Choice::Latest,
+            Some(None) => Choice::Awaited,
+            Some(Some(key)) => Choice::Named(Arc::clone(key)),
+        };
         let RingPolicy { clock_skew, seal_delay, seal_limit, .. } = policy;
-        Self { keys, by_age, primary, encryption: true, clock_skew, seal_delay, seal_limit }
+        Self { keys, by_age, choice, encryption: true, clock_skew, seal_delay, seal_limit }
     }
 
     /// The same ring under a portal's switch.
@@ -94,8 +108,10 @@ impl KeyRing {
     /// window.
     pub fn sealing_key(&self, now: Timestamp) -> Option<&Arc<Key>> {
         let holds = |key: &&Arc<Key>| key.validity.contains(now, Duration::ZERO) && !self.bars(key);
-        if let Some(primary) = &self.primary {
-            return Some(primary).filter(holds);
+        match &self.choice {
+            Choice::Awaited => return None,
+            Choice::Latest => {}
+            Choice::Named(primary) => return Some(primary).filter(holds),
         }
         let known = now.checked_sub(self.seal_delay).unwrap_or(Timestamp::MIN);
         let is_known = |key: &&Arc<Key>| !key.validity.is_future(known, Duration::ZERO);
@@ -116,7 +132,7 @@ impl KeyRing {
 
     /// Whether one key is named to seal, whatever began later.
     pub(super) fn has_primary(&self) -> bool {
-        self.primary.is_some()
+        !matches!(self.choice, Choice::Latest)
     }
 
     /// From when `key` may seal while others are valid; absent if from ever.
@@ -136,7 +152,7 @@ impl KeyRing {
 
     /// The same ring with `key` as the one that is named to seal.
     pub fn led_by(self, key: &Arc<Key>) -> Self {
-        Self { primary: Some(Arc::clone(key)), ..self }
+        Self { choice: Choice::Named(Arc::clone(key)), ..self }
     }
 
     /// Every key: the latest `valid_after` first, a later entry before an earlier one, those without a start last.

@@ -41,6 +41,13 @@ pub enum Company {
     Others,
 }
 
+impl Company {
+    /// Whether the keys at hand are enough to tell that this is wrong.
+    pub(super) fn can_tell(self, fault: &RingFault) -> bool {
+        self == Self::Alone || !matches!(fault, RingFault::NoKeys | RingFault::UnknownPrimary)
+    }
+}
+
 /// A source as far as it could be read.
 pub(super) struct Draft<'f> {
     pub(super) keys: Vec<DraftKey<'f>>,
@@ -92,11 +99,8 @@ impl Draft<'_> {
     fn all_faults(self, company: Company, policy: RingPolicy, now: Timestamp) -> Faults {
         let candidates: Vec<_> = self.keys.iter().map(DraftKey::candidate).collect();
         let findings = ring::examine(&candidates, self.primary.as_ref(), policy, now);
-        let alone = company == Company::Alone;
-        let can_be_told = |fault: &RingFault| match fault {
-            RingFault::NoKeys => alone && !self.misshapen,
-            RingFault::UnknownPrimary => alone,
-            _ => true,
+        let can_be_told = |fault: &RingFault| {
+            company.can_tell(fault) && !(self.misshapen && *fault == RingFault::NoKeys)
         };
         let origins = Origins::of_one(&self.whereabouts);
         let placed = findings.faults.into_iter().filter(can_be_told);

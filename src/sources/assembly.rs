@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::KeysConfig;
 use crate::document::{Fault, Faults};
-use crate::keys::{self, Derivations, KeyRing, KeyStore, ParsedRing, SourceKeys, StepBack};
+use crate::keys::{self, Derivations, KeyStore, ParsedRing, SourceKeys, StepBack};
 use crate::metrics::SourceKind;
 
 /// The sources of one key set and the store that their ring goes to.
@@ -154,7 +154,7 @@ impl Parts {
     }
 }
 
-/// File first.
+/// File first. While the portal has not said anything yet, the file is not held to be all there is.
 fn merge(
     file: Option<&SourceKeys>,
     portal: Option<&SourceKeys>,
@@ -162,11 +162,9 @@ fn merge(
     now: Timestamp,
 ) -> Result<ParsedRing, Faults> {
     let sources: Vec<_> = file.into_iter().chain(portal).collect();
-    if sources.is_empty() {
-        return Ok(ParsedRing { ring: KeyRing::empty(config.policy()), warnings: Vec::new() });
-    }
+    let merge = if config.portal.is_some() && portal.is_none() { keys::merge_some } else { keys::merge };
+    let mut parsed = merge(&sources, config.policy(), now)?;
     let follows = config.portal.as_ref().is_some_and(|portal| portal.follow);
-    let mut parsed = keys::merge(&sources, config.policy(), now)?;
     if !follows {
         parsed.ring = parsed.ring.always_sealing();
     }

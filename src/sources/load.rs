@@ -84,15 +84,11 @@ pub fn load_all(sets: &[KeysConfig]) -> Result<Vec<LoadedKeys>, Faults> {
     faults.map_or(Ok(loaded), Err)
 }
 
-/// The ring of one set as its key file has it now. Beside a portal that is not asked, what only both together can be
-/// judged by is let pass.
+/// The ring of one set as its key file has it now. Beside a portal, which is not asked, the file is not held to be all
+/// there is.
 pub fn file_now(config: &KeysConfig) -> Result<ParsedRing, Faults> {
     let now = Timestamp::now();
-    let parts = parts_of_file(config, now)?;
-    match parts.ring(config, now) {
-        Err(_) if config.portal.is_some() => Parts::default().ring(config, now),
-        ring => ring,
-    }
+    parts_of_file(config, now)?.ring(config, now)
 }
 
 /// The ring of one set as its sources have it now, the portal asked once. For commands: nothing is followed, and no

@@ -202,3 +202,24 @@ fn warnings_of_the_sources_come_before_those_of_the_ring() {
         ["keys: there is no key at all", "https://portal: /pos/keys: no key is valid for sealing now"]
     );
 }
+
+#[test]
+fn key_that_is_named_to_seal_is_waited_for_while_a_source_has_not_spoken() {
+    let some = |sources: &[&SourceKeys]| merge_some(sources, RingPolicy::default(), now());
+    assert!(some(&[]).ok().unwrap().ring.is_empty());
+    let (named, both) = (file("primary = \"b\"", &[]), file("primary = \"b\"", &[["a", GCM, A, ""]]));
+    assert!(some(&[&named]).ok().unwrap().ring.is_empty());
+    let ring = some(&[&both]).ok().unwrap().ring;
+    assert!(ring.opening_key("a", now()).is_ok());
+    // Not `a`, which nobody named.
+    assert!(ring.sealing_key(now()).is_none());
+    let portal = portal("", &[["b", B, ""]]);
+    for file in [&named, &both] {
+        let ring = merged(&[file, &portal]).ok().unwrap().ring;
+        assert_eq!(ring.sealing_key(now()).unwrap().fingerprint.as_str(), "b");
+    }
+    // What is wrong whoever else speaks is told all the same.
+    let twice = file("", &[["a", GCM, A, ""], ["a", GCM, B, ""]]);
+    assert!(some(&[&twice]).is_err());
+    assert!(merged(&[&both]).is_err());
+}
