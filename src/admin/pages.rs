@@ -83,7 +83,8 @@ fn each_condition(readiness: &Readiness, now: Timestamp) -> Reply {
     let (mut status, mut lines) = (StatusCode::OK, String::new());
     for (name, holds) in readiness.conditions(now) {
         lines += &match holds {
-            Ok(()) => format!("[+]{name} ok\n"),
+            Ok(None) => format!("[+]{name} ok\n"),
+            Ok(Some(told)) => format!("[+]{name} ok, {told}\n"),
             Err(reason) => {
                 status = StatusCode::SERVICE_UNAVAILABLE;
                 format!("[-]{name} {reason}\n")

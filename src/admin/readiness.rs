@@ -3,13 +3,16 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::DEFAULT_KEY_SET;
-use crate::keys::KeyStore;
+use crate::keys::{KeyStore, Roughly};
+use crate::metrics::SourceKind;
 
-type Holds = Box<dyn Fn(Timestamp) -> Result<(), NotReady> + Send + Sync>;
+/// Whether a condition holds, with what there is to tell of it where it does.
+type Holds = Box<dyn Fn(Timestamp) -> Result<Option<String>, NotReady> + Send + Sync>;
 
 /// Gathers what readiness hangs on. It does not ask the application: whether that one is ready is its own
 /// probe's affair.
@@ -32,7 +35,17 @@ impl Readiness {
         name: impl Into<Box<str>>,
         holds: impl Fn(Timestamp) -> Result<(), NotReady> + Send + Sync + 'static,
     ) -> Self {
-        self.conditions.push((name.into(), Box::new(holds)));
+        self.conditions.push((name.into(), Box::new(move |now| holds(now).map(|()| None))));
+        self
+    }
+
+    /// The same under a condition of which there is something to tell even where it holds.
+    pub fn requiring_and_telling(
+        mut self,
+        name: impl Into<Box<str>>,
+        holds: impl Fn(Timestamp) -> Result<String, NotReady> + Send + Sync + 'static,
+    ) -> Self {
+        self.conditions.push((name.into(), Box::new(move |now| holds(now).map(Some))));
         self
     }
 
@@ -57,9 +70,12 @@ impl Readiness {
         self.stopping.store(true, Ordering::Release);
     }
 
-    /// Every condition by its name, and whether it holds at `now`.
-    pub fn conditions(&self, now: Timestamp) -> impl Iterator<Item = (&str, Result<(), NotReady>)> {
-        let holds = |holds: bool, otherwise| if holds { Ok(()) } else { Err(otherwise) };
+    /// Every condition by its name, and whether it holds at `now`, with what there is to tell of it.
+    pub fn conditions(
+        &self,
+        now: Timestamp,
+    ) -> impl Iterator<Item = (&str, Result<Option<String>, NotReady>)> {
+        let holds = |holds: bool, otherwise| if holds { Ok(None) } else { Err(otherwise) };
         let bound = holds(self.listeners_bound.load(Ordering::Acquire), NotReady::ListenersNotBound);
         let runs = holds(!self.stopping.load(Ordering::Acquire), NotReady::Stopping);
         let conditions = self.conditions.iter().map(move |(name, holds)| (&**name, holds(now)));
@@ -92,6 +108,21 @@ pub enum NotReady {
     NoSealingKey {
         /// The set that has none, where there are several.
         key_set: Option<Arc<str>>,
+    },
+    /// A source has not confirmed its keys for too long.
+    #[error(
+        "the {} has not confirmed the keys{} for {}, and max_stale is {}",
+        source_kind.label(), of(key_set.as_deref()), Roughly(*age), Roughly(*max_stale)
+    )]
+    Stale {
+        /// The source.
+        source_kind: SourceKind,
+        /// The set that it belongs to, where there are several.
+        key_set: Option<Arc<str>>,
+        /// For how long.
+        age: Duration,
+        /// How long it may be.
+        max_stale: Duration,
     },
     /// The process drains.
     #[error("stopping")]

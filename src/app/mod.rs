@@ -4,6 +4,7 @@
 //! worker is a thread with a runtime of its own and its own connections to the applications; the connections that
 //! were accepted are handed to the workers in turn.
 
+mod sources;
 mod worker;
 
 use std::net::SocketAddr;
@@ -68,8 +69,10 @@ impl App {
         metrics: Arc<Metrics>,
     ) -> Result<Self, StartError> {
         let stop = Stop::default();
+        let now = Timestamp::now();
         let readiness = keys.iter().fold(Readiness::new(), |readiness, keys| {
-            readiness.requiring_key(&keys.config.name, Arc::clone(&keys.store))
+            let readiness = readiness.requiring_key(&keys.config.name, Arc::clone(&keys.store));
+            sources::required(readiness, keys, now)
         });
         let readiness = Arc::new(readiness);
         let admin = match config.admin {
@@ -211,6 +214,7 @@ impl App {
 
 fn status_of(keys: &LoadedKeys) -> KeySetStatus {
     KeySetStatus::new(Arc::clone(&keys.config.name), Arc::clone(&keys.store), keys.config.observation)
+        .with("sources", sources::report(keys))
 }
 
 /// Why the sidecar did not start.
