@@ -31,11 +31,7 @@ pub fn merge(sources: &[&SourceKeys], policy: RingPolicy, now: Timestamp) -> Res
 
 /// The same for as long as another source has not said what it holds: there may be no key yet, and none of the name that
 /// is to seal. Nothing seals then.
-pub fn merge_some(
-    sources: &[&SourceKeys],
-    policy: RingPolicy,
-    now: Timestamp,
-) -> Result<ParsedRing, Faults> {
+pub fn merge_some(sources: &[&SourceKeys], policy: RingPolicy, now: Timestamp) -> Result<ParsedRing, Faults> {
     if sources.is_empty() {
         return Ok(ParsedRing { ring: KeyRing::empty(policy), warnings: Vec::new() });
     }

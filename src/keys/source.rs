@@ -99,9 +99,8 @@ impl Draft<'_> {
     fn all_faults(self, company: Company, policy: RingPolicy, now: Timestamp) -> Faults {
         let candidates: Vec<_> = self.keys.iter().map(DraftKey::candidate).collect();
         let findings = ring::examine(&candidates, self.primary.as_ref(), policy, now);
-        let can_be_told = |fault: &RingFault| {
-            company.can_tell(fault) && !(self.misshapen && *fault == RingFault::NoKeys)
-        };
+        let can_be_told =
+            |fault: &RingFault| company.can_tell(fault) && !(self.misshapen && *fault == RingFault::NoKeys);
         let origins = Origins::of_one(&self.whereabouts);
         let placed = findings.faults.into_iter().filter(can_be_told);
         let faults = self.faults.iter().cloned().chain(placed.map(|fault| origins.fault(fault).1)).collect();

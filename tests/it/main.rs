@@ -10,6 +10,7 @@ mod commands;
 mod dockerfile;
 mod docs;
 mod exchange;
+mod keys;
 mod life;
 mod openssl_speed;
 mod outbound;

@@ -94,6 +94,15 @@ impl Portal {
         self.address
     }
 
+    /// The lines of a configuration that say where the document is and who vouches for it.
+    pub(crate) fn place(&self) -> String {
+        let url = format!("url = \"{}\"\n", self.url());
+        match &self.tls {
+            Some(_) => format!("{url}ca_file = \"{}\"\n", self.ca_file().display()),
+            None => url,
+        }
+    }
+
     /// For `ca_file`: who vouches for the portal.
     pub(crate) fn ca_file(&self) -> PathBuf {
         self.directory.path().join("ca.pem")

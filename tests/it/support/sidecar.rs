@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
-use super::{Connection, PATIENCE, TestKey, eventually};
+use super::{Connection, PATIENCE, Portal, TestKey, eventually};
 
 /// A sidecar about to be started.
 pub(crate) struct SidecarBuilder {
@@ -15,7 +15,10 @@ pub(crate) struct SidecarBuilder {
     mode: &'static str,
     keys: String,
     keys_extra: String,
-    keys_path: String,
+    keys_path: Option<String>,
+    portal: String,
+    tables: String,
+    files: Vec<(String, Vec<u8>)>,
     proxy: String,
     upstream: String,
     log: String,
@@ -45,7 +48,7 @@ impl SidecarBuilder {
 
     /// The key file stands elsewhere, and is the test's own.
     pub(crate) fn keys_at(mut self, path: &Path) -> Self {
-        self.keys_path = path.display().to_string();
+        self.keys_path = Some(path.display().to_string());
         self
     }
 
@@ -53,6 +56,25 @@ impl SidecarBuilder {
     pub(crate) fn keys_section(mut self, lines: &str) -> Self {
         self.keys_extra.push_str(lines);
         self.keys_extra.push('\n');
+        self
+    }
+
+    /// The keys come from `portal`, of whose section these are the other lines; and from a key file only if there is one.
+    pub(crate) fn portal(mut self, portal: &Portal, lines: &str) -> Self {
+        self.portal = format!("[keys.portal]\n{}{lines}\n", portal.place());
+        self
+    }
+
+    /// Whole tables: other key sets, other proxies.
+    pub(crate) fn tables(mut self, text: &str) -> Self {
+        self.tables.push_str(text);
+        self.tables.push('\n');
+        self
+    }
+
+    /// A file beside the configuration.
+    pub(crate) fn file(mut self, name: &str, content: impl Into<Vec<u8>>) -> Self {
+        self.files.push((name.to_owned(), content.into()));
         self
     }
 
@@ -91,13 +113,10 @@ impl SidecarBuilder {
 
     /// Starts the process and waits until it listens.
     pub(crate) fn start(self) -> Sidecar {
-        let directory = tempfile::tempdir().unwrap();
-        std::fs::write(directory.path().join("keys.toml"), &self.keys).unwrap();
-        let config = directory.path().join("config.toml");
-        std::fs::write(&config, self.config_text()).unwrap();
+        let directory = self.directory();
         let mut child = Command::new(env!("CARGO_BIN_EXE_alewife"))
             .args(["run", "--config"])
-            .arg(&config)
+            .arg(directory.path().join("config.toml"))
             .envs(self.environment)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -126,14 +145,55 @@ impl SidecarBuilder {
         sidecar
     }
 
+    /// Runs the binary's `command` on the configuration to its end: exit status, standard output, standard error.
+    pub(crate) fn run(&self, command: &[&str]) -> (i32, String, String) {
+        let directory = self.directory();
+        let output = Command::new(env!("CARGO_BIN_EXE_alewife"))
+            .args(command)
+            .arg("--config")
+            .arg(directory.path().join("config.toml"))
+            .envs(self.environment.iter().cloned())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+        (output.status.code().expect("it ends by itself"), stdout, stderr)
+    }
+
+    /// The configuration and what stands beside it.
+    fn directory(&self) -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, content: &[u8]| std::fs::write(directory.path().join(name), content).unwrap();
+        if self.has_key_file() {
+            write("keys.toml", self.keys.as_bytes());
+        }
+        self.files.iter().for_each(|(name, content)| write(name, content));
+        write("config.toml", self.config_text().as_bytes());
+        directory
+    }
+
+    fn has_key_file(&self) -> bool {
+        self.portal.is_empty() || !self.keys.is_empty() || self.keys_path.is_some()
+    }
+
     fn config_text(&self) -> String {
         if let Some(text) = &self.whole {
             return text.clone();
         }
+        let path = self.keys_path.as_deref().unwrap_or("keys.toml");
+        let file = if self.has_key_file() { format!("file = \"{path}\"") } else { String::new() };
         format!(
-            "{}\n[keys]\nfile = \"{}\"\n{}\n[admin]\nlisten = \"127.0.0.1:0\"\n[log]\n{}\n[[proxy]]\n\
-             name = \"kitchen\"\nmode = \"{}\"\nlisten = \"127.0.0.1:0\"\nupstream = \"{}\"\n{}",
-            self.top, self.keys_path, self.keys_extra, self.log, self.mode, self.upstream, self.proxy
+            "{}\n[keys]\n{file}\n{}\n{}\n[admin]\nlisten = \"127.0.0.1:0\"\n[log]\n{}\n[[proxy]]\n\
+             name = \"kitchen\"\nmode = \"{}\"\nlisten = \"127.0.0.1:0\"\nupstream = \"{}\"\n{}\n{}",
+            self.top,
+            self.keys_extra,
+            self.portal,
+            self.log,
+            self.mode,
+            self.upstream,
+            self.proxy,
+            self.tables
         )
     }
 }
@@ -164,7 +224,10 @@ impl Sidecar {
             mode,
             keys: String::new(),
             keys_extra: String::new(),
-            keys_path: "keys.toml".to_owned(),
+            keys_path: None,
+            portal: String::new(),
+            tables: String::new(),
+            files: Vec::new(),
             proxy: String::new(),
             upstream: "http://127.0.0.1:9".to_owned(),
             log: String::new(),
@@ -211,6 +274,20 @@ impl Sidecar {
     /// What it wrote to standard output so far.
     pub(crate) fn output(&self) -> String {
         self.output.lock().unwrap().clone()
+    }
+
+    /// Where the proxy of that name listens.
+    pub(crate) fn address_of(&self, proxy: &str) -> SocketAddr {
+        let output = self.output();
+        let line = output.lines().find(|line| line.starts_with(&format!("proxy {proxy}: "))).unwrap();
+        line.split("http://").nth(1).unwrap().split(',').next().unwrap().parse().unwrap()
+    }
+
+    /// `/status`.
+    pub(crate) fn status(&self) -> serde_json::Value {
+        let (status, text) = self.admin_page("/status");
+        assert_eq!(status, 200, "{text}");
+        serde_json::from_str(&text).unwrap()
     }
 
     /// One page of the admin listener: status and body.
