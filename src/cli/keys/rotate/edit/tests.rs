@@ -216,6 +216,23 @@ fn no_fault_quotes_the_file() {
 }
 
 #[test]
+fn passphrases_keep_their_parameters_in_either_layout() {
+    let phrase = |name: &str, parameters: &str| {
+        format!(
+            "[[key]]\nfingerprint = \"{name}\"\nalgorithm = \"AES-256-GCM\"\nsecret = \"pbkdf2:phrase of {name}\"\n{parameters}"
+        )
+    };
+    let inline = "pbkdf2 = { hash = \"sha256\", iterations = 10, salt = \"utf8:s\" } # weak\n";
+    let table = "\n# weak as well\n[key.pbkdf2]\nhash = \"sha256\"\niterations = 10\nsalt = \"utf8:s\"\n";
+    let end = "valid_until = 2026-06-11T12:10:00Z\n";
+    let (text, fates) = rotated(&(phrase("a", inline) + "\n" + &phrase("b", table)));
+    let expected =
+        phrase("a", &(inline.to_owned() + end)) + "\n" + &phrase("b", &(end.to_owned() + table)) + NEW;
+    assert_eq!(text, expected);
+    assert_eq!(fates, [bounded("a", true), bounded("b", false)]);
+}
+
+#[test]
 fn file_without_a_line_end_or_with_those_of_windows_is_rotated() {
     let (text, _) = rotated(entry("old", 1, "").trim_end());
     assert!(text.ends_with(NEW), "{text}");
