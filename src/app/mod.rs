@@ -4,6 +4,7 @@
 //! worker is a thread with a runtime of its own and its own connections to the applications; the connections that
 //! were accepted are handed to the workers in turn.
 
+mod reuses;
 mod sources;
 mod worker;
 
@@ -97,7 +98,8 @@ impl App {
         }
         let listeners = app.start_proxies(&config, &metrics)?;
         if let Some(admin) = admin {
-            let status = Status::of(keys.iter().map(status_of).collect());
+            let status = Status::of(keys.iter().map(status_of).collect())
+                .with("iv_reuses", reuses::report(Arc::clone(&app.reuses)));
             let state = AdminState { readiness, metrics, status };
             app.admin_task.spawn(admin.serve(state, app.admin_stop.clone()));
         }
@@ -122,11 +124,6 @@ impl App {
     /// For having the sources of all keys looked at again.
     pub fn refreshes(&self) -> Vec<Refresh> {
         self.key_sets.iter().map(|set| set.refresh.clone()).collect()
-    }
-
-    /// Who repeats IVs, as far as was noted.
-    pub fn iv_reuses(&self) -> Arc<IvReuses> {
-        Arc::clone(&self.reuses)
     }
 
     /// Serves until `stop` is done, then ends what is under way within the grace.

@@ -38,6 +38,15 @@ fn client_with_one_iv_for_all_is_counted_and_named_once_in_the_log() {
     let named = "alewife_iv_reuses_total{proxy=\"kitchen\",key=\"944e5bb2\",network=\"127.0.0.0/24\"} 2";
     let found = reuses(&sidecar);
     assert!(found.len() == 2 && found.contains(&named.to_owned()), "{found:?}");
+    let status: serde_json::Value = serde_json::from_str(&sidecar.admin_page("/status").1).unwrap();
+    let named = &status["iv_reuses"]["named"];
+    assert_eq!(named.as_array().map(Vec::len), Some(1), "{status}");
+    assert_eq!(
+        (&named[0]["fingerprint"], &named[0]["id"]),
+        (&key.fingerprint.clone().into(), &"944e5bb2".into())
+    );
+    assert_eq!((&named[0]["network"], &named[0]["count"]), (&"127.0.0.0/24".into(), &2.into()));
+    assert_eq!(status["iv_reuses"]["others"]["count"], 0);
     eventually("it is logged", || sidecar.log().contains(SOMEBODY));
     let log = sidecar.log();
     let lines: Vec<_> = log.lines().filter(|line| line.contains(SOMEBODY)).collect();
