@@ -22,8 +22,8 @@ pub struct ReplayWindow {
     entries: Vec<Entry>,
     oldest: usize,
     remembered: usize,
-    /// Positions in `entries`, from 1 on, each as near behind the place that its hash names as there was room; 0 is free.
-    index: Box<[u32]>,
+    /// Where entries are, each as near behind the place that its hash names as there was room; 0 is free. See [`Pointer`].
+    index: Box<[u64]>,
     latest: u64,
     evicted: u64,
 }
@@ -35,6 +35,25 @@ struct Entry {
     iv: [u8; 16],
     hash: u64,
     at: u64,
+}
+
+/// What stands in the index: the upper half of an entry's hash, so that the entry itself, which seldom lies in a cache, is
+/// looked at only where it is the one; below it the entry's position, from 1 on.
+#[derive(Clone, Copy)]
+struct Pointer(u64);
+
+impl Pointer {
+    fn to(position: usize, hash: u64) -> Self {
+        Self(hash >> 32 << 32 | (position as u64 + 1))
+    }
+
+    fn position(self) -> usize {
+        (self.0 & u64::from(u32::MAX)) as usize - 1
+    }
+
+    fn is_for(self, hash: u64) -> bool {
+        self.0 >> 32 == hash >> 32
+    }
 }
 
 /// What is to be done with a message.
@@ -53,7 +72,7 @@ const FORGOTTEN_AT_ONCE: usize = 2;
 
 impl ReplayWindow {
     /// What one entry takes in all.
-    pub const BYTES_PER_ENTRY: usize = size_of::<Entry>() + PLACES * size_of::<u32>();
+    pub const BYTES_PER_ENTRY: usize = size_of::<Entry>() + PLACES * size_of::<Pointer>();
 
     /// The most entries that a window can have.
     pub const MOST_ENTRIES: u32 = 100_000_000;
@@ -149,13 +168,13 @@ impl ReplayWindow {
         while self.index[place] != 0 {
             place = self.next(place);
         }
-        self.index[place] = position as u32 + 1;
+        self.index[place] = Pointer::to(position, entry.hash).0;
     }
 
     fn forget_oldest(&mut self) {
         let position = self.oldest;
         // One that came again after its time has a later entry, and nothing leads to this one any more.
-        let leads_here = |place: &usize| self.index[*place] as usize == position + 1;
+        let leads_here = |place: &usize| Pointer(self.index[*place]).position() == position;
         let place = self.places(self.entries[position].hash).find(leads_here);
         if let Some(place) = place {
             self.free(place);
@@ -168,8 +187,8 @@ impl ReplayWindow {
     fn find(&self, hash: u64, iv: &Iv) -> Option<usize> {
         let iv = padded(iv);
         self.places(hash).find(|place| {
-            let entry = self.entry_at(*place);
-            entry.hash == hash && entry.iv == iv
+            let is_it = |entry: &Entry| entry.hash == hash && entry.iv == iv;
+            Pointer(self.index[*place]).is_for(hash) && is_it(self.entry_at(*place))
         })
     }
 
@@ -181,14 +200,14 @@ impl ReplayWindow {
     }
 
     fn entry_at(&self, place: usize) -> &Entry {
-        &self.entries[self.index[place] as usize - 1]
+        &self.entries[Pointer(self.index[place]).position()]
     }
 
     /// Frees a place, and has those behind it move up, so that no search ends too early.
     fn free(&mut self, place: usize) {
         let (mut hole, mut place) = (place, self.next(place));
         while self.index[place] != 0 {
-            let home = self.home(self.entry_at(place).hash);
+            let home = self.home(self.index[place]);
             if self.distance(home, place) >= self.distance(hole, place) {
                 self.index[hole] = self.index[place];
                 hole = place;
@@ -198,9 +217,9 @@ impl ReplayWindow {
         self.index[hole] = 0;
     }
 
-    /// Where a hash belongs: the upper half of its product with the number of places.
+    /// Where a hash belongs, by its upper half, which a [`Pointer`] has as well: that times the number of places.
     fn home(&self, hash: u64) -> usize {
-        ((u128::from(hash) * self.index.len() as u128) >> 64) as usize
+        (((hash >> 32) * self.index.len() as u64) >> 32) as usize
     }
 
     fn next(&self, place: usize) -> usize {

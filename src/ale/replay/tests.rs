@@ -117,8 +117,8 @@ fn flood_pushes_out_the_oldest_and_never_what_came_last() {
 }
 
 #[test]
-fn entry_takes_forty_bytes_in_all_and_nothing_grows() {
-    assert_eq!(ReplayWindow::BYTES_PER_ENTRY, 40);
+fn entry_takes_forty_eight_bytes_in_all_and_nothing_grows() {
+    assert_eq!(ReplayWindow::BYTES_PER_ENTRY, 48);
     for capacity in [1, 2, 3, 1000, 65_537] {
         let mut window = window(10, capacity);
         for number in 0..u64::from(capacity) * 3 {

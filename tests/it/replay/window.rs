@@ -197,7 +197,7 @@ fn room_that_is_set_aside_takes_no_memory_before_it_is_used() {
     let sidecar = before(&origin, &key).proxy(with).start();
     let idle = resident(&sidecar);
     println!("{without} KiB without a window, {idle} KiB with room for ten million");
-    // Of 400 MB.
+    // Of 480 MB.
     assert!(idle < without + 2_000, "{without} KiB without, {idle} KiB with");
     assert_eq!(sidecar.connect().exchange(&key.request("POST", "/", "", b"soup")).status, 200);
 }
