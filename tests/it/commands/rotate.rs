@@ -79,7 +79,7 @@ fn running_sidecar_takes_the_rotated_file() {
     let sidecar = Sidecar::inbound().keys(&[&old]).upstream(application.address()).start();
     let path = sidecar.key_file().display().to_string();
     rotate(&path, &["--fingerprint", "next", "--overlap", "1h"]).ok();
-    eventually("the keys are reloaded", || sidecar.metric("alewife_keys") == 2.0);
+    eventually("the keys are reloaded", || sidecar.metric("alewife_keys{keyset=\"default\"}") == 2.0);
     let next = sidecar.key_status("next");
     assert_eq!((next["state"].as_str(), next["algorithm"].as_str()), (Some("not_yet_valid"), Some(GCM)));
     assert_eq!(sidecar.key_status(&old.fingerprint)["state"], "sealing");
