@@ -62,7 +62,7 @@ impl Receipts {
         let secret = SecretKey::new(algorithm, &[1; 32]).expect("32 bytes are a key of 256 bits");
         // As long as those of `keygen`.
         let fingerprint = "0f8fad5b-d9cb-469f-a165-70867728950e".parse().expect("it is visible ASCII");
-        let key = Arc::new(Key { fingerprint, secret, validity: Validity::default() });
+        let key = Arc::new(Key::new(fingerprint, secret, Validity::default()));
         Self { key, next: std::cell::Cell::new(0) }
     }
 

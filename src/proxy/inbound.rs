@@ -106,9 +106,9 @@ impl Inbound {
     /// Whether the service is not secured, as far as the portal is followed, and this request bears nothing of an
     /// envelope: then it passes as it is. A sealed one is opened all the same.
     fn takes_plain(&self, head: &Parts) -> bool {
-        !self.keys.snapshot().encryption()
-            && !carriers::are_borne(head, self.inbound.carriers, &self.config.profile)
-            && !(self.inbound.answer_ping && ping::is_asked_for(&head.uri))
+        let is_ping = self.inbound.answer_ping && ping::is_asked_for(&head.uri);
+        let is_secured = is_ping || self.keys.snapshot().encryption();
+        !is_secured && !carriers::are_borne(head, self.inbound.carriers, &self.config.profile)
     }
 
     async fn pass(

@@ -9,13 +9,12 @@ use crate::sources::portal::{HeaderSource, PortalHeader};
 fn portal(lines: &str) -> String {
     let required = "algorithm = \"AES-256-GCM\"\nencoding = \"base64\"";
     let has = |key: &str| lines.lines().any(|line| line.starts_with(key));
-    let required: Vec<_> = required
-        .lines()
-        .filter(|line| {
-            !has(line.split(' ').next().unwrap()) && !(line.starts_with("encoding") && has("derive"))
-        })
-        .filter(|line| !(line.starts_with("algorithm") && has("preset")))
-        .collect();
+    let is_said = |line: &str| match line.split(' ').next() {
+        Some("encoding") => has("encoding") || has("derive"),
+        Some("algorithm") => has("algorithm") || has("preset"),
+        _ => false,
+    };
+    let required: Vec<_> = required.lines().filter(|line| !is_said(line)).collect();
     let url = if has("url") { "" } else { "url = \"https://portal.example/sites/7?token=x\"\n" };
     let proxy = SMALLEST.split_once("[[proxy]]").unwrap().1;
     format!("[keys.portal]\n{url}{}\n{lines}\n[[proxy]]{proxy}", required.join("\n"))
