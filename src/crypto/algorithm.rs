@@ -49,13 +49,7 @@ impl Algorithm {
 
 impl fmt::Display for Algorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mode = match self.mode {
-            Mode::Cfb => "CFB",
-            Mode::Cfb8 => "CFB8",
-            Mode::Ctr => "CTR",
-            Mode::Gcm => "GCM",
-        };
-        write!(f, "AES-{}-{mode}", self.key_size.bytes() * 8)
+        write!(f, "AES-{}-{}", self.key_size.bits(), self.mode.name())
     }
 }
 
@@ -64,10 +58,12 @@ impl FromStr for Algorithm {
 
     /// Reads the name as [`fmt::Display`] writes it; letter case does not matter.
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|known| known.to_string().eq_ignore_ascii_case(name))
-            .ok_or(UnknownAlgorithm)
+        let (cipher, rest) = name.split_once('-').ok_or(UnknownAlgorithm)?;
+        let (bits, mode) = rest.split_once('-').ok_or(UnknownAlgorithm)?;
+        let is_meant =
+            |known: &Self| known.key_size.bits() == bits && known.mode.name().eq_ignore_ascii_case(mode);
+        let known = Self::ALL.into_iter().find(is_meant);
+        known.filter(|_| cipher.eq_ignore_ascii_case("AES")).ok_or(UnknownAlgorithm)
     }
 }
 
@@ -91,6 +87,15 @@ impl KeySize {
             Self::Aes256 => 32,
         }
     }
+
+    /// The length in bits, as names have it.
+    fn bits(self) -> &'static str {
+        match self {
+            Self::Aes128 => "128",
+            Self::Aes192 => "192",
+            Self::Aes256 => "256",
+        }
+    }
 }
 
 /// Mode of operation.
@@ -106,7 +111,44 @@ pub enum Mode {
     Gcm,
 }
 
+impl Mode {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Cfb => "CFB",
+            Self::Cfb8 => "CFB8",
+            Self::Ctr => "CTR",
+            Self::Gcm => "GCM",
+        }
+    }
+}
+
 /// The name is none of [`Algorithm::ALL`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown algorithm; one of AES-128, AES-192 or AES-256 with -GCM, -CFB, -CFB8 or -CTR is expected")]
 pub struct UnknownAlgorithm;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn algorithm_is_read_by_its_whole_name_in_either_case() {
+        for algorithm in Algorithm::ALL {
+            let name = algorithm.to_string();
+            assert_eq!(name.parse(), Ok(algorithm));
+            assert_eq!(name.to_lowercase().parse(), Ok(algorithm));
+            let cut = (0..name.len()).map(|at| name[..at].to_owned());
+            let cut = cut.filter(|cut| algorithm.mode != Mode::Cfb8 || !cut.ends_with("CFB"));
+            for other in
+                cut.chain([format!("{name} "), format!(" {name}"), format!("{name}-"), format!("{name}8")])
+            {
+                let taken = other.parse::<Algorithm>();
+                let is_cfb8 = algorithm.mode == Mode::Cfb && other.ends_with("CFB8");
+                assert_eq!(taken.is_ok(), is_cfb8, "for {other:?}");
+            }
+        }
+        for name in ["AES256GCM", "AES-0256-GCM", "DES-128-GCM", "AES-128", "--", "AES_128_GCM"] {
+            assert_eq!(name.parse::<Algorithm>(), Err(UnknownAlgorithm), "for {name}");
+        }
+    }
+}

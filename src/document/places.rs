@@ -12,7 +12,7 @@ pub struct Places<'t> {
 }
 
 /// Bytes that are counted anew for a place.
-const BLOCK: usize = 1024;
+const BLOCK: usize = 256;
 
 impl<'t> Places<'t> {
     /// Goes once through `text`.
@@ -39,7 +39,12 @@ impl<'t> Places<'t> {
         let at = at.min(self.text.len());
         let line = self.lines.partition_point(|start| *start <= at);
         let start = self.lines[line - 1];
-        Place { line, column: self.characters_before(at) - self.characters_before(start) + 1 }
+        let column = if at - start <= BLOCK {
+            characters(&self.text.as_bytes()[start..at])
+        } else {
+            self.characters_before(at) - self.characters_before(start)
+        };
+        Place { line, column: column + 1 }
     }
 
     /// The byte at which `line` begins, counted from 1; the end for a line beyond the last.
