@@ -168,6 +168,10 @@ impl<'d> Reader<'d> {
                 }
                 said
             }
+            // What stands twice on the way to the keys as well is told there.
+            Err(Astray { steps, .. }) if pointer.up_to(steps) == self.format.keys_pointer.up_to(steps) => {
+                None
+            }
             Err(Astray { at, steps, why: Stray::Repeated }) => {
                 let remedy = "have the source say it once";
                 self.refuse(at, &pointer.up_to(steps), Refusal::new(Stray::Repeated.problem(), remedy));

@@ -200,6 +200,11 @@ fn switch_is_read_where_there_is_one() {
     assert_eq!(switch("\"encryption\":\"no\""), Err(vec![wrong]));
     let twice = "6:19: /services/pos/encryption: this member stands twice".to_owned();
     assert_eq!(switch("\"encryption\":true,\"encryption\":false"), Err(vec![twice]));
+    let on_the_way = SITE.replace("\"id\":17", "\"services\":{}");
+    assert_eq!(faults_as(&format(), &on_the_way), ["1:35: /services: this member stands twice"]);
+    let elsewhere = DocumentFormat { encryption: Some("/a/b".parse().unwrap()), ..format() };
+    let text = SITE.replace("\"id\":17", "\"a\":{\"b\":false},\"a\":{}");
+    assert_eq!(faults_as(&elsewhere, &text), ["1:18: /a: this member stands twice"]);
     let format = DocumentFormat { encryption: None, ..format() };
     assert_eq!(read_as(&format, SITE).unwrap().encryption, None);
 }
