@@ -10,7 +10,10 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use alewife::crypto::encoding::base64_encode;
-use alewife::keys::{RingPolicy, parse_key_file};
+use alewife::keys::{
+    Derivations, DocumentFormat, MemberNames, RingPolicy, ValueEncoding, ValueForm, merge, parse_key_file,
+    read_document,
+};
 use jiff::Timestamp;
 
 const KEYS: usize = 10_000;
@@ -23,8 +26,11 @@ fn main() -> ExitCode {
     let readings = if quick { 3 } else { 15 };
     println!("| text | keys | bytes | median | fastest | slowest |");
     println!("|---|--:|--:|--:|--:|--:|");
-    let toml = key_file();
-    let medians = [row("key file, TOML", &toml, readings, || read_key_file(&toml))];
+    let (toml, json) = (key_file(), document());
+    let medians = [
+        row("key file, TOML", &toml, readings, || read_key_file(&toml)),
+        row("document, JSON in one line", &json, readings, || read_portal(&json)),
+    ];
     let slowest = medians.into_iter().max().unwrap_or_default();
     println!("\nThe slower takes {:.0} ms, the bar is {} ms.", millis(slowest), BAR.as_millis());
     if slowest > BAR { ExitCode::FAILURE } else { ExitCode::SUCCESS }
@@ -55,6 +61,21 @@ fn read_key_file(text: &str) -> usize {
     parsed.map(|parsed| parsed.ring.len()).expect("the text is a key file")
 }
 
+fn read_portal(text: &str) -> usize {
+    let keys_pointer = "/services/pos/keys".parse().expect("it is a pointer");
+    let format = DocumentFormat {
+        keys_pointer,
+        members: MemberNames::default(),
+        algorithm: Some("AES-256-GCM".parse().expect("it is an algorithm")),
+        value: ValueForm::Encoded(ValueEncoding::Base64),
+        encryption: Some("/services/pos/encryption".parse().expect("it is a pointer")),
+    };
+    let (policy, mut derivations) = (RingPolicy::default(), Derivations::default());
+    let source = read_document(text, "portal", &format, policy, now(), &mut derivations);
+    let parsed = source.and_then(|source| merge(&[&source], policy, now()));
+    parsed.map(|parsed| parsed.ring.len()).expect("the text is a document")
+}
+
 fn now() -> Timestamp {
     "2026-06-01T00:00:00Z".parse().expect("it is a time")
 }
@@ -71,6 +92,20 @@ fn key_file() -> String {
         );
         text
     })
+}
+
+/// A site object as PHP writes it: in one line, with each slash escaped.
+fn document() -> String {
+    let key = |number| {
+        let value = secret(number).replace('/', "\\/");
+        format!(
+            "{{\"fingerprint\":\"{}\",\"value\":\"{value}\",\"valid_after\":\"2026-01-01T00:00:00Z\",\
+             \"valid_until\":\"2027-01-01T00:00:00Z\"}}",
+            fingerprint(number)
+        )
+    };
+    let keys: Vec<_> = (0..KEYS).map(key).collect();
+    format!("{{\"id\":1,\"services\":{{\"pos\":{{\"encryption\":true,\"keys\":[{}]}}}}}}", keys.join(","))
 }
 
 fn fingerprint(number: usize) -> String {
