@@ -151,6 +151,10 @@ impl Parts {
             SourceKind::File => self.file = Some(said),
             SourceKind::Portal => self.portal = Some(said),
         }
+        // What was derived for a document that was refused stays until then, or each poll would derive it anew.
+        let Self { file, portal, derivations } = self;
+        let in_use: Vec<_> = file.iter().chain(portal.iter()).collect();
+        derivations.retain(&in_use);
     }
 }
 
