@@ -37,7 +37,8 @@ fn run(tell: &mpsc::Sender<io::Result<SocketAddr>>) -> io::Result<()> {
     })
 }
 
-async fn serve(mut stream: TcpStream) -> io::Result<()> {
+/// Accepts a session, and sends back its messages.
+pub(crate) async fn serve(mut stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut frames = Frames::new();
     accept(&mut stream, &mut frames).await?;

@@ -9,9 +9,9 @@ const IV_BYTES: usize = 16;
 
 /// One key with its name, on the client's side.
 pub(crate) struct MessageKey {
-    key: SecretKey,
-    fingerprint: String,
-    secret: [u8; 32],
+    pub(crate) key: SecretKey,
+    pub(crate) fingerprint: String,
+    pub(crate) secret: [u8; 32],
 }
 
 impl MessageKey {
@@ -61,7 +61,7 @@ pub(crate) fn open_message(keys: &[MessageKey], envelope: &[u8]) -> Result<Vec<u
     opened.map(|plaintext| plaintext.to_vec()).map_err(|_| wrong("a message does not open"))
 }
 
-fn fresh_iv() -> [u8; IV_BYTES] {
+pub(crate) fn fresh_iv() -> [u8; IV_BYTES] {
     rand::random()
 }
 
