@@ -111,7 +111,7 @@ async fn run(rotations: u32) -> Result<Seen, Failure> {
     let keys = [Rc::new(Keys::new("file", 0)?), Rc::new(Keys::new("portal", 1)?)];
     let [file, portal_keys] = &keys;
     let portal = Portal::start(portal_keys.document()).await?;
-    let mut sidecar = Sidecar::start(traffic::application().await?, portal.address, &file.file()).await?;
+    let sidecar = Sidecar::start(traffic::application().await?, portal.address, &file.file()).await?;
     // The portal's first document counts, the first key file does not.
     let before = [sidecar.reloads("default").await?, sidecar.reloads("portal").await?];
     let mut clients = JoinSet::new();
@@ -123,7 +123,7 @@ async fn run(rotations: u32) -> Result<Seen, Failure> {
     }
     let began = Instant::now();
     let resident = tokio::select! {
-        rotated = rotate(rotations, &keys, &portal, &mut sidecar) => rotated?,
+        rotated = rotate(rotations, &keys, &portal, &sidecar) => rotated?,
         Some(ended) = clients.join_next() => {
             ended.unwrap_or(Err(Lost::died()))?;
             return Err(Lost::died().into());
@@ -145,7 +145,7 @@ async fn rotate(
     rotations: u32,
     [file, from_portal]: &[Rc<Keys>; 2],
     portal: &Portal,
-    sidecar: &mut Sidecar,
+    sidecar: &Sidecar,
 ) -> Result<Vec<i64>, Fault> {
     let mut resident = Vec::new();
     let mut tick = interval(BETWEEN_ROTATIONS);

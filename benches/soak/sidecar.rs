@@ -65,7 +65,7 @@ pub(crate) struct Sidecar {
     /// Of the key file and of the portal.
     pub(crate) proxies: [SocketAddr; 2],
     pub(crate) pid: u32,
-    admin: (TcpStream, Messages),
+    admin: SocketAddr,
     directory: TempDir,
     _child: Child,
 }
@@ -86,9 +86,7 @@ impl Sidecar {
             .doing("starting alewife")?;
         let late = Fault::NotReady { who: "alewife", seconds: PATIENCE.as_secs() };
         let [file, portal, admin] = timeout(PATIENCE, addresses(&mut child)).await.unwrap_or(Err(late))?;
-        let admin = TcpStream::connect(admin).await.doing("connecting to alewife's admin listener")?;
         let pid = child.id().ok_or(Fault::Ended { who: "alewife" })?;
-        let admin = (admin, Messages::new());
         Ok(Self { proxies: [file, portal], pid, admin, directory, _child: child })
     }
 
@@ -101,7 +99,7 @@ impl Sidecar {
     }
 
     /// Waits until the key file was taken so often.
-    pub(crate) async fn reloaded(&mut self, times: u64) -> Result<(), Fault> {
+    pub(crate) async fn reloaded(&self, times: u64) -> Result<(), Fault> {
         let waiting = async {
             while self.reloads("default").await? < times {
                 sleep(BETWEEN_LOOKS).await;
@@ -113,14 +111,16 @@ impl Sidecar {
     }
 
     /// How many rings of a key set were taken, by the sidecar's own count.
-    pub(crate) async fn reloads(&mut self, key_set: &str) -> Result<u64, Fault> {
-        let (stream, messages) = &mut self.admin;
+    pub(crate) async fn reloads(&self, key_set: &str) -> Result<u64, Fault> {
         let doing = "reading alewife's metrics";
+        // The admin listener keeps no connection for as long as a soak lasts.
+        let mut stream = TcpStream::connect(self.admin).await.doing(doing)?;
+        let mut messages = Messages::new();
         stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: admin\r\n\r\n").await.doing(doing)?;
-        let head = messages.head(stream, |_| ()).await.doing(doing)?;
+        let head = messages.head(&mut stream, |_| ()).await.doing(doing)?;
         let ((), framing) = head.ok_or(Fault::Ended { who: "alewife" })?;
         let mut text = Vec::new();
-        messages.body(stream, framing, |piece| text.extend_from_slice(piece)).await.doing(doing)?;
+        messages.body(&mut stream, framing, |piece| text.extend_from_slice(piece)).await.doing(doing)?;
         let name = format!("alewife_key_reloads_total{{keyset=\"{key_set}\"}} ");
         let text = String::from_utf8_lossy(&text);
         let count = text.lines().find_map(|line| line.strip_prefix(&*name)?.trim().parse().ok());
