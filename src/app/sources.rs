@@ -52,7 +52,7 @@ fn told(source: &SourceState, now: Timestamp) -> String {
         Some(age) => format!("confirmed {} ago", Roughly(age)),
         None => "not confirmed yet".to_owned(),
     };
-    if source.failure().is_some() { confirmed + ", failing since" } else { confirmed }
+    if source.failure().is_some() { confirmed + ", and failing" } else { confirmed }
 }
 
 /// What `/status` tells of the sources of one key set.

@@ -66,6 +66,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     let of_config = examined.config.iter().flat_map(|config| &config.warnings);
     let of_keys = keys.iter().flat_map(|keys| &keys.ring).flat_map(|parsed| &parsed.warnings);
     of_config.chain(of_keys).for_each(|warning| complain(&format!("warning: {warning}")));
+    keys.iter().filter_map(|keys| cache_warning(&keys.config, now)).for_each(|warning| complain(&warning));
     keys.iter().for_each(|keys| note_exposure(&keys.config));
     let faults = keys.iter().filter_map(|keys| keys.ring.as_ref().err());
     let exit = match examined.config {
@@ -80,6 +81,19 @@ pub(super) fn run(args: &Args) -> ExitCode {
         config => refuse(config.err().into_iter().chain(faults.cloned())),
     };
     exit.into()
+}
+
+/// A cache that could not be used if it were needed now. No fault: the portal may answer all the same.
+fn cache_warning(keys: &KeysConfig, now: Timestamp) -> Option<String> {
+    let portal = keys.portal.as_ref()?;
+    let cache = portal.cache.as_ref()?;
+    let url = portal.client.url.reveal();
+    let looked = cache.check_key().and_then(|()| cache.load(&url, now, portal.max_stale).map(drop));
+    let fault = looked.err()?;
+    let (path, remedy) = (cache.path.display(), fault.remedy());
+    Some(format!(
+        "warning: {path}: the cache of the portal's keys cannot be used: {fault}\n    remedy: {remedy}"
+    ))
 }
 
 /// Replay windows that keys outlive.

@@ -1,5 +1,7 @@
 //! Messages whose key may be on its way (P2).
 
+use std::sync::Arc;
+
 use crate::ale::Refusal;
 use crate::keys::{KeyRing, KeyStore};
 use crate::sources::Refresh;
@@ -11,14 +13,19 @@ pub(super) async fn open<T>(
     refresh: &Refresh,
     mut open: impl FnMut(&KeyRing) -> Result<T, Refusal>,
 ) -> Result<T, Refusal> {
-    let opened = open(&keys.snapshot());
+    let ring = keys.snapshot();
+    let opened = open(&ring);
     if opened.as_ref().err().is_none_or(|refusal| !refusal.is_of_unknown_key()) {
         return opened;
     }
-    let Some(waiting) = refresh.for_unknown_key() else { return opened };
-    drop(opened);
-    waiting.await;
-    open(&keys.snapshot())
+    if let Some(waiting) = refresh.for_unknown_key() {
+        drop((ring, opened));
+        waiting.await;
+        return open(&keys.snapshot());
+    }
+    // What was asked for by another message may have come since this one was looked up.
+    let fresh = keys.snapshot();
+    if Arc::ptr_eq(&ring, &fresh) { opened } else { open(&fresh) }
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ fn of_key_set(key_set: &KeySetReport, now: Option<Timestamp>) -> String {
     let (count, name) = (rows.len(), fit(&key_set.name));
     let keys = if count == 1 { "key" } else { "keys" };
     // Writing to a string does not fail.
-    let mut text = format!("{name}: {count} {keys}; one may go that was not used for {observation}\n");
+    let mut text = format!("{name}: {count} {keys}; a key may go once it was not used for {observation}\n");
     let headings = HEADINGS.map(str::to_owned);
     let width = |column: usize| {
         let cells = rows.iter().chain([&headings]).map(|row| row[column].chars().count());
@@ -162,7 +162,7 @@ mod tests {
         let old = KeyReport { valid_until: at("23:30:01"), ..key("an-older-one") };
         let both = KeyReport { valid_after: at("00:00:00"), valid_until: at("23:00:00"), ..key("both") };
         let expected = "\
-default: 4 keys; one may go that was not used for 24h
+default: 4 keys; a key may go once it was not used for 24h
 KEY           ALGORITHM    STATE      VALID                                   OPENED  SEALED  REFUSED    LAST USE  MAY GO
 young         AES-256-GCM  sealing    from 2026-06-01T00:00Z                  1200    7, 87%  2, 3h ago  2s ago    no: it seals
 an-older-one  AES-256-GCM  accepting  until 2026-06-01T23:30:01Z              0       0       0          never     yes: not used for 24h

@@ -99,7 +99,7 @@ impl KeySets {
             let known: Vec<_> = self.names.iter().map(|name| format!("{name:?}")).collect();
             let remedy = match known.len() {
                 0 => "write a section [keyset.NAME], or [keys] for all proxies that name none".to_owned(),
-                _ => format!("write one of {}, or add a section [keyset.{name}]", known.join(", ")),
+                _ => format!("write {}, or add a section [keyset.{name}]", known.join(" or ")),
             };
             let refusal = Refusal::new(format!("there is no key set {name:?}"), remedy);
             document.refuse(at, "keys", place, refusal);
@@ -110,7 +110,7 @@ impl KeySets {
 
 /// What stands where neither a file nor a portal does.
 pub(super) const NO_SOURCE: &str = "write a section [keys] with file = \"keys.toml\"; `alewife keygen > keys.toml` makes \
-                                    one";
+                                    one. A proxy with keys of another set names it: keys = \"NAME\"";
 
 fn read<'t>(
     document: &mut Document<'t>,

@@ -144,7 +144,8 @@ fn key_that_nobody_watches_is_not_judged() {
 fn each_of_many_keys_is_judged() {
     let keys = (0..10_000).map(|n| Arc::new(key_of(n, (n % 7 > 0).then_some(n + 500)))).collect();
     let store = KeyStore::new(KeyRing::of_examined(keys, None, RingPolicy::default()), at(0));
-    let judged = verdicts(&store.snapshot(), DAY, at(5_000));
+    let ring = store.snapshot();
+    let judged = verdicts(&ring, DAY, at(5_000));
     assert_eq!(judged.len(), 10_000);
     assert_eq!(judged.iter().filter(|verdict| verdict.state == KeyState::Sealing).count(), 1);
 }

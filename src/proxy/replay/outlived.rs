@@ -20,8 +20,8 @@ pub fn replay_warning(config: &ProxyConfig, ring: &KeyRing, now: Timestamp) -> O
         .map_or_else(|| "has no valid_until".to_owned(), |until| format!("holds until {until}"));
     let others = match outliving.count() {
         0 => String::new(),
-        1 => ", and another key is alike".to_owned(),
-        count => format!(", and {count} other keys are alike"),
+        1 => ", and another key outlives it too".to_owned(),
+        count => format!(", and {count} other keys outlive it too"),
     };
     Some(format!(
         "proxy.{}.replay_window: what was recorded opens again after {}: {} {until}{others}; lengthen the window, or give \

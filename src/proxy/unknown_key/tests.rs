@@ -74,7 +74,16 @@ impl Stage {
             let waiting: Waiting = Box::pin(async move { drop(ended.await) });
             Some(waiting)
         });
-        let (keys, metrics) = (Arc::new(KeyStore::new(ring(&["known"]), now())), Metrics::new());
+        let keys = Arc::new(KeyStore::new(ring(&["known"]), now()));
+        Self::with(keys, waits, refresh).await
+    }
+
+    async fn with(
+        keys: Arc<KeyStore>,
+        waits: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
+        refresh: Refresh,
+    ) -> Self {
+        let metrics = Metrics::new();
         let budget = HeldBudget::new(1 << 20, metrics.held_bytes.clone());
         let config = Arc::new(config(application().await));
         let (stop, reuses) = (Stop::default(), Arc::default());
@@ -177,6 +186,23 @@ async fn request_whose_key_is_not_found_is_refused_and_its_connection_serves_on(
     client.write_all(&[head.as_bytes(), &body].concat()).await.unwrap();
     assert!(read_until(&mut client, "\r\n\r\n").await.starts_with("HTTP/1.1 204 "));
     assert!(stage.waits.try_recv().is_err(), "one wait, and no more");
+}
+
+#[tokio::test]
+async fn key_that_came_for_another_request_just_now_is_found_without_a_wait() {
+    let keys = Arc::new(KeyStore::new(ring(&["known"]), now()));
+    let (_, waits) = mpsc::unbounded_channel();
+    let arriving = Arc::clone(&keys);
+    // The fetch of the other request ends between the look-up and the question.
+    let refresh = Refresh::searching(move || {
+        arriving.swap(ring(&["known", "late"]), now());
+        None
+    });
+    let stage = Stage::with(keys, waits, refresh).await;
+    let mut client = stage.connect().await;
+    let (head, body) = order("late", "");
+    client.write_all(&[head.as_bytes(), &body].concat()).await.unwrap();
+    assert!(read_until(&mut client, "\r\n\r\n").await.starts_with("HTTP/1.1 204 "));
 }
 
 #[tokio::test]

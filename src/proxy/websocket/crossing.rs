@@ -168,12 +168,17 @@ impl Crossing {
         moment: &Moment,
     ) -> Result<(), Fault> {
         let Some(messages) = &mut self.messages else { return Err(NoSealingKey.into()) };
-        let opened = messages.open(&message.payload, &moment.ring, moment.now);
-        if opened.as_ref().err().is_some_and(Refusal::is_of_unknown_key)
-            && let Some(waiting) = self.refresh.for_unknown_key()
-        {
-            self.pending = Some(Box::new(Pending::ForKey(message, waiting)));
-            return Ok(());
+        let mut opened = messages.open(&message.payload, &moment.ring, moment.now);
+        if opened.as_ref().err().is_some_and(Refusal::is_of_unknown_key) {
+            if let Some(waiting) = self.refresh.for_unknown_key() {
+                self.pending = Some(Box::new(Pending::ForKey(message, waiting)));
+                return Ok(());
+            }
+            // What was asked for by another message may have come since this one was read.
+            let fresh = self.keys.snapshot();
+            if !Arc::ptr_eq(&moment.ring, &fresh) {
+                opened = messages.open(&message.payload, &fresh, moment.now);
+            }
         }
         self.take(&message, opened, way)
     }

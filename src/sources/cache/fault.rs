@@ -67,11 +67,11 @@ impl CacheFault {
             | Self::Stale { .. }
             | Self::UnknownFormat(_) => "nothing, or remove it: it is written anew with the next fetch",
             Self::DocumentTooLarge => "lower max_answer",
+            Self::Key(SecretFault::NotUtf8(_)) | Self::KeyLength(_) | Self::KeyNotWritten => {
+                "write 32 random bytes as text: printf 'base64:%s\\n' \"$(openssl rand -base64 32)\""
+            }
             Self::Key(_) => {
                 "see that the file or variable of cache_key is there, and that this user may read it"
-            }
-            Self::KeyLength(_) | Self::KeyNotWritten => {
-                "write 32 random bytes: printf 'base64:%s\\n' \"$(openssl rand -base64 32)\""
             }
             Self::NotACache | Self::NotAFile => "name a file of its own in cache_file",
             Self::Unreadable(_) => "see that the path of cache_file is right, and that this user may read it",

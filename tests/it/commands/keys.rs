@@ -34,7 +34,7 @@ fn table_has_a_line_for_each_key() {
     }
     let text = String::from_utf8(keys_of(&sidecar, &[]).ok()).unwrap();
     let lines: Vec<_> = text.lines().collect();
-    assert_eq!(lines[0], "default: 3 keys; one may go that was not used for 24h");
+    assert_eq!(lines[0], "default: 3 keys; a key may go once it was not used for 24h");
     let headings =
         ["KEY", "ALGORITHM", "STATE", "VALID", "OPENED", "SEALED", "REFUSED", "LAST USE", "MAY GO"];
     assert_eq!(cells(lines[1]), headings);

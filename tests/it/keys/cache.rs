@@ -59,6 +59,7 @@ impl Machine {
 }
 
 /// A start that has no use for its cache: it is told why, and the portal's answer replaces the cache.
+#[must_use = "the sidecar ends with it"]
 fn refuses(machine: &Machine, portal: &Portal, lines: &str, fault: &str) -> Sidecar {
     portal.go_down();
     let sidecar = machine.sidecar(portal, lines).start();
@@ -117,7 +118,7 @@ fn cache_of_another_machine_or_another_portal_or_one_that_was_changed_is_refused
     let middle = sealed.len() / 2;
     sealed[middle] ^= 1;
     fs::write(here.cache(), sealed).unwrap();
-    refuses(&here, &portal, "", FAULT);
+    let _sidecar = refuses(&here, &portal, "", FAULT);
 }
 
 #[test]
@@ -143,7 +144,7 @@ fn cache_that_everyone_may_write_is_refused() {
     let machine = Machine::new("07");
     machine.fill(&portal, &document(&[&key(9)]));
     fs::set_permissions(machine.cache(), fs::Permissions::from_mode(0o606)).unwrap();
-    refuses(&machine, &portal, "", "a cache that everyone may write to");
+    let _sidecar = refuses(&machine, &portal, "", "a cache that everyone may write to");
     eventually("it is replaced by one of our own", || {
         fs::metadata(machine.cache()).unwrap().permissions().mode() & 0o777 == 0o600
     });

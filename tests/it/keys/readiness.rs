@@ -35,7 +35,7 @@ fn age_of_each_source_shows_on_every_page() {
     assert_eq!(lines[3..], ["[+]listeners ok", "[+]shutdown ok"]);
     assert_eq!(source(&sidecar, "file")["name"], sidecar.key_file().display().to_string());
     portal.fail(500);
-    eventually("it fails", || verbose(&sidecar)[2].ends_with(" ago, failing since"));
+    eventually("it fails", || verbose(&sidecar)[2].ends_with(" ago, and failing"));
     let told = source(&sidecar, "portal");
     assert_eq!(told["failure"]["what"], "the portal answers 500 Internal Server Error");
     assert!(told["failure"]["at"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok());

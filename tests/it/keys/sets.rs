@@ -73,7 +73,7 @@ fn set_without_keys_is_named_where_the_others_are_ready() {
     assert_eq!(lines[0], "[+]keys ok");
     assert!(lines[1].starts_with("[+]source-portal ok, confirmed "), "{page}");
     assert_eq!(lines[2], "[-]keys-bar no key that seals is valid in the key set bar");
-    assert_eq!(lines[3], "[+]source-bar-portal ok, not confirmed yet, failing since");
+    assert_eq!(lines[3], "[+]source-bar-portal ok, not confirmed yet, and failing");
     assert!(opens_at(&sidecar, "kitchen", &key(1)));
     portal.answer_at("/bar", PortalAnswer::document(&document(&[&key(2)])));
     eventually("all are ready", || sidecar.admin_page("/readyz").0 == 200);
