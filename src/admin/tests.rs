@@ -13,7 +13,7 @@ use super::{
     AdminConfig, AdminError, AdminServer, AdminState, MAX_CONNECTIONS, NotReady, Readiness, Status,
     StatusReport,
 };
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, SourceKind};
 
 /// Long enough for any machine; reached only where a test fails.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -105,6 +105,29 @@ async fn readiness_names_each_obstacle_on_a_line_of_its_own() {
     assert_eq!(admin.page("GET", "/readyz").await, (503, both));
     admin.key_is_valid.store(true, Ordering::SeqCst);
     assert_eq!(admin.page("GET", "/readyz").await, (503, "stopping\n".to_owned()));
+}
+
+#[test]
+fn condition_may_tell_something_where_it_holds_and_names_its_set_where_it_does_not() {
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    let stale = |set: Option<&str>| NotReady::Stale {
+        source_kind: SourceKind::Portal,
+        key_set: set.map(Into::into),
+        age: 8 * DAY,
+        max_stale: 7 * DAY,
+    };
+    let told = "the portal has not confirmed the keys for 8d, and max_stale is 7d";
+    assert_eq!(stale(None).to_string(), told);
+    let told = "the portal has not confirmed the keys in the key set bar for 8d, and max_stale is 7d";
+    assert_eq!(stale(Some("bar")).to_string(), told);
+    let readiness = Readiness::new()
+        .requiring_and_telling("young", |_| Ok("confirmed 1s ago".to_owned()))
+        .requiring_and_telling("old", move |_| Err(stale(None)));
+    let now = jiff::Timestamp::UNIX_EPOCH;
+    let conditions: Vec<_> = readiness.conditions(now).take(2).collect();
+    assert_eq!(conditions[0], ("young", Ok(Some("confirmed 1s ago".to_owned()))));
+    assert!(matches!(conditions[1], ("old", Err(NotReady::Stale { .. }))));
+    assert_eq!(readiness.obstacles(now).len(), 2, "and the listeners are not bound");
 }
 
 #[tokio::test]

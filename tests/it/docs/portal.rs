@@ -1,11 +1,15 @@
 //! examples/portal: what the configurations point at is where the answers in the README have it.
 
+use std::path::Path;
+use std::process::Command;
+
 use alewife::crypto::encoding;
 use alewife::sources::portal::{PortalHeader, PortalUrl};
 use serde_json::Value;
 use toml::Table;
 
 use super::read;
+use crate::support::Authority;
 
 /// `[keys.portal]` of an example.
 fn portal(name: &str) -> Table {
@@ -58,4 +62,44 @@ fn places_and_headers_are_such_as_the_client_takes() {
             assert!(readme.contains(file), "{file}");
         }
     }
+}
+
+/// What `alewife check` says of a configuration in a directory that has the files which it names.
+fn checked(text: &str) -> (i32, String, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    for token in ["portal-token", "vault-token"] {
+        std::fs::write(at(token), "token\n").unwrap();
+    }
+    std::fs::write(at("cache.key"), format!("hex:{}\n", "07".repeat(32))).unwrap();
+    Authority::new().write_to(&at("ca.pem"));
+    std::fs::write(at("config.toml"), text).unwrap();
+    check(&at("config.toml"))
+}
+
+fn check(config: &Path) -> (i32, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_alewife"));
+    let output = command.args(["check", "--config"]).arg(config).output().unwrap();
+    let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    (output.status.code().unwrap(), stdout, stderr)
+}
+
+#[test]
+fn examples_are_accepted_by_check_which_asks_nobody() {
+    let examples = ["config.portal.example.toml", "examples/portal/site.toml", "examples/portal/vault.toml"];
+    for example in examples {
+        let (code, stdout, stderr) = checked(&read(example));
+        assert_eq!((code, stderr.as_str()), (0, ""), "{example}");
+        assert!(stdout.contains("which was not asked (--fetch asks it)"), "{example}: {stdout}");
+    }
+}
+
+#[test]
+fn section_in_the_document_is_accepted_by_check() {
+    let text = read("docs/KEYS.md");
+    let section = text.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let proxy = "[[proxy]]\nname = \"kitchen\"\nmode = \"inbound\"\nlisten = 8080\nupstream = \"http://127.0.0.1:3000\"\n";
+    let (code, stdout, stderr) = checked(&format!("{section}{proxy}"));
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    assert!(stdout.contains("https://portal.example/sites/4711"), "{stdout}");
 }
