@@ -13,6 +13,7 @@ mod rotation;
 mod secrecy;
 mod sets;
 mod sources;
+mod unknown;
 mod values;
 
 use jiff::{SignedDuration, Timestamp};
