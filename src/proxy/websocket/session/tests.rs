@@ -91,8 +91,17 @@ fn session_of(keys: &KeyStore) -> MessageSession {
 
 impl Stage {
     fn set(on_bad_message: OnBadMessage, max_held: u64) -> Self {
-        let (refresh, waits) = search();
-        let (config, keys) = (config(on_bad_message), Arc::new(KeyStore::new(ring(&["known"]), now())));
+        let keys = Arc::new(KeyStore::new(ring(&["known"]), now()));
+        Self::with(on_bad_message, max_held, keys, search())
+    }
+
+    fn with(
+        on_bad_message: OnBadMessage,
+        max_held: u64,
+        keys: Arc<KeyStore>,
+        (refresh, waits): (Refresh, mpsc::UnboundedReceiver<oneshot::Sender<()>>),
+    ) -> Self {
+        let config = config(on_bad_message);
         let metrics = Metrics::new();
         let counters = metrics.proxy("kitchen");
         let replay = ReplayGuard::new(&config, None, Arc::default(), counters.clone());
@@ -292,4 +301,19 @@ async fn close_of_a_client_that_waits_passes_behind_its_message() {
     found.send(()).unwrap();
     stage.server.gets("one").await;
     stage.server.gets_close(1000).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn key_that_came_for_another_session_just_now_is_found_without_a_wait() {
+    let keys = Arc::new(KeyStore::new(ring(&["known"]), now()));
+    let store = Arc::clone(&keys);
+    // The fetch of the other session ends between the look-up and the question.
+    let refresh = Refresh::searching(move || {
+        store.swap(ring(&["known", "fresh"]), now());
+        None
+    });
+    let (_, waits) = mpsc::unbounded_channel();
+    let mut stage = Stage::with(OnBadMessage::Close, 1 << 30, keys, (refresh, waits));
+    stage.client.sealed("fresh", "one").await;
+    stage.server.gets("one").await;
 }
