@@ -1,6 +1,9 @@
-//! Base64 and hex, strict: what is decoded has exactly one text.
+//! Base64 and hex, strict: what is decoded has exactly one text, but for the padding of base64url.
 
-use base64_simd::{Out, STANDARD};
+use std::fmt;
+use std::str::FromStr;
+
+use base64_simd::{Out, STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use bytes::BytesMut;
 
 use super::Iv;
@@ -48,6 +51,74 @@ pub fn hex_decode(text: &[u8]) -> Option<Vec<u8>> {
     // `decode` alone would skip a leading `0x`.
     const_hex::check_raw(text).then(|| const_hex::decode(text).ok())?
 }
+
+/// How a part of a message is written where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Encoding {
+    /// The bytes themselves.
+    Raw,
+    /// Standard base64, padded and canonical.
+    Base64,
+    /// Base64 with `-` and `_`, written without padding, read with it or without.
+    Base64Url,
+    /// Pairs of digits, written small, read in either case.
+    Hex,
+}
+
+impl Encoding {
+    /// Every one of them.
+    pub const ALL: [Self; 4] = [Self::Raw, Self::Base64, Self::Base64Url, Self::Hex];
+
+    /// Its name in a configuration.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Base64 => "base64",
+            Self::Base64Url => "base64url",
+            Self::Hex => "hex",
+        }
+    }
+
+    /// The bytes that `text` stands for.
+    pub fn decode(self, text: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            Self::Raw => Some(text.to_vec()),
+            Self::Base64 => base64_decode(text),
+            Self::Base64Url if text.ends_with(b"=") => URL_SAFE.decode_to_vec(text).ok(),
+            Self::Base64Url => URL_SAFE_NO_PAD.decode_to_vec(text).ok(),
+            Self::Hex => hex_decode(text),
+        }
+    }
+
+    /// The text of `bytes`.
+    pub fn encode(self, bytes: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Raw => bytes.to_vec(),
+            Self::Base64 => base64_encode(bytes).into_bytes(),
+            Self::Base64Url => URL_SAFE_NO_PAD.encode_to_string(bytes).into_bytes(),
+            Self::Hex => hex_encode(bytes).into_bytes(),
+        }
+    }
+}
+
+impl fmt::Display for Encoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.label())
+    }
+}
+
+impl FromStr for Encoding {
+    type Err = UnknownEncoding;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|known| known.label() == name).ok_or(UnknownEncoding)
+    }
+}
+
+/// The name is none of [`Encoding::ALL`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown encoding; one of raw, base64, base64url and hex is expected")]
+pub struct UnknownEncoding;
 
 /// Decodes an IV as `sec-iv` bears it (P1), without allocating.
 pub fn iv_from_base64(text: &[u8]) -> Option<Iv> {
@@ -235,6 +306,16 @@ mod tests {
             let text = hex_encode(&bytes);
             prop_assert_eq!(hex_decode(text.to_uppercase().as_bytes()), Some(bytes.clone()));
             prop_assert_eq!(hex_decode(text.as_bytes()), Some(bytes));
+        }
+
+        #[test]
+        fn every_encoding_is_read_back_by_its_name(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+            for encoding in Encoding::ALL {
+                prop_assert_eq!(encoding.label().parse(), Ok(encoding));
+                prop_assert_eq!(encoding.decode(&encoding.encode(&bytes)), Some(bytes.clone()));
+            }
+            let padded = base64::engine::general_purpose::URL_SAFE.encode(&bytes);
+            prop_assert_eq!(Encoding::Base64Url.decode(padded.as_bytes()), Some(bytes));
         }
 
         #[test]

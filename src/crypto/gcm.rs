@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::ghash::{Hash, HashKey};
 use super::schedule::{Block, KeySchedule};
-use super::{MessageTooLong, NotAuthentic, strides};
+use super::{MessageTooLong, NotAuthentic, OpenError, strides};
 
 /// Length of the tag that follows the ciphertext (P3).
 pub(super) const TAG_LEN: usize = 16;
@@ -118,6 +118,25 @@ impl Gcm {
         let mut tag = self.hash.finalize(lengths(self.aad_len, self.message_len));
         tag.iter_mut().zip(self.mask.iter()).for_each(|(byte, mask)| *byte ^= mask);
         tag
+    }
+}
+
+impl Gcm {
+    /// Opens all of a message at once, in place, and then compares `tag`, of which so many leading bytes as there are must
+    /// be those of the message's (SP 800-38D §5.2.1.2 allows 12 to 16; the caller sees to that).
+    pub(super) fn open_detached(mut self, message: &mut [u8], tag: &[u8]) -> Result<(), OpenError> {
+        self.admit(message.len())?;
+        self.hash.update(message);
+        self.keystream.try_apply_keystream(message).map_err(|_| MessageTooLong)?;
+        let expected = self.tag();
+        let is_right = tag.len() <= TAG_LEN && bool::from(expected[..tag.len()].ct_eq(tag));
+        if is_right && !tag.is_empty() { Ok(()) } else { Err(NotAuthentic.into()) }
+    }
+
+    /// Opens all of a message in place without asking for a tag: this is CTR from J0, and proves nothing.
+    pub(super) fn open_unverified(mut self, message: &mut [u8]) -> Result<(), MessageTooLong> {
+        self.admit(message.len())?;
+        self.keystream.try_apply_keystream(message).map_err(|_| MessageTooLong)
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod algorithm;
 mod cfb;
+mod detached;
 pub mod encoding;
 mod error;
 mod gcm;
@@ -18,6 +19,7 @@ mod secret;
 mod strides;
 
 pub use algorithm::{Algorithm, KeySize, Mode, UnknownAlgorithm};
+pub use detached::{Tag, TagLength, open_detached, open_unverified, pad_pkcs7, seal_detached, unpad_pkcs7};
 pub use error::{MessageTooLong, NotAuthentic, OpenError, SealError, WrongIvLength};
 pub use iv::{Iv, IvLength};
 pub use iv_source::IvSource;

@@ -6,7 +6,7 @@ use ctr::cipher::StreamCipherCoreWrapper;
 use zeroize::Zeroizing;
 
 use super::cfb::Cfb;
-use super::gcm::{GcmKey, GcmOpener};
+use super::gcm::{Gcm, GcmKey, GcmOpener};
 use super::open::Opening;
 use super::schedule::{Block, KeySchedule};
 use super::seal::Sealing;
@@ -72,6 +72,14 @@ impl SecretKey {
             Prepared::Gcm(key) => Opening::Gcm(GcmOpener::new(key.start(iv, aad).ok_or(self.wrong(iv))?)),
         };
         Ok(Opener(opening))
+    }
+
+    /// Starts a message under GCM; `None` for a key of another mode.
+    pub(super) fn start_gcm(&self, iv: &[u8], aad: &[u8]) -> Result<Option<Gcm>, WrongIvLength> {
+        match &self.prepared {
+            Prepared::Gcm(key) => key.start(iv, aad).map(Some).ok_or(self.wrong(iv)),
+            Prepared::Cfb(_) | Prepared::Cfb8(_) | Prepared::Ctr(_) => Ok(None),
+        }
     }
 
     /// The raw key, for comparing keys of one ring with each other.
