@@ -4,7 +4,7 @@
 //!
 //! | layer | rooms |
 //! |---|---|
-//! | 0 | [`crypto`], [`document`], [`metrics`], [`telemetry`], [`websocket`] |
+//! | 0 | [`crypto`], [`document`], [`metrics`], [`payload`], [`telemetry`], [`websocket`] |
 //! | 1 | [`keys`] |
 //! | 2 | [`profile`] |
 //! | 3 | [`ale`] |
@@ -22,6 +22,7 @@ pub mod document;
 pub mod keys;
 pub mod metrics;
 pub mod net;
+pub mod payload;
 pub mod profile;
 pub mod proxy;
 pub mod sources;

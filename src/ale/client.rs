@@ -10,12 +10,13 @@ use jiff::Timestamp;
 use rand::CryptoRng;
 use serde::Deserialize;
 
+use super::context::{self, Context, Way};
 use super::message::read_object;
-use super::{MessageSession, Receipt, Refusal, envelope, reply};
+use super::{MessageSession, Receipt, Refusal, WholeFault, envelope, reply};
 use crate::crypto::{Iv, IvLength, IvSource, Opener, Sealer};
 use crate::keys::Key;
-use crate::metrics::{AleReason, ReplyReason};
-use crate::profile::Profile;
+use crate::metrics::{AleCode, AleReason, ReplyReason};
+use crate::profile::StreamProfile;
 
 /// What comes of sealing the head of a request: the way out for its body, and the way into the reply.
 pub struct RequestSealing {
@@ -29,7 +30,7 @@ pub struct RequestSealing {
 ///
 /// Without a body the methods that P4 names go out bodyless; any other one bears the tag of an empty body.
 pub fn seal_request<R: CryptoRng>(
-    profile: &Arc<Profile>,
+    profile: &Arc<StreamProfile>,
     head: &mut Parts,
     has_body: bool,
     key: &Arc<Key>,
@@ -41,10 +42,12 @@ pub fn seal_request<R: CryptoRng>(
     envelope::mark(profile, key, &iv, &mut head.headers);
     // Bodyless or not: whoever gets it needs the key.
     key.note_sealed(now);
+    let context = Context::asked_for(profile, head);
+    let aad = context::aad(profile, context.as_ref(), Way::Request);
     let bodyless = !has_body && profile.bodyless_methods.contains(&head.method);
     let body = (!bodyless)
-        .then(|| key.secret.sealer(iv.as_bytes(), &[]).expect("every algorithm takes an iv of 16 bytes"));
-    let reply = ReplyOpening { profile: Arc::clone(profile), key: Arc::clone(key), request_iv: iv };
+        .then(|| key.secret.sealer(iv.as_bytes(), &aad).expect("every algorithm takes an iv of 16 bytes"));
+    let reply = ReplyOpening { profile: Arc::clone(profile), key: Arc::clone(key), request_iv: iv, context };
     RequestSealing { body, reply }
 }
 
@@ -53,9 +56,10 @@ pub fn seal_request<R: CryptoRng>(
 /// It can only be had by sealing a request, so a reply under another key, or the request sent back, is refused.
 #[must_use]
 pub struct ReplyOpening {
-    profile: Arc<Profile>,
+    profile: Arc<StreamProfile>,
     key: Arc<Key>,
     request_iv: Iv,
+    context: Option<Context>,
 }
 
 impl ReplyOpening {
@@ -82,7 +86,7 @@ impl ReplyOpening {
         match (marked, reply::is_bodyless(method, status)) {
             (true, true) => return Err(ReplyFault::EnvelopeWithoutBody),
             (false, true) => {
-                envelope::restore_content_encoding(&self.profile, headers)?;
+                envelope::restore_content_encoding(headers)?;
                 return Ok(OpenedReply::Bodyless);
             }
             (false, false) => return Ok(OpenedReply::Clear),
@@ -99,8 +103,9 @@ impl ReplyOpening {
         if iv.len() != self.request_iv.len() {
             return Err(ReplyFault::Headers(AleReason::BadIv));
         }
-        envelope::restore_content_encoding(&self.profile, headers)?;
-        let opener = self.key.secret.opener(iv.as_bytes(), &[]);
+        envelope::restore_content_encoding(headers)?;
+        let aad = context::aad(&self.profile, self.context.as_ref(), Way::Reply(Some(&self.request_iv)));
+        let opener = self.key.secret.opener(iv.as_bytes(), &aad);
         let opener = opener.map_err(|_wrong_length| ReplyFault::Headers(AleReason::BadIv))?;
         let authenticated = self.key.secret.algorithm().is_authenticated();
         self.key.note_unproven(now);
@@ -109,7 +114,7 @@ impl ReplyOpening {
 
     /// The session that the handshake opened, once the peer has agreed to it (P7). `rng` keys its IVs.
     pub fn into_session<R: CryptoRng>(self, rng: &mut R) -> MessageSession {
-        MessageSession::leading(self.profile, self.request_iv, IvSource::new(rng))
+        MessageSession::leading(self.profile, self.request_iv, self.context, IvSource::new(rng))
     }
 }
 
@@ -218,6 +223,15 @@ impl ReplyFault {
 impl From<Refusal> for ReplyFault {
     fn from(refusal: Refusal) -> Self {
         Self::Headers(refusal.reason)
+    }
+}
+
+impl From<WholeFault> for ReplyFault {
+    fn from(fault: WholeFault) -> Self {
+        match fault.refusal.code {
+            AleCode::IncorrectHeaders => Self::Headers(fault.refusal.reason),
+            AleCode::UnableToDecrypt | AleCode::CredentialMismatch => Self::NotAuthentic,
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use super::{Refusal, envelope};
 use crate::crypto::{Iv, IvLength, MessageTooLong, Opener, encoding};
 use crate::keys::{Key, KeyRing};
 use crate::metrics::AleReason;
-use crate::profile::Profile;
+use crate::profile::StreamProfile;
 pub(super) use json::read_object;
 use json::{Frame, Members};
 
@@ -26,18 +26,19 @@ const STRIDE: usize = 6 * 1024;
 pub struct MessageSealing {
     key: Arc<Key>,
     iv: Iv,
+    aad: Box<[u8]>,
     at: Timestamp,
 }
 
 impl MessageSealing {
     /// Seals under a random IV, for a message that belongs to no session.
     pub fn alone<R: CryptoRng>(key: &Arc<Key>, now: Timestamp, rng: &mut R) -> Self {
-        Self::new(Arc::clone(key), envelope::fresh_iv(IvLength::Sixteen, None, rng), now)
+        Self::new(Arc::clone(key), envelope::fresh_iv(IvLength::Sixteen, None, rng), Box::default(), now)
     }
 
     /// `iv` must have a length that the key's algorithm takes: [`iv_length`].
-    pub(super) fn new(key: Arc<Key>, iv: Iv, at: Timestamp) -> Self {
-        Self { key, iv, at }
+    pub(super) fn new(key: Arc<Key>, iv: Iv, aad: Box<[u8]>, at: Timestamp) -> Self {
+        Self { key, iv, aad, at }
     }
 
     /// The key that seals.
@@ -73,7 +74,8 @@ impl MessageSealing {
     /// Appends the base64 of ciphertext and tag, which never lies anywhere as a whole.
     fn append_message(&self, plaintext: &[u8], out: &mut BytesMut) -> Result<(), MessageTooLong> {
         let secret = &self.key.secret;
-        let mut sealer = secret.sealer(self.iv.as_bytes(), &[]).expect("the iv was made for this algorithm");
+        let mut sealer =
+            secret.sealer(self.iv.as_bytes(), &self.aad).expect("the iv was made for this algorithm");
         let room = plaintext.len().min(STRIDE) + secret.algorithm().tag_len();
         let mut sealed = BytesMut::with_capacity(room);
         let strides = plaintext.chunks_exact(STRIDE);
@@ -112,12 +114,12 @@ impl OpenedMessage {
 
 /// Opens one envelope that belongs to no session (P1, P2, P3, P7).
 pub fn open_message(
-    profile: &Profile,
+    profile: &StreamProfile,
     envelope: &[u8],
     ring: &KeyRing,
     now: Timestamp,
 ) -> Result<OpenedMessage, Refusal> {
-    Envelope::read(envelope)?.open(profile, ring, now)
+    Envelope::read(envelope)?.open(profile, ring, &[], now)
 }
 
 /// An envelope whose members are what they must be, still sealed.
@@ -141,16 +143,17 @@ impl<'e> Envelope<'e> {
     /// Opens the message under the key that it names.
     pub(super) fn open(
         &self,
-        profile: &Profile,
+        profile: &StreamProfile,
         ring: &KeyRing,
+        aad: &[u8],
         now: Timestamp,
     ) -> Result<OpenedMessage, Refusal> {
-        let key = envelope::key_named(ring, &self.members.fingerprint, profile, now)?;
+        let key = envelope::stream_key_named(ring, &self.members.fingerprint, profile, now)?;
         let wrong_length = Refusal::headers(AleReason::BadIv);
         if self.iv.len() != iv_length(key, self.iv.len()) {
             return Err(wrong_length);
         }
-        let opener = key.secret.opener(self.iv.as_bytes(), &[]).map_err(|_| wrong_length)?;
+        let opener = key.secret.opener(self.iv.as_bytes(), aad).map_err(|_| wrong_length)?;
         let text = &*self.members.message;
         // Room from the start: a buffer that grew would leave plaintext behind in freed memory.
         let mut plaintext = BytesMut::with_capacity(text.len() / 4 * 3);

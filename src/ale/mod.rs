@@ -4,6 +4,7 @@
 //! Clauses P1–P11 stand in docs/PROTOCOL.md.
 
 mod client;
+mod context;
 mod envelope;
 mod iv_watch;
 mod message;
@@ -15,6 +16,7 @@ mod request;
 mod session;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 pub use client::{
     ClearError, OpenedReply, ReplyBodyOpening, ReplyFault, ReplyOpening, RequestSealing, seal_request,
@@ -27,3 +29,7 @@ pub use replay::{Admission, ReplayWindow};
 pub use reply::{ReplySealing, SealedReply};
 pub use request::{BodyOpening, Opened, OpenedRequest, RequestEnvelope, open_request};
 pub use session::{MessageSession, NoSealingKey};
+pub use whole::{
+    OpenedWhole, OpenedWholeReply, PlainBody, SealedWhole, WholeFault, WholeReplyOpening, WholeReplySealing,
+    open_whole, seal_whole, whole_sealing_key,
+};

@@ -2,7 +2,6 @@
 
 use crate::keys::KeyUnavailable;
 use crate::metrics::{AleCode, AleReason};
-use crate::profile::Profile;
 
 /// A request that is refused before anything of it is forwarded, with status 400; or a message of WebSocket.
 ///
@@ -52,13 +51,13 @@ impl Refusal {
     }
 
     /// P2: a fingerprint that opens nothing now. A newer version of the vendor's API tells an unknown one apart.
-    pub(super) fn key(unavailable: KeyUnavailable, profile: &Profile) -> Self {
+    pub(super) fn key(unavailable: KeyUnavailable, tells_unknown: bool) -> Self {
         let reason = match unavailable {
             KeyUnavailable::Expired => AleReason::Expired,
             KeyUnavailable::NotYetValid => AleReason::NotYetValid,
             KeyUnavailable::Unknown => AleReason::UnknownFingerprint,
         };
-        let told_apart = reason == AleReason::UnknownFingerprint && profile.credential_mismatch;
+        let told_apart = reason == AleReason::UnknownFingerprint && tells_unknown;
         let code = if told_apart { AleCode::CredentialMismatch } else { AleCode::UnableToDecrypt };
         Self { code, reason }
     }

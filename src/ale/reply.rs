@@ -7,10 +7,11 @@ use http::{Method, StatusCode};
 use jiff::Timestamp;
 use rand::CryptoRng;
 
+use super::context::{self, Context, Way};
 use super::{MessageSession, envelope};
 use crate::crypto::{Iv, IvLength, IvSource, Sealer};
 use crate::keys::Key;
-use crate::profile::Profile;
+use crate::profile::StreamProfile;
 
 /// The right to answer one opened request, under the key that it came with.
 ///
@@ -18,9 +19,10 @@ use crate::profile::Profile;
 /// of the keys in mid-exchange changes nothing.
 #[must_use]
 pub struct ReplySealing {
-    profile: Arc<Profile>,
+    profile: Arc<StreamProfile>,
     key: Arc<Key>,
     request_iv: Iv,
+    context: Option<Context>,
 }
 
 /// How the body of a reply goes out.
@@ -34,8 +36,13 @@ pub enum SealedReply {
 }
 
 impl ReplySealing {
-    pub(super) fn new(profile: Arc<Profile>, key: Arc<Key>, request_iv: Iv) -> Self {
-        Self { profile, key, request_iv }
+    pub(super) fn new(
+        profile: Arc<StreamProfile>,
+        key: Arc<Key>,
+        request_iv: Iv,
+        context: Option<Context>,
+    ) -> Self {
+        Self { profile, key, request_iv, context }
     }
 
     /// The key of the exchange.
@@ -72,13 +79,14 @@ impl ReplySealing {
             return SealedReply::Plain;
         }
         // In replies without a body as well, so that HEAD names what GET names.
-        envelope::rename_content_encoding(&self.profile, headers);
+        envelope::rename_content_encoding(headers);
         if is_bodyless(method, status) {
             return SealedReply::Bodyless;
         }
         // P9: never the request's own; P1: of its length.
         let iv = envelope::fresh_iv(self.request_iv.len(), Some(&self.request_iv), rng);
-        let sealer = self.key.secret.sealer(iv.as_bytes(), &[]).expect("the request's IV had this length");
+        let aad = context::aad(&self.profile, self.context.as_ref(), Way::Reply(Some(&self.request_iv)));
+        let sealer = self.key.secret.sealer(iv.as_bytes(), &aad).expect("the request's IV had this length");
         envelope::mark(&self.profile, &self.key, &iv, headers);
         self.key.note_sealed(now);
         SealedReply::Sealed(sealer)
@@ -88,7 +96,7 @@ impl ReplySealing {
     /// The handshake ends with this, as a request does with its body.
     pub fn into_session<R: CryptoRng>(self, now: Timestamp, rng: &mut R) -> MessageSession {
         self.key.note_proven(now);
-        MessageSession::answering(self.profile, &self.key, self.request_iv, IvSource::new(rng))
+        MessageSession::answering(self.profile, &self.key, self.request_iv, self.context, IvSource::new(rng))
     }
 }
 

@@ -7,11 +7,12 @@ use http::HeaderValue;
 use http::request::Parts;
 use jiff::Timestamp;
 
+use super::context::{self, Context, Way};
 use super::{Receipt, Refusal, ReplySealing, envelope};
 use crate::crypto::{Iv, IvLength, Opener};
 use crate::keys::{Key, KeyRing};
 use crate::metrics::AleReason;
-use crate::profile::Profile;
+use crate::profile::StreamProfile;
 
 /// What comes of a head that names a key: the way into the body, and the way back.
 pub struct OpenedRequest {
@@ -25,7 +26,7 @@ pub struct OpenedRequest {
 ///
 /// `head` bears the plaintext's headers afterwards, but for its framing.
 pub fn open_request(
-    profile: &Arc<Profile>,
+    profile: &Arc<StreamProfile>,
     head: &mut Parts,
     ring: &KeyRing,
     now: Timestamp,
@@ -35,33 +36,36 @@ pub fn open_request(
 
 /// The envelope's headers, taken off the head of a request. Its key may be looked for more than once.
 pub struct RequestEnvelope {
-    profile: Arc<Profile>,
+    profile: Arc<StreamProfile>,
     iv: Iv,
     fingerprint: HeaderValue,
+    context: Option<Context>,
 }
 
 impl RequestEnvelope {
     /// Reads the headers off `head` and removes them (P1, P2).
-    pub fn take(profile: &Arc<Profile>, head: &mut Parts) -> Result<Self, Refusal> {
+    pub fn take(profile: &Arc<StreamProfile>, head: &mut Parts) -> Result<Self, Refusal> {
         let iv = envelope::take_iv(profile, &mut head.headers)?;
         let fingerprint = envelope::take_fingerprint(profile, &mut head.headers)?;
-        Ok(Self { profile: Arc::clone(profile), iv, fingerprint })
+        let context = Context::asked_for(profile, head);
+        Ok(Self { profile: Arc::clone(profile), iv, fingerprint, context })
     }
 
     /// Looks the key up in `ring`. After that `head` bears the plaintext's headers, but for its framing (P2, P6).
     ///
     /// Where the key is unknown, nothing has happened, and another ring may know it.
     pub fn open(&self, head: &mut Parts, ring: &KeyRing, now: Timestamp) -> Result<OpenedRequest, Refusal> {
-        let Self { profile, iv, fingerprint } = self;
+        let Self { profile, iv, fingerprint, context } = self;
         let fingerprint = fingerprint.to_str().expect("`take` lets visible ASCII pass and nothing else");
-        let key = envelope::key_named(ring, fingerprint, profile, now)?;
+        let key = envelope::stream_key_named(ring, fingerprint, profile, now)?;
         let authenticated = key.secret.algorithm().is_authenticated();
         if !authenticated && iv.len() == IvLength::Twelve {
             return Err(Refusal::headers(AleReason::BadIv));
         }
+        let aad = context::aad(profile, context.as_ref(), Way::Request);
         let wrong_length = |_| Refusal::headers(AleReason::BadIv);
-        let opener = key.secret.opener(iv.as_bytes(), &[]).map_err(wrong_length)?;
-        envelope::restore_content_encoding(profile, &mut head.headers)?;
+        let opener = key.secret.opener(iv.as_bytes(), &aad).map_err(wrong_length)?;
+        envelope::restore_content_encoding(&mut head.headers)?;
         key.note_unproven(now);
         let may_be_bodyless = profile.bodyless_methods.contains(&head.method);
         let body = BodyOpening {
@@ -73,7 +77,8 @@ impl RequestEnvelope {
             may_be_bodyless,
             empty: true,
         };
-        Ok(OpenedRequest { body, reply: ReplySealing::new(Arc::clone(profile), Arc::clone(key), *iv) })
+        let reply = ReplySealing::new(Arc::clone(profile), Arc::clone(key), *iv, context.clone());
+        Ok(OpenedRequest { body, reply })
     }
 }
 

@@ -6,11 +6,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Refusal;
+use super::context::{self, Context, Way};
 use super::message::{self, Envelope, MessageSealing, OpenedMessage};
 use crate::crypto::{Iv, IvSource};
 use crate::keys::{Fingerprint, Key, KeyRing};
 use crate::metrics::AleReason;
-use crate::profile::Profile;
+use crate::profile::StreamProfile;
 
 /// Seals what goes to the peer of one session and opens what comes from it.
 ///
@@ -21,9 +22,10 @@ use crate::profile::Profile;
 /// [`ReplySealing::into_session`]: super::ReplySealing::into_session
 /// [`ReplyOpening::into_session`]: super::ReplyOpening::into_session
 pub struct MessageSession {
-    profile: Arc<Profile>,
+    profile: Arc<StreamProfile>,
     side: Side,
     handshake_iv: Iv,
+    context: Option<Context>,
     ivs: IvSource,
 }
 
@@ -39,13 +41,24 @@ enum Side {
 }
 
 impl MessageSession {
-    pub(super) fn answering(profile: Arc<Profile>, key: &Key, handshake_iv: Iv, ivs: IvSource) -> Self {
+    pub(super) fn answering(
+        profile: Arc<StreamProfile>,
+        key: &Key,
+        handshake_iv: Iv,
+        context: Option<Context>,
+        ivs: IvSource,
+    ) -> Self {
         let side = Side::Answering { sealing: key.fingerprint.clone() };
-        Self { profile, side, handshake_iv, ivs }
+        Self { profile, side, handshake_iv, context, ivs }
     }
 
-    pub(super) fn leading(profile: Arc<Profile>, handshake_iv: Iv, ivs: IvSource) -> Self {
-        Self { profile, side: Side::Leading, handshake_iv, ivs }
+    pub(super) fn leading(
+        profile: Arc<StreamProfile>,
+        handshake_iv: Iv,
+        context: Option<Context>,
+        ivs: IvSource,
+    ) -> Self {
+        Self { profile, side: Side::Leading, handshake_iv, context, ivs }
     }
 
     /// Settles key and IV of the next message to the peer. The IV has the handshake's length, where the key's algorithm
@@ -58,7 +71,18 @@ impl MessageSession {
         while iv == self.handshake_iv {
             iv = self.ivs.fresh(length);
         }
-        Ok(MessageSealing::new(Arc::clone(key), iv, now))
+        Ok(MessageSealing::new(Arc::clone(key), iv, self.aad(true), now))
+    }
+
+    /// What is authenticated besides a message that goes out, or else one that comes in.
+    fn aad(&self, goes_out: bool) -> Box<[u8]> {
+        let leads = matches!(self.side, Side::Leading);
+        let way = if leads == goes_out {
+            Way::ToServer(&self.handshake_iv)
+        } else {
+            Way::ToClient(&self.handshake_iv)
+        };
+        context::aad(&self.profile, self.context.as_ref(), way).into()
     }
 
     /// Opens an envelope of the peer's (P1, P2, P3, P7, P9).
@@ -72,19 +96,20 @@ impl MessageSession {
         if self.has_sealed_under(&envelope.iv) {
             return Err(Refusal::unable(AleReason::Reflected));
         }
-        let opened = envelope.open(&self.profile, ring, now)?;
+        let opened = envelope.open(&self.profile, ring, &self.aad(false), now)?;
         self.follow(&opened.receipt.key, ring);
         Ok(opened)
     }
 
     /// The answering side stays with its key until that ends or leaves the ring; what comes then stays likewise.
     fn sealing_key<'r>(&mut self, ring: &'r KeyRing, now: Timestamp) -> Option<&'r Arc<Key>> {
-        let Side::Answering { sealing } = &mut self.side else { return ring.sealing_key(now) };
+        let takes = |key: &&Arc<Key>| self.profile.takes(key.secret.algorithm());
+        let Side::Answering { sealing } = &mut self.side else { return ring.sealing_key(now).filter(takes) };
         if let Some(key) = ring.key(sealing.as_str()).filter(|key| !key.validity.is_past(now, Duration::ZERO))
         {
             return Some(key);
         }
-        let key = ring.sealing_key(now)?;
+        let key = ring.sealing_key(now).filter(takes)?;
         *sealing = key.fingerprint.clone();
         Some(key)
     }

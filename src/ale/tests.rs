@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::*;
 use crate::crypto::{Algorithm, SecretKey};
 use crate::keys::{Key, KeyRing, KeyStore, RingPolicy, Uses, Validity};
-use crate::profile::Profile;
+use crate::profile::StreamProfile;
 
 const GCM: &str = "AES-256-GCM";
 const CTR: &str = "AES-256-CTR";
@@ -53,7 +53,7 @@ impl Side {
 
     fn seal(&self, method: &str, plain: Option<&[u8]>, now: i64) -> (Parts, Vec<u8>, ReplyOpening) {
         let mut head = Request::builder().method(method).uri("/orders").body(()).unwrap().into_parts().0;
-        let (profile, key) = (Arc::new(Profile::ale()), self.key());
+        let (profile, key) = (Arc::new(StreamProfile::ale()), self.key());
         let sealing = seal_request(&profile, &mut head, plain.is_some(), &key, at(now), &mut rand::rng());
         let mut body = BytesMut::new();
         if let Some(mut sealer) = sealing.body {
@@ -65,7 +65,7 @@ impl Side {
 
     fn open(&self, head: &mut Parts, body: &[u8], now: i64) -> Result<ReplySealing, Refusal> {
         let OpenedRequest { body: mut opening, reply } =
-            open_request(&Arc::new(Profile::ale()), head, &self.ring(), at(now))?;
+            open_request(&Arc::new(StreamProfile::ale()), head, &self.ring(), at(now))?;
         opening.update(body, &mut BytesMut::new())?;
         opening.finish()?;
         Ok(reply)
@@ -160,7 +160,8 @@ fn key_outside_its_window_fails_visibly_and_an_unknown_one_touches_no_account() 
 fn message_without_a_tag_is_a_use_from_its_head_on() {
     let (client, server) = (Side::of(CTR), Side::of(CTR));
     let (mut head, _, _) = client.seal("POST", Some(b"soup"), 10);
-    let opened = open_request(&Arc::new(Profile::ale()), &mut head, &server.ring(), at(20)).ok().unwrap();
+    let opened =
+        open_request(&Arc::new(StreamProfile::ale()), &mut head, &server.ring(), at(20)).ok().unwrap();
     // The application answers without having read it.
     drop(opened.body);
     assert_eq!(server.opened(), uses(1, 20));
@@ -173,7 +174,7 @@ fn session_counts_its_handshake_and_each_message() {
     let (client, server) = (Side::of(GCM), Side::of(GCM));
     let (mut head, _, opening) = client.seal("GET", None, 10);
     let OpenedRequest { reply, .. } =
-        open_request(&Arc::new(Profile::ale()), &mut head, &server.ring(), at(20)).ok().unwrap();
+        open_request(&Arc::new(StreamProfile::ale()), &mut head, &server.ring(), at(20)).ok().unwrap();
     assert_eq!(server.opened(), Uses::default());
     let mut there = reply.into_session(at(20), &mut rand::rng());
     let mut here = opening.into_session(&mut rand::rng());

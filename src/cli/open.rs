@@ -14,7 +14,7 @@ use super::message::Head;
 use super::pipe::{self, FORMAT, Form, PIECE, PipeFault, check_length};
 use crate::ale::{self, BodyOpening, ClearError};
 use crate::keys::{Fingerprint, KeyRing};
-use crate::profile::Profile;
+use crate::profile::StreamProfile;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = help())]
@@ -64,7 +64,7 @@ fn open_message(
 ) -> Result<(), PipeFault> {
     let mut envelope = Vec::new();
     input.read_to_end(&mut envelope).map_err(PipeFault::Input)?;
-    let opened = ale::open_message(&Profile::ale(), &envelope, ring, now);
+    let opened = ale::open_message(&StreamProfile::ale(), &envelope, ring, now);
     let opened = opened.map_err(|refusal| {
         ClearError::in_message(&envelope).map_or(PipeFault::Refused(refusal), PipeFault::Clear)
     })?;
@@ -79,7 +79,7 @@ fn open_http(
     wanted: Option<&Fingerprint>,
     now: Timestamp,
 ) -> Result<(), PipeFault> {
-    let profile = Arc::new(Profile::ale());
+    let profile = Arc::new(StreamProfile::ale());
     let mut head = Head::read(input)?;
     let stated = head.content_length()?;
     let opened = ale::open_request(&profile, &mut head.parts(), ring, now)?;

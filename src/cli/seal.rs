@@ -13,7 +13,7 @@ use super::message::Head;
 use super::pipe::{self, FORMAT, Form, PIECE, PipeFault, check_length};
 use crate::ale::{self, MessageSealing};
 use crate::keys::{Fingerprint, Key};
-use crate::profile::Profile;
+use crate::profile::StreamProfile;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = help())]
@@ -65,12 +65,12 @@ fn seal_message(input: &mut impl Read, output: &mut impl Write, key: &Arc<Key>) 
 }
 
 fn seal_http(input: &mut impl BufRead, output: &mut impl Write, key: &Arc<Key>) -> Result<(), PipeFault> {
-    let profile = Arc::new(Profile::ale());
+    let profile = Arc::new(StreamProfile::ale());
     let mut head = Head::read(input)?;
     let stated = head.content_length()?;
     let mut parts = head.parts();
     let sealing = ale::seal_request(&profile, &mut parts, true, key, Timestamp::now(), &mut rand::rng());
-    for name in [&profile.iv, &profile.fingerprint, &profile.content_encoding] {
+    for name in profile.carriers() {
         head.remove(name);
     }
     head.rename(&CONTENT_ENCODING, &profile.content_encoding);

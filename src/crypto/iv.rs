@@ -28,6 +28,14 @@ impl Iv {
         iv
     }
 
+    /// A fresh IV of letters, digits, `-` and `_`, six random bits each, where bytes cannot stand.
+    pub fn random_characters<R: CryptoRng>(len: IvLength, rng: &mut R) -> Self {
+        const CHARACTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        let mut iv = Self::random(len, rng);
+        iv.bytes[..len.bytes()].iter_mut().for_each(|byte| *byte = CHARACTERS[usize::from(*byte % 64)]);
+        iv
+    }
+
     /// The 12 or 16 bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len.bytes()]

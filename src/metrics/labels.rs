@@ -141,11 +141,25 @@ pub enum AleReason {
     Reflected,
     /// It has been opened before (P11).
     Replayed,
+    /// The key that it is under has another algorithm than the profile.
+    OtherAlgorithm,
+    /// No tag at the place that the profile names.
+    MissingTag,
+    /// A tag that is repeated, or not in the profile's encoding.
+    BadTag,
+    /// A body of a kind that has no values, or is none of what the profile says.
+    UnsupportedBody,
+    /// A parameter that is to be sealed is not there.
+    MissingValue,
+    /// A parameter that is to be sealed is empty.
+    EmptyValue,
+    /// A value that cannot stand in its place: not sealed text, or not what the place takes.
+    BadValue,
 }
 
 impl AleReason {
     /// Every reason, in the order of the declaration.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 23] = [
         Self::MissingIv,
         Self::BadIv,
         Self::MissingFingerprint,
@@ -162,6 +176,13 @@ impl AleReason {
         Self::BadMessage,
         Self::Reflected,
         Self::Replayed,
+        Self::OtherAlgorithm,
+        Self::MissingTag,
+        Self::BadTag,
+        Self::UnsupportedBody,
+        Self::MissingValue,
+        Self::EmptyValue,
+        Self::BadValue,
     ];
 
     /// The label's value; also fit for a log field.
@@ -183,6 +204,13 @@ impl AleReason {
             Self::BadMessage => "bad_message",
             Self::Reflected => "reflected",
             Self::Replayed => "replayed",
+            Self::OtherAlgorithm => "other_algorithm",
+            Self::MissingTag => "missing_tag",
+            Self::BadTag => "bad_tag",
+            Self::UnsupportedBody => "unsupported_body",
+            Self::MissingValue => "missing_value",
+            Self::EmptyValue => "empty_value",
+            Self::BadValue => "bad_value",
         }
     }
 }

@@ -1,34 +1,78 @@
 //! What a vendor's messages look like, as data. Presets are values of the same type.
+//!
+//! A [`Draft`] is what a configuration can say, one field for each knob. [`Draft::build`] finds what cannot work and makes a
+//! [`Profile`] of the rest: the one shape that is sealed and opened as it streams, or one whose messages are held whole.
+
+mod build;
+mod draft;
+mod errors;
+mod place;
+mod presets;
+mod stream;
+mod values;
+mod whole;
+
+use std::sync::Arc;
 
 use http::{HeaderName, Method};
 
-/// A wire format.
+pub use build::ProfileFault;
+pub use draft::{Draft, IvLengths, StaticIv};
+pub use errors::{ErrorText, Errors};
+pub use place::{Aad, Becomes, IvPlace, KeyNaming, Padding, Place, ScopePlace, TagPlace, UnknownPlace};
+pub use presets::{PRESETS, Preset};
+pub use stream::{StreamAad, StreamProfile};
+pub use values::{Name, Selector, Values};
+pub use whole::{Scope, WholeIv, WholeProfile};
+
+/// A wire format that works.
 #[derive(Clone, Debug)]
-pub struct Profile {
-    /// The header that bears the IV.
-    pub iv: HeaderName,
-    /// The header that names the key.
-    pub fingerprint: HeaderName,
-    /// Where `content-encoding` of the plaintext travels while the body is sealed.
-    pub content_encoding: HeaderName,
+pub enum Profile {
+    /// A body that is sealed and opened as it streams; its envelope stands in headers.
+    Stream(Arc<StreamProfile>),
+    /// A message that is held, and sealed and opened whole.
+    Whole(Arc<WholeProfile>),
+}
+
+impl Profile {
+    /// The default wire format `ale`, clauses P1–P10 of docs/PROTOCOL.md.
+    pub fn ale() -> Self {
+        Self::Stream(Arc::new(StreamProfile::ale()))
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &Arc<str> {
+        &self.terms().name
+    }
+
+    /// What holds whatever its messages look like.
+    pub fn terms(&self) -> &Terms {
+        match self {
+            Self::Stream(stream) => &stream.terms,
+            Self::Whole(whole) => &whole.terms,
+        }
+    }
+
+    /// The headers that only a sealed message bears.
+    pub fn carriers(&self) -> Vec<HeaderName> {
+        match self {
+            Self::Stream(stream) => stream.carriers().map(HeaderName::clone).to_vec(),
+            Self::Whole(whole) => whole.carriers(),
+        }
+    }
+}
+
+/// What holds for a profile whatever its messages look like.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// What it is called.
+    pub name: Arc<str>,
     /// Methods that may come without a body and without a tag.
     pub bodyless_methods: Vec<Method>,
     /// Whether the application's replies are sealed.
     pub seal_replies: bool,
     /// Whether an unknown fingerprint is told apart as errorCode 3 (a newer version of the vendor's API).
     pub credential_mismatch: bool,
-}
-
-impl Profile {
-    /// The default wire format `ale`, clauses P1–P10 of docs/PROTOCOL.md.
-    pub fn ale() -> Self {
-        Self {
-            iv: HeaderName::from_static("sec-iv"),
-            fingerprint: HeaderName::from_static("sec-fingerprint"),
-            content_encoding: HeaderName::from_static("x-ale-content-encoding"),
-            bodyless_methods: vec![Method::GET, Method::HEAD, Method::OPTIONS, Method::DELETE],
-            seal_replies: true,
-            credential_mismatch: false,
-        }
-    }
+    /// What a peer is told whose message is refused.
+    pub errors: Errors,
 }

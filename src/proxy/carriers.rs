@@ -8,7 +8,7 @@ use http::{HeaderMap, Uri};
 use super::Carriers;
 use crate::ale::Refusal;
 use crate::metrics::AleReason;
-use crate::profile::Profile;
+use crate::profile::StreamProfile;
 
 const IV: HeaderName = HeaderName::from_static("x-ale-iv");
 const FINGERPRINT: HeaderName = HeaderName::from_static("x-ale-fingerprint");
@@ -25,9 +25,9 @@ pub(crate) enum Carrier {
 }
 
 /// Whether anything of an envelope stands in any of these places.
-pub(crate) fn are_borne(head: &Parts, carriers: Carriers, profile: &Profile) -> bool {
+pub(crate) fn are_borne(head: &Parts, carriers: Carriers, profile: &StreamProfile) -> bool {
     let borne = |name: &HeaderName| head.headers.contains_key(name);
-    let in_headers = [&profile.iv, &profile.fingerprint, &profile.content_encoding].into_iter().any(borne);
+    let in_headers = profile.carriers().into_iter().any(borne);
     let in_x_ale = carriers.x_ale && [IV, FINGERPRINT].iter().any(borne);
     in_headers || in_x_ale || (carriers.query && parameters(&head.uri).any(|part| carried(part).is_some()))
 }
@@ -38,7 +38,7 @@ pub(crate) fn gather(
     head: &mut Parts,
     carriers: Carriers,
     is_handshake: bool,
-    profile: &Profile,
+    profile: &StreamProfile,
 ) -> Result<Carrier, Refusal> {
     let both = |iv: &HeaderName, fingerprint: &HeaderName, headers: &HeaderMap| {
         headers.contains_key(iv) || headers.contains_key(fingerprint)
@@ -81,7 +81,7 @@ fn carried(parameter: &str) -> Option<(HeaderName, &str)> {
 }
 
 /// The rest of the query stays byte for byte.
-fn take_from_query(head: &mut Parts, profile: &Profile) -> Result<(), Refusal> {
+fn take_from_query(head: &mut Parts, profile: &StreamProfile) -> Result<(), Refusal> {
     for (name, value) in parameters(&head.uri).filter_map(carried) {
         let (name, bad) = if name == IV {
             (&profile.iv, AleReason::BadIv)
@@ -139,7 +139,7 @@ mod tests {
     }
 
     fn gathered(head: &mut Parts, carriers: Carriers, is_handshake: bool) -> Result<Carrier, AleReason> {
-        gather(head, carriers, is_handshake, &Profile::ale()).map_err(|refusal| refusal.reason)
+        gather(head, carriers, is_handshake, &StreamProfile::ale()).map_err(|refusal| refusal.reason)
     }
 
     fn values<'a>(head: &'a Parts, name: &str) -> Vec<&'a str> {

@@ -10,7 +10,7 @@ use http::uri::Authority;
 
 use super::replay::ReplayConfig;
 use crate::net::{PoolSettings, TlsSettings, UpstreamProtocol};
-use crate::profile::Profile;
+use crate::profile::StreamProfile;
 
 /// One `[[proxy]]`, checked.
 #[derive(Clone, Debug)]
@@ -26,7 +26,7 @@ pub struct ProxyConfig {
     /// Where requests go: the application, or the peer that speaks ALE.
     pub upstream: Upstream,
     /// What its messages look like.
-    pub profile: Arc<Profile>,
+    pub profile: Arc<StreamProfile>,
     /// Whose name requests bear in `host`.
     pub host: HostPolicy,
     /// What happens to `x-forwarded-*`.

@@ -13,7 +13,7 @@ use super::respond::Failure;
 use crate::keys::Key;
 use crate::metrics::{Outcome, ProxyMetrics, ReplyReason, RequestGuard};
 use crate::net::Activity;
-use crate::profile::Profile;
+use crate::profile::StreamProfile;
 
 /// Bytes of a path or a method that are logged.
 const LONGEST_SHOWN: usize = 512;
@@ -42,7 +42,7 @@ pub(crate) struct Exchange {
 pub(crate) struct Shared {
     pub(crate) name: Arc<str>,
     pub(crate) metrics: ProxyMetrics,
-    pub(crate) profile: Arc<Profile>,
+    pub(crate) profile: Arc<StreamProfile>,
     pub(crate) replay: ReplayGuard,
 }
 

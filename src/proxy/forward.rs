@@ -6,7 +6,7 @@ use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri, Version};
 
 use super::{ForwardedPolicy, HostPolicy};
-use crate::profile::Profile;
+use crate::profile::StreamProfile;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -285,14 +285,14 @@ pub(crate) fn strip_sealed_body_fields(headers: &mut HeaderMap) {
 }
 
 /// Takes out the fields that only a sealed message bears.
-pub(crate) fn strip_envelope(headers: &mut HeaderMap, profile: &Profile) {
-    for name in [&profile.iv, &profile.fingerprint, &profile.content_encoding] {
+pub(crate) fn strip_envelope(headers: &mut HeaderMap, profile: &StreamProfile) {
+    for name in profile.carriers() {
         headers.remove(name);
     }
 }
 
 /// Leaves in trailers only what may stand there and does not speak of the envelope.
-pub(crate) fn strip_trailers(trailers: &mut HeaderMap, profile: &Profile) {
+pub(crate) fn strip_trailers(trailers: &mut HeaderMap, profile: &StreamProfile) {
     strip_hop_by_hop(trailers);
     strip_sealed_body_fields(trailers);
     strip_envelope(trailers, profile);

@@ -33,7 +33,7 @@ struct Exchange {
 }
 
 fn exchange(algorithm: Algorithm, method: &str) -> Exchange {
-    let (profile, rng) = (Arc::new(Profile::ale()), &mut StdRng::seed_from_u64(1));
+    let (profile, rng) = (Arc::new(StreamProfile::ale()), &mut StdRng::seed_from_u64(1));
     let ring = KeyRing::new(vec![key(algorithm, "k")], None, RingPolicy::default(), NOW);
     let mut head = head(method);
     let sealing = seal_request(&profile, &mut head, true, &Arc::new(key(algorithm, "k")), NOW, rng);
@@ -65,7 +65,7 @@ fn what_a_client_seals_a_sidecar_opens_in_every_algorithm() {
         KeyRing::new(keys, None, RingPolicy::default(), NOW).ok().unwrap()
     };
     for algorithm in Algorithm::ALL {
-        let profile = Arc::new(Profile::ale());
+        let profile = Arc::new(StreamProfile::ale());
         let mut head = head("POST");
         head.headers.insert(IV, HeaderValue::from_static("stale"));
         let sealing =
@@ -91,8 +91,14 @@ fn request_without_a_body_bears_a_tag_unless_its_method_may_do_without() {
     let algorithm = "AES-128-GCM".parse().unwrap();
     for (method, sealed) in [("GET", false), ("DELETE", false), ("POST", true), ("PUT", true)] {
         let key = Arc::new(key(algorithm, "k"));
-        let sealing =
-            seal_request(&Arc::new(Profile::ale()), &mut head(method), false, &key, NOW, &mut rand::rng());
+        let sealing = seal_request(
+            &Arc::new(StreamProfile::ale()),
+            &mut head(method),
+            false,
+            &key,
+            NOW,
+            &mut rand::rng(),
+        );
         assert_eq!(sealing.body.is_some(), sealed, "{method}");
     }
 }
@@ -193,8 +199,12 @@ fn receipt_of(algorithm: Algorithm, iv: &str, text: &[u8]) -> ale::Receipt {
     let mut head = head("POST");
     head.headers.insert(IV, iv.parse().unwrap());
     head.headers.insert(FINGERPRINT, HeaderValue::from_static("k"));
-    let opened =
-        ale::open_request(&Arc::new(Profile::ale()), &mut head, &ring.ok().unwrap(), Timestamp::UNIX_EPOCH);
+    let opened = ale::open_request(
+        &Arc::new(StreamProfile::ale()),
+        &mut head,
+        &ring.ok().unwrap(),
+        Timestamp::UNIX_EPOCH,
+    );
     let mut body = opened.ok().unwrap().body;
     assert_eq!(body.unproven().is_some(), !algorithm.is_authenticated());
     let iv = crate::crypto::encoding::iv_from_base64(iv.as_bytes()).unwrap();

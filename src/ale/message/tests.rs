@@ -26,7 +26,8 @@ fn iv(length: IvLength) -> Iv {
 }
 
 fn sealed(key: Key, length: IvLength, plaintext: &[u8]) -> Vec<u8> {
-    let (sealing, mut out) = (MessageSealing::new(Arc::new(key), iv(length), NOW), BytesMut::from("before"));
+    let (sealing, mut out) =
+        (MessageSealing::new(Arc::new(key), iv(length), Box::default(), NOW), BytesMut::from("before"));
     let expected = sealing.sealed_len(plaintext.len());
     sealing.seal(plaintext, &mut out).unwrap();
     assert_eq!(out.len() - 6, expected);
@@ -34,7 +35,7 @@ fn sealed(key: Key, length: IvLength, plaintext: &[u8]) -> Vec<u8> {
 }
 
 fn open(envelope: impl AsRef<[u8]>, key: Key) -> Result<Vec<u8>, Refusal> {
-    let opened = open_message(&Profile::ale(), envelope.as_ref(), &ring(key), NOW)?;
+    let opened = open_message(&StreamProfile::ale(), envelope.as_ref(), &ring(key), NOW)?;
     Ok(opened.plaintext.to_vec())
 }
 
@@ -233,9 +234,9 @@ fn an_iv_of_12_bytes_is_incorrect_where_the_algorithm_has_blocks() {
 
 #[test]
 fn a_key_outside_its_window_opens_nothing_and_an_unknown_one_may_be_told_apart() {
-    let mut profile = Profile::ale();
+    let mut profile = StreamProfile::ale();
     let envelope = sealed(gcm(), IvLength::Sixteen, b"soup");
-    let refused = |profile: &Profile, validity, fingerprint: &str| {
+    let refused = |profile: &StreamProfile, validity, fingerprint: &str| {
         let key = Key::new(fingerprint.parse().unwrap(), gcm().secret, validity);
         let other = SecretKey::new("AES-128-CTR".parse().unwrap(), &[9; 16]).unwrap();
         let other = Key::new("other".parse().unwrap(), other, Validity::default());
@@ -249,7 +250,7 @@ fn a_key_outside_its_window_opens_nothing_and_an_unknown_one_may_be_told_apart()
     assert_eq!(refused(&profile, over, "k-1"), (unable, AleReason::Expired));
     assert_eq!(refused(&profile, to_come, "k-1"), (unable, AleReason::NotYetValid));
     assert_eq!(refused(&profile, Validity::default(), "k"), (unable, AleReason::UnknownFingerprint));
-    profile.credential_mismatch = true;
+    profile.terms.credential_mismatch = true;
     assert_eq!(refused(&profile, Validity::default(), "k"), (mismatch, AleReason::UnknownFingerprint));
     assert_eq!(refused(&profile, over, "k-1"), (unable, AleReason::Expired));
 }

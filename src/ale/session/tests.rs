@@ -40,8 +40,8 @@ fn ring_of_old_and(more: Vec<Key>) -> KeyRing {
     ring([vec![key(GCM, "old", None, None)], more].into_iter().flatten().collect())
 }
 
-fn profile() -> Arc<Profile> {
-    Arc::new(Profile::ale())
+fn profile() -> Arc<StreamProfile> {
+    Arc::new(StreamProfile::ale())
 }
 
 fn handshake() -> Parts {
@@ -148,7 +148,8 @@ fn the_iv_of_a_handshake_is_refused_by_who_sealed_it() {
     let ring = ring_of_old_and(vec![]);
     let (mut client, mut server) = session(key(GCM, "old", None, None), 0);
     let mut forged = BytesMut::new();
-    let sealing = MessageSealing::new(Arc::clone(ring.key("old").unwrap()), client.handshake_iv, at(0));
+    let sealing =
+        MessageSealing::new(Arc::clone(ring.key("old").unwrap()), client.handshake_iv, Box::default(), at(0));
     sealing.seal(b"soup", &mut forged).unwrap();
     let refused = client.open(&forged, &ring, at(0)).err();
     assert_eq!(refused, Some(Refusal::unable(AleReason::Reflected)));

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use crate::ale::{self, OpenedReply, ReplyFault, ReplyOpening};
 use crate::crypto::MessageTooLong;
 use crate::keys::Key;
-use crate::profile::Profile;
+use crate::profile::StreamProfile;
 
 /// The longest wait for a reply on the same machine.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -75,7 +75,7 @@ pub(super) struct SealedOrder {
 impl SealedOrder {
     pub(super) fn seal(address: SocketAddr, order: &str, key: &Arc<Key>) -> Result<Self, WireFault> {
         let mut head = order_head();
-        let (profile, now) = (Arc::new(Profile::ale()), Timestamp::now());
+        let (profile, now) = (Arc::new(StreamProfile::ale()), Timestamp::now());
         let sealing = ale::seal_request(&profile, &mut head, true, key, now, &mut rand::rng());
         let mut body = BytesMut::new();
         if let Some(mut sealer) = sealing.body {

@@ -27,7 +27,7 @@ use super::key_file::KeysArg;
 use crate::ale::{self, ReplyOpening};
 use crate::crypto::Sealer;
 use crate::keys::{Fingerprint, Key};
-use crate::profile::Profile;
+use crate::profile::StreamProfile;
 use data::{Data, DataArgs};
 use fault::{EXIT_STATUS, SendFault};
 use handshake::Handshake;
@@ -218,7 +218,7 @@ struct SealedRequest {
 
 impl SealedRequest {
     fn seal(mut head: Parts, data: Option<&Data>, key: &Arc<Key>) -> Result<Self, SendFault> {
-        let profile = Arc::new(Profile::ale());
+        let profile = Arc::new(StreamProfile::ale());
         let now = Timestamp::now();
         let sealing = ale::seal_request(&profile, &mut head, data.is_some(), key, now, &mut rand::rng());
         let body = match sealing.body {

@@ -26,7 +26,7 @@ use super::keys::{self, KeySets};
 use super::values::{ByteSize, Listen, ModeName, ProxyName};
 use crate::document::{Document, Fault, Field, Heading, Refusal, Section, Value};
 use crate::net::UpstreamProtocol;
-use crate::profile::Profile;
+use crate::profile::StreamProfile;
 use crate::proxy::{ForwardedPolicy, HostPolicy, ProxyConfig, Upstream};
 
 /// What is held of one body at most, unless the configuration says otherwise.
@@ -132,9 +132,9 @@ impl Entry {
         required.upstream = upstream::complete(document, &heading, required.upstream, how, directory);
         let (name, mode) = (required.name.clone(), required.mode);
         let (listen, upstream) = (required.listen, required.upstream.clone());
-        let mut profile = Profile::ale();
-        profile.bodyless_methods =
-            document.or(&heading, "bodyless_methods", raw.bodyless_methods, profile.bodyless_methods);
+        let mut profile = StreamProfile::ale();
+        profile.terms.bodyless_methods =
+            document.or(&heading, "bodyless_methods", raw.bodyless_methods, profile.terms.bodyless_methods);
         let of_mode = parts.read(document, mode, &mut profile, warnings);
         let keys_at = raw.keys.start();
         let keys = document.optional(&heading, "keys", raw.keys).map(|ProxyName(name)| name);

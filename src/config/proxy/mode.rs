@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::config::values::{Carrier, ModeName, Origin};
 use crate::document::{Document, Fault, Field, Heading, Refusal, Section};
-use crate::profile::Profile;
+use crate::profile::StreamProfile;
 use crate::proxy::{Carriers, InboundConfig, Mode, OutboundConfig, PlainErrors, Replies};
 
 /// What only an inbound proxy has, as it is written.
@@ -44,7 +44,7 @@ impl<'t> Parts<'t> {
         self,
         document: &mut Document<'t>,
         mode: Option<ModeName>,
-        profile: &mut Profile,
+        profile: &mut StreamProfile,
         warnings: &mut Vec<Fault>,
     ) -> Option<Mode> {
         match mode {
@@ -80,15 +80,15 @@ fn of_the_other_mode(key: &str) -> Refusal {
 fn read_inbound<'t>(
     document: &mut Document<'t>,
     section: Section<'t>,
-    profile: &mut Profile,
+    profile: &mut StreamProfile,
 ) -> InboundConfig {
     let (raw, at) = document.read::<RawInbound>(section);
     let default = InboundConfig::default();
     let carriers_at = raw.carriers.start();
     let without_origins = matches!(&raw.origins, Field::Absent)
         || matches!(&raw.origins, Field::Read(origins, _) if origins.is_empty());
-    profile.seal_replies = document.or(&at, "seal_replies", raw.seal_replies, profile.seal_replies);
-    profile.credential_mismatch =
+    profile.terms.seal_replies = document.or(&at, "seal_replies", raw.seal_replies, profile.seal_replies);
+    profile.terms.credential_mismatch =
         document.or(&at, "credential_mismatch", raw.credential_mismatch, profile.credential_mismatch);
     let required_headers =
         document.or(&at, "required_headers", raw.required_headers, default.required_headers);

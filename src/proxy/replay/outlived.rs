@@ -55,7 +55,7 @@ mod tests {
     use super::*;
     use crate::crypto::SecretKey;
     use crate::keys::{RingPolicy, Validity};
-    use crate::profile::Profile;
+    use crate::profile::StreamProfile;
     use crate::proxy::{
         ForwardedPolicy, HostPolicy, InboundConfig, Mode, ReplayConfig, Timeouts, Upstream, WebSocketConfig,
     };
@@ -68,7 +68,7 @@ mod tests {
             keys: "default".into(),
             mode: Mode::Inbound(InboundConfig::default()),
             upstream: Upstream { host: "test".into(), port: 80, tls: None, protocol: Default::default() },
-            profile: Arc::new(Profile::ale()),
+            profile: Arc::new(StreamProfile::ale()),
             host: HostPolicy::Pass,
             forwarded: ForwardedPolicy::Off,
             max_body: 1024,

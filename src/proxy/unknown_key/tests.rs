@@ -16,7 +16,7 @@ use crate::crypto::SecretKey;
 use crate::keys::{Key, RingPolicy, Validity};
 use crate::metrics::Metrics;
 use crate::net::{Accepted, HeldBudget, Stop};
-use crate::profile::Profile;
+use crate::profile::StreamProfile;
 use crate::proxy::{
     ForwardedPolicy, HostPolicy, InboundConfig, Mode, Proxy, ProxyCommon, ProxyConfig, Timeouts, Upstream,
     WebSocketConfig, now,
@@ -42,7 +42,7 @@ fn order(name: &str, lines: &str) -> (String, BytesMut) {
     let mut head = Request::post("/orders").body(()).unwrap().into_parts().0;
     let key = Arc::new(key(name, None));
     let sealing =
-        ale::seal_request(&Arc::new(Profile::ale()), &mut head, true, &key, now(), &mut rand::rng());
+        ale::seal_request(&Arc::new(StreamProfile::ale()), &mut head, true, &key, now(), &mut rand::rng());
     let (mut sealer, mut body) = (sealing.body.unwrap(), BytesMut::new());
     sealer.update(b"soup", &mut body).unwrap();
     sealer.finish(&mut body);
@@ -120,7 +120,7 @@ fn config(application: SocketAddr) -> ProxyConfig {
             tls: None,
             protocol: Default::default(),
         },
-        profile: Arc::new(Profile::ale()),
+        profile: Arc::new(StreamProfile::ale()),
         host: HostPolicy::Pass,
         forwarded: ForwardedPolicy::Off,
         max_body: 1024,

@@ -16,7 +16,7 @@ use crate::crypto::SecretKey;
 use crate::keys::{Key, KeyRing, KeyStore, RingPolicy, Validity};
 use crate::metrics::Metrics;
 use crate::net::HeldBudget;
-use crate::profile::Profile;
+use crate::profile::StreamProfile;
 use crate::proxy::exchange::Shared;
 use crate::proxy::replay::{Network, ReplayGuard};
 use crate::proxy::{
@@ -45,7 +45,7 @@ fn config(on_bad_message: OnBadMessage) -> Arc<ProxyConfig> {
         keys: "default".into(),
         mode: Mode::Inbound(InboundConfig::default()),
         upstream: Upstream { host: "test".into(), port: 80, tls: None, protocol: Default::default() },
-        profile: Arc::new(Profile::ale()),
+        profile: Arc::new(StreamProfile::ale()),
         host: HostPolicy::Pass,
         forwarded: ForwardedPolicy::Off,
         max_body: 1024,
@@ -81,7 +81,7 @@ fn search() -> (Refresh, mpsc::UnboundedReceiver<oneshot::Sender<()>>) {
 }
 
 fn session_of(keys: &KeyStore) -> MessageSession {
-    let profile = Arc::new(Profile::ale());
+    let profile = Arc::new(StreamProfile::ale());
     let mut head = Request::get("/").body(()).unwrap().into_parts().0;
     let _client =
         ale::seal_request(&profile, &mut head, false, &Arc::new(key("known")), now(), &mut rand::rng());

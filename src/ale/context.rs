@@ -1,0 +1,93 @@
+//! What an exchange says of itself, authenticated with each of its messages (P12).
+
+use std::borrow::Cow;
+
+use http::Method;
+
+use crate::crypto::Iv;
+use crate::profile::{StreamAad, StreamProfile};
+
+/// The first line of every context, so that no other protocol's text can be taken for one.
+const VERSION: &str = "ale-context-1";
+
+/// Method and target of a request, as they go over the wire.
+#[derive(Clone)]
+pub(super) struct Context {
+    method: Method,
+    target: Box<str>,
+}
+
+/// Which way a message goes.
+#[derive(Clone, Copy)]
+pub(super) enum Way<'i> {
+    /// A request.
+    Request,
+    /// The reply to a request under this IV.
+    Reply(Option<&'i Iv>),
+    /// A message of the session whose handshake was under this IV, from the side that sent the handshake.
+    ToServer(&'i Iv),
+    /// The same, from the other side.
+    ToClient(&'i Iv),
+}
+
+impl Context {
+    /// Of a request with this head.
+    pub(super) fn of(head: &http::request::Parts) -> Self {
+        let target = head.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+        Self { method: head.method.clone(), target: target.into() }
+    }
+
+    /// The same, if `profile` has it authenticated.
+    pub(super) fn asked_for(profile: &StreamProfile, head: &http::request::Parts) -> Option<Self> {
+        (profile.aad == StreamAad::Context).then(|| Self::of(head))
+    }
+
+    /// The additional data of one message.
+    pub(super) fn aad(&self, way: Way<'_>) -> Vec<u8> {
+        let (direction, iv) = match way {
+            Way::Request => ("request", None),
+            Way::Reply(iv) => ("reply", iv),
+            Way::ToServer(iv) => ("to-server", Some(iv)),
+            Way::ToClient(iv) => ("to-client", Some(iv)),
+        };
+        let iv = iv.map_or_else(String::new, |iv| crate::crypto::encoding::hex_encode(iv.as_bytes()));
+        let Self { method, target } = self;
+        // A method and a target have no line ends, so no two contexts give one text.
+        format!("{VERSION}\n{direction}\n{method}\n{target}\n{iv}\n").into_bytes()
+    }
+}
+
+/// What `profile` has authenticated besides a message, whose exchange has that context, if there is one.
+pub(super) fn aad<'p>(profile: &'p StreamProfile, context: Option<&Context>, way: Way<'_>) -> Cow<'p, [u8]> {
+    match (&profile.aad, context) {
+        (StreamAad::Context, Some(context)) => Cow::Owned(context.aad(way)),
+        (StreamAad::Literal(text), _) => Cow::Borrowed(text.as_bytes()),
+        // A message that belongs to no exchange has none.
+        (StreamAad::Context, None) => Cow::Borrowed(&[]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn context_is_five_lines_of_which_each_tells_messages_apart() {
+        let context = |method: &str, target: &str| {
+            let request = http::Request::builder().method(method).uri(target).body(()).unwrap();
+            Context::of(&request.into_parts().0)
+        };
+        let orders = context("POST", "http://kitchen/orders?table=4");
+        let iv = Iv::from_slice(&[0xab; 12]).unwrap();
+        let text = |way| String::from_utf8(orders.aad(way)).unwrap();
+        assert_eq!(text(Way::Request), "ale-context-1\nrequest\nPOST\n/orders?table=4\n\n");
+        assert_eq!(
+            text(Way::Reply(Some(&iv))),
+            "ale-context-1\nreply\nPOST\n/orders?table=4\nabababababababababababab\n"
+        );
+        assert!(text(Way::ToServer(&iv)).starts_with("ale-context-1\nto-server\n"));
+        assert!(text(Way::ToClient(&iv)).starts_with("ale-context-1\nto-client\n"));
+        assert_ne!(context("GET", "/a").aad(Way::Request), context("GET", "/b").aad(Way::Request));
+        assert_ne!(context("GET", "/a").aad(Way::Request), context("PUT", "/a").aad(Way::Request));
+    }
+}
