@@ -65,6 +65,15 @@ fn ring_restored_from_a_backup_is_refused() {
 }
 
 #[test]
+fn ring_restored_from_a_backup_whose_keys_were_never_seen_is_refused_by_their_start() {
+    let older = StepBack::Older { lost: name("b"), successor: name("z") };
+    assert_eq!(refuses(vec![key("z", Some(5), None)]), Some(older.clone()));
+    assert_eq!(refuses(vec![key("z", Some(89), None), key("y", Some(5), None)]), Some(older));
+    assert_eq!(refuses(vec![key("z", Some(90), None)]), None, "it began at the same time");
+    assert_eq!(refuses(vec![key("z", None, None)]), None, "nobody says that it is older");
+}
+
+#[test]
 fn ring_in_which_nothing_seals_is_refused() {
     let none = StepBack::NoSealingKey { lost: name("b") };
     assert_eq!(refuses(vec![key("a", Some(10), Some(NOW))]), Some(none.clone()));
@@ -120,7 +129,7 @@ fn step_back_names_the_key_that_would_be_lost() {
         ),
         (
             StepBack::Older { lost: name("b"), successor: name("a") },
-            "the new keys lack b, which seals now, and a, which is older, would take over again",
+            "the new keys lack b, which seals now, and a, which is older, would take over, as after",
         ),
     ] {
         assert!(step.to_string().starts_with(told), "{step}");
