@@ -80,8 +80,8 @@ impl KeyRing {
         Self { keys, by_age, choice, encryption: true, clock_skew, seal_delay, seal_limit }
     }
 
-    /// The same ring under a portal's switch.
-    pub(super) fn with_encryption(self, encryption: bool) -> Self {
+    /// The same ring under a portal's switch, which is on unless this says otherwise.
+    pub fn with_encryption(self, encryption: bool) -> Self {
         Self { encryption, ..self }
     }
 
@@ -160,12 +160,7 @@ impl KeyRing {
         self.by_age.iter()
     }
 
-    /// The same ring, whatever a portal's switch says.
-    pub fn always_sealing(self) -> Self {
-        self.with_encryption(true)
-    }
-
-    /// The portal's switch: `false` if a source says that the service is not secured.
+    /// The portal's switch: `false` if it says that the service is not secured, and is followed in that.
     pub fn encryption(&self) -> bool {
         self.encryption
     }

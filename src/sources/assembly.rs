@@ -158,7 +158,8 @@ impl Parts {
     }
 }
 
-/// File first. While the portal has not said anything yet, the file is not held to be all there is.
+/// File first. While the portal has not said anything yet, the file is not held to be all there is. The switch is the
+/// portal's alone: a document that was saved as a key file says how things were.
 fn merge(
     file: Option<&SourceKeys>,
     portal: Option<&SourceKeys>,
@@ -167,10 +168,8 @@ fn merge(
 ) -> Result<ParsedRing, Faults> {
     let sources: Vec<_> = file.into_iter().chain(portal).collect();
     let merge = if config.portal.is_some() && portal.is_none() { keys::merge_some } else { keys::merge };
-    let mut parsed = merge(&sources, config.policy(), now)?;
+    let ParsedRing { ring, warnings } = merge(&sources, config.policy(), now)?;
     let follows = config.portal.as_ref().is_some_and(|portal| portal.follow);
-    if !follows {
-        parsed.ring = parsed.ring.always_sealing();
-    }
-    Ok(parsed)
+    let is_off = portal.is_some_and(|portal| portal.encryption == Some(false));
+    Ok(ParsedRing { ring: ring.with_encryption(!(follows && is_off)), warnings })
 }
