@@ -94,10 +94,12 @@ impl PortalFollower {
             }
         };
         self.metrics.fetched(outcome);
-        if outcome != FetchOutcome::Refused {
-            self.confirm().await;
-        }
         rounds.leave_alone_until(None);
+        if outcome == FetchOutcome::Refused {
+            self.failures = self.failures.saturating_add(1);
+            return self.backoff.delay(self.failures, None, &mut rand::rng());
+        }
+        self.confirm().await;
         self.failures = 0;
         jittered(self.portal.poll_interval, &mut rand::rng())
     }
