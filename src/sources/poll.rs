@@ -2,6 +2,7 @@
 //!
 //! What does not come, or is not right, leaves the ring in force where it is.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -70,14 +71,17 @@ impl PortalFollower {
     /// Follows the portal for ever, beginning at once.
     pub(super) async fn run(mut self, refresh: Refresh) {
         let Some(rounds) = refresh.portal() else { return };
-        let mut wait = Duration::ZERO;
+        let mut turn = pin!(sleep(Duration::ZERO));
         loop {
-            tokio::select! {
-                () = sleep(wait) => {}
-                () = rounds.wanted() => {}
-            }
+            let may_fetch = tokio::select! {
+                () = &mut turn => true,
+                () = rounds.wanted() => rounds.may_fetch(),
+            };
+            // One without a fetch is for those who wait: there is nothing to wait for.
             let round = rounds.rounds.begin();
-            wait = self.fetch(rounds).await;
+            if may_fetch {
+                turn.set(sleep(self.fetch(rounds).await));
+            }
             rounds.rounds.end(round);
         }
     }
