@@ -17,7 +17,8 @@ pub(super) use examine::{Candidate, examine};
 pub use examine::{RingFault, RingWarning};
 pub use step_back::StepBack;
 
-/// The keys of one or more sources at one time. Holding a ring means that it is right.
+/// The keys of one or more sources at one time. Holding a ring means that it is right. Clones share the keys.
+#[derive(Clone)]
 pub struct KeyRing {
     keys: HashMap<Fingerprint, Arc<Key>>,
     /// By `valid_after`, latest first, a later entry of the file before an earlier one.
@@ -30,6 +31,7 @@ pub struct KeyRing {
 }
 
 /// Which of the keys that hold seals.
+#[derive(Clone)]
 enum Choice {
     /// One that is named, and that the ring does not have yet: nothing seals.
     Awaited,

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::KeysConfig;
 use crate::document::{Fault, Faults};
-use crate::keys::{self, Derivations, KeyStore, ParsedRing, SourceKeys, StepBack};
+use crate::keys::{self, Derivations, KeyRing, KeyStore, ParsedRing, SourceKeys, StepBack};
 use crate::metrics::SourceKind;
 
 /// The sources of one key set and the store that their ring goes to.
@@ -103,6 +103,27 @@ impl Assembly {
         parts.put(kind, said);
         self.store.swap(ring, now);
         Ok(taken)
+    }
+
+    /// Whether all traffic is sealed.
+    pub(super) fn is_secured(&self) -> bool {
+        self.store.snapshot().encryption()
+    }
+
+    /// Whether there is no key yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.store.snapshot().is_empty()
+    }
+
+    /// Has everything sealed until the portal says anew that the service is not secured. To be called where it may block.
+    pub(super) fn secure(&self) {
+        let mut parts = self.lock();
+        // Or the next change of the key file would bring it back.
+        if let Some(portal) = &mut parts.portal {
+            portal.encryption = None;
+        }
+        let ring = KeyRing::clone(&self.store.snapshot()).with_encryption(true);
+        self.store.swap(ring, Timestamp::now());
     }
 
     fn lock(&self) -> MutexGuard<'_, Parts> {

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::assembly::{Assembly, Refused, Taken};
 use super::load::LoadedKeys;
+use super::plain::{AfterRefusal, PlainTraffic};
 use super::portal::{Answer, Backoff, FetchFault, PortalClient, Validator, jittered};
 use super::refresh::{PortalRounds, Refresh};
 use super::reload::tell_of_ring;
@@ -71,19 +72,49 @@ impl PortalFollower {
     /// Follows the portal for ever, beginning at once.
     pub(super) async fn run(mut self, refresh: Refresh) {
         let Some(rounds) = refresh.portal() else { return };
+        let plain = PlainTraffic {
+            keyset: Arc::clone(&self.config.name),
+            assembly: Arc::clone(&self.assembly),
+            state: Arc::clone(&self.state),
+            max_stale: self.portal.max_stale,
+        };
         let mut turn = pin!(sleep(Duration::ZERO));
         loop {
             let may_fetch = tokio::select! {
                 () = &mut turn => true,
                 () = rounds.wanted() => rounds.may_fetch(),
+                () = plain.outlived() => {
+                    plain.end().await;
+                    self.known = None;
+                    continue;
+                }
             };
             // One without a fetch is for those who wait: there is nothing to wait for.
             let round = rounds.rounds.begin();
             if may_fetch {
-                turn.set(sleep(self.fetch(rounds).await));
+                turn.set(sleep(self.fetch_guarding(rounds, &plain).await));
             }
             rounds.rounds.end(round);
         }
+    }
+
+    /// The same as [`Self::fetch`], during which plain traffic may come to its end.
+    async fn fetch_guarding(&mut self, rounds: &PortalRounds, plain: &PlainTraffic) -> Duration {
+        let (wait, has_ended) = {
+            let mut fetch = pin!(self.fetch(rounds));
+            tokio::select! {
+                wait = &mut fetch => (wait, false),
+                () = plain.outlived() => {
+                    plain.end().await;
+                    (fetch.await, true)
+                }
+            }
+        };
+        if has_ended {
+            // What the portal has is to be taken anew.
+            self.known = None;
+        }
+        wait
     }
 
     /// Asks once, and says how long to wait for the next time.
@@ -119,9 +150,10 @@ impl PortalFollower {
         let document = Arc::clone(&text);
         // Deriving keys may take seconds.
         let taking = spawn_blocking(move || {
-            assembly.take(SourceKind::Portal, |derivations, now| {
+            let taken = assembly.take(SourceKind::Portal, |derivations, now| {
                 read_document(&document, &name, &format, config.policy(), now, derivations)
-            })
+            });
+            taken.map_err(|refused| (refused, AfterRefusal::of(&document, &format, &assembly)))
         });
         match taking.await {
             Ok(Ok(taken)) => {
@@ -129,8 +161,8 @@ impl PortalFollower {
                 self.known = Some(Known { text, validator, kept: None });
                 FetchOutcome::Taken
             }
-            Ok(Err(refused)) => {
-                self.refuse(&refused);
+            Ok(Err((refused, plain))) => {
+                self.refuse(&refused, plain);
                 FetchOutcome::Refused
             }
             Err(_) => {
@@ -178,7 +210,11 @@ impl PortalFollower {
 
     fn tell(&self, taken: &Taken) {
         tell_of_ring(&self.config, &self.metrics, taken);
-        if taken.encryption == Some(false) {
+        self.tell_of_switch(taken.encryption);
+    }
+
+    fn tell_of_switch(&self, encryption: Option<bool>) {
+        if encryption == Some(false) {
             let keyset = &*self.config.name;
             if self.portal.follow {
                 tracing::warn!(
@@ -194,16 +230,36 @@ impl PortalFollower {
         }
     }
 
-    fn refuse(&mut self, refused: &Refused) {
+    fn refuse(&mut self, refused: &Refused, plain: AfterRefusal) {
         self.metrics.reload_failed();
         let what = refused.to_string();
         self.state.fail(Timestamp::now(), what.clone());
+        let (keyset, faults) = (&*self.config.name, refused.count());
+        if plain == AfterRefusal::Secured {
+            // Or the document of before would be taken for the one in force when it comes again.
+            self.known = None;
+            tracing::warn!(
+                keyset,
+                "the portal's document is refused, but it says that this service is secured: everything is sealed from now on"
+            );
+        }
         if self.told.as_ref() == Some(&what) {
             return;
         }
-        let (keyset, faults) = (&*self.config.name, refused.count());
         tracing::error!(keyset, faults, "the portal's document is refused, the keys in force stay: {what}");
+        self.tell_of_plain();
         self.told = Some(what);
+    }
+
+    /// Says that plain traffic passes although the portal says nothing good, if it does.
+    fn tell_of_plain(&self) {
+        if !self.assembly.is_secured() {
+            tracing::warn!(
+                keyset = &*self.config.name,
+                max_stale = ?self.portal.max_stale,
+                "plain traffic still passes, until the portal says otherwise or max_stale is over"
+            );
+        }
     }
 
     /// Says what went wrong, and how long to wait.
@@ -225,6 +281,7 @@ impl PortalFollower {
                 "no answer from the portal, the keys in force stay: {what}; {}",
                 fault.remedy()
             );
+            self.tell_of_plain();
             self.told = Some(what);
         }
         wait
