@@ -41,7 +41,7 @@ pub fn load_now(config: &KeysConfig) -> Result<LoadedKeys, Faults> {
         let state = SourceState::new(SourceKind::Portal, &portal.client.url.to_string());
         match cached(portal, &config, &mut parts, now) {
             Ok(Some(cached)) => {
-                state.confirm(cached.fetched_at);
+                state.recall(cached.fetched_at);
                 let text = Arc::new(cached.document);
                 known = Some(Known { text, validator: cached.validator, kept: None });
             }

@@ -19,7 +19,7 @@ use super::refresh::{PortalRounds, Refresh};
 use super::reload::tell_of_ring;
 use super::state::SourceState;
 use super::{KeysConfig, PortalSource};
-use crate::keys::read_document;
+use crate::keys::{Roughly, read_document, switch_of};
 use crate::metrics::{FetchOutcome, KeySetMetrics, SourceKind};
 
 /// The cache is written anew for a document that was only confirmed when that is so much later.
@@ -55,7 +55,7 @@ impl PortalFollower {
     /// Follows the portal, if the set has one. A document that the cache had is asked for only if there is another.
     pub(super) fn new(loaded: &LoadedKeys, metrics: KeySetMetrics) -> Option<Self> {
         let portal = loaded.config.portal.clone()?;
-        Some(Self {
+        let follower = Self {
             client: PortalClient::new(portal.client.clone()),
             config: Arc::clone(&loaded.config),
             assembly: Arc::clone(&loaded.assembly),
@@ -66,7 +66,17 @@ impl PortalFollower {
             known: loaded.known.clone(),
             told: None,
             portal,
-        })
+        };
+        follower.tell_of_cache();
+        Some(follower)
+    }
+
+    /// Says what the process begins with, if that is what the cache had.
+    fn tell_of_cache(&self) {
+        let (Some(known), Some(age)) = (&self.known, self.state.age(Timestamp::now())) else { return };
+        let (keyset, url, age) = (&*self.config.name, self.state.name(), Roughly(age));
+        tracing::info!(keyset, "begins with the cached keys of {url}, confirmed {age} ago");
+        self.tell_of_switch(switch_of(&known.text, &self.portal.format));
     }
 
     /// Follows the portal for ever, beginning at once.

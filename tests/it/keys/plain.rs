@@ -88,3 +88,23 @@ fn switch_that_is_on_again_is_taken_even_from_a_document_that_is_refused() {
     portal.serve(&document(&key(1), false));
     eventually("the portal says otherwise anew", || plain_order(&sidecar) == 200);
 }
+
+#[test]
+fn start_from_a_cache_tells_what_the_portal_said_of_its_switch() {
+    let (Some(portal), application) = (Portal::start(), Origin::echo()) else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let [cache, cache_key] = ["keys.cache", "cache.key"].map(|name| directory.path().join(name));
+    fs::write(&cache_key, format!("hex:{}", "07".repeat(32))).unwrap();
+    let (at, key_at) = (cache.display(), cache_key.display());
+    let lines = format!("cache_file = \"{at}\"\ncache_key = {{ file = \"{key_at}\" }}");
+    portal.serve(&document(&key(1), false));
+    let start = || following(&portal, &application, &lines).start();
+    let mut filling = start();
+    eventually("the cache is there", || cache.exists());
+    assert_eq!(filling.stop().code(), Some(0));
+    portal.go_down();
+    let sidecar = start();
+    assert_eq!(plain_order(&sidecar), 200);
+    let told = "the portal says that this service is not secured: nothing is sealed now";
+    assert!(sidecar.log().contains(told), "{}", sidecar.log());
+}
