@@ -122,6 +122,15 @@ impl KeyRing {
         if is_known(&latest) { Some(latest) } else { candidates.find(is_known).or(Some(latest)) }
     }
 
+    /// The key that seals at `now` and the end of its window, if that is within `soon` and nothing seals from then on.
+    pub fn ends_without_successor(&self, now: Timestamp, soon: Duration) -> Option<(&Arc<Key>, Timestamp)> {
+        let key = self.sealing_key(now)?;
+        let until = key.validity.until.filter(|until| {
+            now.checked_add(soon).is_ok_and(|horizon| *until <= horizon) && self.sealing_key(*until).is_none()
+        })?;
+        Some((key, until))
+    }
+
     /// How many messages each GCM key may seal.
     pub fn seal_limit(&self) -> SealLimit {
         self.seal_limit

@@ -5,12 +5,13 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::KeysConfig;
 use crate::document::{Fault, Faults};
-use crate::keys::{self, Derivations, KeyRing, KeyStore, ParsedRing, SourceKeys, StepBack};
+use crate::keys::{self, Derivations, Fingerprint, KeyRing, KeyStore, ParsedRing, SourceKeys, StepBack};
 use crate::metrics::SourceKind;
 
 /// The sources of one key set and the store that their ring goes to.
@@ -52,6 +53,9 @@ impl From<Faults> for Refused {
         Self::Faults(faults)
     }
 }
+
+/// A key that ends before this, with none to follow, is worth a warning.
+const SOON: Duration = Duration::from_secs(60 * 60);
 
 /// As many faults as a log line bears.
 pub(super) const MOST_FAULTS_TOLD: usize = 10;
@@ -113,6 +117,13 @@ impl Assembly {
     /// Whether there is no key yet.
     pub(super) fn is_empty(&self) -> bool {
         self.store.snapshot().is_empty()
+    }
+
+    /// The name of the key that seals and its end, if that is soon and no key follows.
+    pub(super) fn ending(&self, now: Timestamp) -> Option<(Fingerprint, Timestamp)> {
+        let ring = self.store.snapshot();
+        let (key, until) = ring.ends_without_successor(now, SOON)?;
+        Some((key.fingerprint.clone(), until))
     }
 
     /// Has everything sealed until the portal says anew that the service is not secured. To be called where it may block.

@@ -19,7 +19,7 @@ use super::refresh::{PortalRounds, Refresh};
 use super::reload::tell_of_ring;
 use super::state::SourceState;
 use super::{KeysConfig, PortalSource};
-use crate::keys::{Roughly, read_document, switch_of};
+use crate::keys::{Fingerprint, Roughly, read_document, switch_of};
 use crate::metrics::{FetchOutcome, KeySetMetrics, SourceKind};
 
 /// The cache is written anew for a document that was only confirmed when that is so much later.
@@ -39,6 +39,8 @@ pub(super) struct PortalFollower {
     known: Option<Known>,
     /// What was told last of what is wrong; the same is not told again.
     told: Option<String>,
+    /// The key that was told to end soon, and when.
+    ending: Option<(Fingerprint, Timestamp)>,
 }
 
 /// The document in force.
@@ -65,6 +67,7 @@ impl PortalFollower {
             failures: 0,
             known: loaded.known.clone(),
             told: None,
+            ending: None,
             portal,
         };
         follower.tell_of_cache();
@@ -103,6 +106,7 @@ impl PortalFollower {
             let round = rounds.rounds.begin();
             if may_fetch {
                 turn.set(sleep(self.fetch_guarding(rounds, &plain).await));
+                self.tell_of_end();
             }
             rounds.rounds.end(round);
         }
@@ -259,6 +263,21 @@ impl PortalFollower {
         tracing::error!(keyset, faults, "the portal's document is refused, the keys in force stay: {what}");
         self.tell_of_plain();
         self.told = Some(what);
+    }
+
+    /// Says that the key that seals ends soon and that the portal has given none to follow.
+    fn tell_of_end(&mut self) {
+        let ending = self.assembly.ending(Timestamp::now());
+        if let Some((key, until)) = &ending
+            && self.ending != ending
+        {
+            tracing::warn!(
+                keyset = &*self.config.name,
+                "the key that seals ends at {until}, and nothing is there to seal in its place: {key}; have the portal give \
+                 the next key"
+            );
+        }
+        self.ending = ending;
     }
 
     /// Says that plain traffic passes although the portal says nothing good, if it does.

@@ -149,3 +149,23 @@ fn keys_are_told_by_age() {
     assert_eq!(names, ["d", "b", "c", "e", "a"]);
     assert_eq!(ring.keys().len(), ring.len());
 }
+
+#[test]
+fn key_that_ends_soon_is_told_only_where_no_other_seals_from_then_on() {
+    let soon = Duration::from_secs(86_400);
+    let ends = |keys: Vec<Key>, primary| {
+        let ring = led(keys, primary);
+        let ending = ring.ends_without_successor(at(NOW), soon);
+        ending.map(|(key, until)| (key.fingerprint.to_string(), until))
+    };
+    let told = Some(("b".to_owned(), at(101)));
+    let b = || key("b", Some(90), Some(101));
+    assert_eq!(ends(vec![b()], None), told);
+    assert_eq!(ends(vec![b(), key("c", Some(102), None)], None), told, "after a gap");
+    assert_eq!(ends(vec![b(), key("a", None, None)], Some("b")), told, "nobody else may");
+    assert_eq!(ends(vec![b(), key("c", Some(101), None)], None), None);
+    assert_eq!(ends(vec![b(), key("a", None, None)], None), None);
+    assert_eq!(ends(vec![key("b", Some(90), Some(102))], None), None, "it is not soon");
+    assert_eq!(ends(vec![key("b", Some(90), None)], None), None);
+    assert_eq!(ends(vec![key("b", Some(90), Some(95))], None), None, "it is over");
+}

@@ -132,3 +132,21 @@ fn document_that_was_refused_is_asked_for_again_long_before_its_turn() {
     portal.serve(&document(&[&key(1)]));
     eventually("it is asked for again", || reloads(&sidecar) == 1);
 }
+
+#[test]
+fn key_that_ends_soon_with_nothing_to_follow_is_told_once() {
+    let Some(portal) = Portal::start() else { return };
+    let (soon, late) = (entry(&key(1), None, Some(1800)), entry(&key(1), None, Some(7200)));
+    portal.serve(&document_of(vec![late]));
+    let sidecar = sidecar(&portal).start();
+    await_fetch(&sidecar, "unchanged");
+    portal.serve(&document_of(vec![soon.clone(), entry(&key(2), Some(1200), None)]));
+    await_fetch(&sidecar, "unchanged");
+    const TOLD: &str = "nothing is there to seal in its place";
+    assert!(!sidecar.log().contains(TOLD), "{}", sidecar.log());
+    portal.serve(&document_of(vec![soon]));
+    shown(&sidecar, "a key that seals and ends within an hour, with none to follow");
+    logged(&sidecar, &["nothing is there to seal in its place: ", &key(1).fingerprint, "; "]);
+    await_fetch(&sidecar, "unchanged");
+    assert_eq!(sidecar.log().matches(TOLD).count(), 1, "{}", sidecar.log());
+}
