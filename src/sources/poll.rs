@@ -18,7 +18,7 @@ use super::portal::{Answer, Backoff, FetchFault, PortalClient, Validator, jitter
 use super::refresh::{PortalRounds, Refresh};
 use super::reload::tell_of_ring;
 use super::state::SourceState;
-use super::{KeysConfig, PortalSource};
+use super::{CacheFault, KeysConfig, PortalSource};
 use crate::keys::{Fingerprint, Roughly, read_document, switch_of};
 use crate::metrics::{FetchOutcome, KeySetMetrics, SourceKind};
 
@@ -39,6 +39,8 @@ pub(super) struct PortalFollower {
     known: Option<Known>,
     /// What was told last of what is wrong; the same is not told again.
     told: Option<String>,
+    /// The same of the cache.
+    told_of_cache: Option<CacheFault>,
     /// The key that was told to end soon, and when.
     ending: Option<(Fingerprint, Timestamp)>,
 }
@@ -67,6 +69,7 @@ impl PortalFollower {
             failures: 0,
             known: loaded.known.clone(),
             told: None,
+            told_of_cache: None,
             ending: None,
             portal,
         };
@@ -213,10 +216,16 @@ impl PortalFollower {
         let url = self.portal.client.url.reveal();
         let stored = spawn_blocking(move || cache.store(&text, validator.as_ref(), now, &url));
         match stored.await {
-            Ok(Ok(())) => known.kept = Some(Instant::now()),
+            Ok(Ok(())) => {
+                known.kept = Some(Instant::now());
+                self.told_of_cache = None;
+            }
             Ok(Err(fault)) => {
-                let (keyset, remedy) = (&*self.config.name, fault.remedy());
-                tracing::error!(keyset, "the cache of the keys was not written: {fault}; {remedy}");
+                if !self.told_of_cache.as_ref().is_some_and(|told| told.is_like(&fault)) {
+                    let (keyset, remedy) = (&*self.config.name, fault.remedy());
+                    tracing::error!(keyset, "the cache of the keys was not written: {fault}; {remedy}");
+                }
+                self.told_of_cache = Some(fault);
             }
             Err(_) => tracing::error!("the writing of the cache of the keys broke off"),
         }

@@ -1,6 +1,7 @@
 //! Why a cache was not written or not believed.
 
 use std::io;
+use std::mem::discriminant;
 use std::time::Duration;
 
 use crate::sources::SecretFault;
@@ -58,6 +59,16 @@ pub enum CacheFault {
 }
 
 impl CacheFault {
+    /// Whether both are of one kind, so that who was told of one need not be told of the other. Their texts may differ each
+    /// time: a file that cannot be made has another name at each attempt.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let system = |fault: &Self| match fault {
+            Self::Unreadable(error) | Self::Unwritable(error) => Some(error.kind()),
+            _ => None,
+        };
+        discriminant(self) == discriminant(other) && system(self) == system(other)
+    }
+
     /// What to do about it.
     pub fn remedy(&self) -> &'static str {
         match self {

@@ -179,6 +179,13 @@ fn cache_that_cannot_be_written_is_told_and_the_keys_are_in_force_all_the_same()
     let sidecar = sidecar(&portal).portal(&portal, &lines).start();
     shown(&sidecar, "a cache that cannot be written");
     assert!(opens(&sidecar, &key(1)));
+    await_fetch(&sidecar, "unchanged");
+    assert_eq!(
+        sidecar.log().matches("the cache of the keys was not written").count(),
+        1,
+        "{}",
+        sidecar.log()
+    );
     // Once it can be, it is, though nothing else is new.
     fs::create_dir(nowhere.parent().unwrap()).unwrap();
     eventually("it is written", || nowhere.exists());
