@@ -104,6 +104,11 @@ impl KeyRing {
         self.keys.get(fingerprint)
     }
 
+    /// Whether the ring has the same key, whenever it holds.
+    pub(super) fn has(&self, key: &Key) -> bool {
+        self.key(key.fingerprint.as_str()).is_some_and(|known| known.is_same(key))
+    }
+
     /// The key that seals new messages at `now`: the primary if one is named, else the key inside its window with the
     /// latest `valid_after` of those that began `seal_delay` ago or earlier, so that the other side has it by now. If
     /// none began so early, the latest does not wait. A key that [may seal no more](SealLimit) counts as one outside its
