@@ -269,7 +269,7 @@ impl PortalFollower {
         if self.told.as_ref() == Some(&what) {
             return;
         }
-        tracing::error!(keyset, faults, "the portal's document is refused, the keys in force stay: {what}");
+        tracing::error!(keyset, faults, "the portal's document is refused, {}: {what}", self.standing());
         self.tell_of_plain();
         self.told = Some(what);
     }
@@ -300,6 +300,11 @@ impl PortalFollower {
         }
     }
 
+    /// What a failure leaves.
+    fn standing(&self) -> &'static str {
+        if self.assembly.is_empty() { "and there are no keys yet" } else { "the keys in force stay" }
+    }
+
     /// Says what went wrong, and how long to wait.
     fn fail(&mut self, fault: &FetchFault, rounds: &PortalRounds) -> Duration {
         self.failures = self.failures.saturating_add(1);
@@ -316,7 +321,8 @@ impl PortalFollower {
                 keyset,
                 portal,
                 next = ?wait,
-                "no answer from the portal, the keys in force stay: {what}; {}",
+                "no answer from the portal, {}: {what}; {}",
+                self.standing(),
                 fault.remedy()
             );
             self.tell_of_plain();
