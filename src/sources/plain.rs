@@ -9,6 +9,7 @@ use tokio::time::sleep;
 
 use super::assembly::Assembly;
 use super::state::SourceState;
+use crate::document::Written;
 use crate::keys::{DocumentFormat, switch_of};
 
 /// The clock is looked at as often as this, since it may be set.
@@ -44,7 +45,7 @@ impl PlainTraffic {
         tracing::warn!(
             keyset = &*self.keyset,
             portal = self.state.name(),
-            max_stale = ?self.max_stale,
+            max_stale = %Written(self.max_stale),
             "the portal has not confirmed for longer than max_stale that this service is not secured: everything is sealed \
              from now on"
         );

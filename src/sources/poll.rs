@@ -19,6 +19,7 @@ use super::refresh::{PortalRounds, Refresh};
 use super::reload::tell_of_ring;
 use super::state::SourceState;
 use super::{CacheFault, KeysConfig, PortalSource};
+use crate::document::Written;
 use crate::keys::{Fingerprint, Roughly, read_document, switch_of};
 use crate::metrics::{FetchOutcome, KeySetMetrics, SourceKind};
 
@@ -294,7 +295,7 @@ impl PortalFollower {
         if !self.assembly.is_secured() {
             tracing::warn!(
                 keyset = &*self.config.name,
-                max_stale = ?self.portal.max_stale,
+                max_stale = %Written(self.portal.max_stale),
                 "plain traffic still passes, until the portal says otherwise or max_stale is over"
             );
         }

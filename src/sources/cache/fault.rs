@@ -4,6 +4,8 @@ use std::io;
 use std::mem::discriminant;
 use std::time::Duration;
 
+use crate::document::Written;
+use crate::keys::Roughly;
 use crate::sources::SecretFault;
 
 /// Why a cache was not written or not believed. Quotes nothing of it.
@@ -37,7 +39,7 @@ pub enum CacheFault {
     #[error("it was changed or cut short, or sealed under another key or for another url")]
     NotAuthentic,
     /// It is too old to be used.
-    #[error("its document is {} s old, and max_stale is {} s", age.as_secs(), max_stale.as_secs())]
+    #[error("its document is {} old, and max_stale is {}", Roughly(*age), Written(*max_stale))]
     Stale {
         /// How old.
         age: Duration,
