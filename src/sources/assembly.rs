@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 
 use super::KeysConfig;
 use crate::document::{Fault, Faults};
@@ -20,6 +21,8 @@ pub(super) struct Assembly {
     store: Arc<KeyStore>,
     /// Locked by threads that may block, for as long as keys are read and derived; no request ever waits for it.
     parts: Mutex<Parts>,
+    /// Counts the rings that were put in force.
+    changes: watch::Sender<u64>,
 }
 
 /// What each source has said last.
@@ -83,7 +86,12 @@ impl Refused {
 
 impl Assembly {
     pub(super) fn new(config: Arc<KeysConfig>, store: Arc<KeyStore>, parts: Parts) -> Self {
-        Self { config, store, parts: Mutex::new(parts) }
+        Self { config, store, parts: Mutex::new(parts), changes: watch::Sender::default() }
+    }
+
+    /// Hears of each ring that is put in force from now on.
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     /// Has `read` read what a source says and, if all of it is right together with the other source, puts it in force.
@@ -106,6 +114,7 @@ impl Assembly {
         let taken = Taken { keys: ring.len(), sealing, encryption: said.encryption, warnings };
         parts.put(kind, said);
         self.store.swap(ring, now);
+        self.changes.send_modify(|count| *count += 1);
         Ok(taken)
     }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 use super::assembly::{Assembly, Parts};
@@ -144,6 +145,11 @@ impl LoadedKeys {
     /// The sources, file first, as `/status` tells of them.
     pub fn sources(&self) -> &[Arc<SourceState>] {
         &self.states
+    }
+
+    /// Hears of each ring that is put in force from now on, by how many there were.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.assembly.changes()
     }
 
     pub(super) fn state(&self, kind: SourceKind) -> Option<&Arc<SourceState>> {
