@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::DEFAULT_KEY_SET;
+use crate::document::Written;
 use crate::keys::{KeyStore, Roughly};
 use crate::metrics::SourceKind;
 
@@ -112,7 +113,7 @@ pub enum NotReady {
     /// A source has not confirmed its keys for too long.
     #[error(
         "the {} has not confirmed the keys{} for {}, and max_stale is {}",
-        source_kind.label(), of(key_set.as_deref()), Roughly(*age), Roughly(*max_stale)
+        source_kind.label(), of(key_set.as_deref()), Roughly(*age), Written(*max_stale)
     )]
     Stale {
         /// The source.

@@ -116,9 +116,9 @@ fn condition_may_tell_something_where_it_holds_and_names_its_set_where_it_does_n
         age: 8 * DAY,
         max_stale: 7 * DAY,
     };
-    let told = "the portal has not confirmed the keys for 8d, and max_stale is 7d";
+    let told = "the portal has not confirmed the keys for 8d, and max_stale is 168h";
     assert_eq!(stale(None).to_string(), told);
-    let told = "the portal has not confirmed the keys in the key set bar for 8d, and max_stale is 7d";
+    let told = "the portal has not confirmed the keys in the key set bar for 8d, and max_stale is 168h";
     assert_eq!(stale(Some("bar")).to_string(), told);
     let readiness = Readiness::new()
         .requiring_and_telling("young", |_| Ok("confirmed 1s ago".to_owned()))

@@ -22,7 +22,7 @@ use crate::config::Config;
 use crate::keys::KeyStore;
 use crate::metrics::Metrics;
 use crate::net::{Accepted, BindError, HeldBudget, Listener, Stop};
-use crate::proxy::{IvReuses, Proxy, ProxyCommon, ProxyConfig, replay_warning};
+use crate::proxy::{IvReuses, OutlivedWindow, Proxy, ProxyCommon, ProxyConfig};
 use crate::sources::{KeyFollower, LoadedKeys, Refresh, WatchSettings, first_keys};
 use worker::Worker;
 
@@ -104,7 +104,7 @@ impl App {
             app.admin_task.spawn(admin.serve(state, app.admin_stop.clone()));
         }
         app.await_keys(&keys).await;
-        app.warn_of_outlived_windows();
+        app.warn_of_outlived_windows(&keys);
         for (listener, inlets) in listeners {
             app.tasks.spawn(listener.run(inlets, stop.clone()));
         }
@@ -161,14 +161,26 @@ impl App {
     }
 
     /// Messages carry no time, so a replay window that a key outlives leaves recordings that open.
-    fn warn_of_outlived_windows(&self) {
-        for proxy in &self.proxies {
-            let keys = self.key_sets.iter().find(|set| set.name == proxy.config.keys);
-            let now = Timestamp::now();
-            let warning = keys.and_then(|set| replay_warning(&proxy.config, &set.store.snapshot(), now));
-            if let Some(warning) = warning {
-                tracing::warn!("{warning}");
-            }
+    fn warn_of_outlived_windows(&mut self, keys: &[LoadedKeys]) {
+        for proxy in self.proxies.iter().filter(|proxy| proxy.config.replay.is_some()) {
+            let Some(keys) = keys.iter().find(|keys| keys.config.name == proxy.config.keys) else { continue };
+            // Before the first look, so that no ring comes in between unseen.
+            let mut changes = keys.changes();
+            let (config, store, stop) =
+                (Arc::clone(&proxy.config), Arc::clone(&keys.store), self.stop.token().clone());
+            let mut window = OutlivedWindow::default();
+            let mut look = move || {
+                if let Some(warning) = window.warning(&config, &store.snapshot(), Timestamp::now()) {
+                    tracing::warn!("{warning}");
+                }
+            };
+            look();
+            let looks = async move {
+                while changes.changed().await.is_ok() {
+                    look();
+                }
+            };
+            self.tasks.spawn(async move { stop.run_until_cancelled(looks).await.unwrap_or_default() });
         }
     }
 

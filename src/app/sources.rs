@@ -67,6 +67,7 @@ fn report_of(source: &SourceState, now: Timestamp) -> Value {
         "kind": source.kind().label(),
         "name": source.name(),
         "confirmed": source.confirmed().map(|time| time.to_string()),
+        "from_cache": source.is_from_cache(),
         "age_seconds": source.age(now).map(|age| age.as_secs()),
         "failure": failure.map(|failure| json!({ "at": failure.at.to_string(), "what": failure.what })),
     })

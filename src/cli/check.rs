@@ -67,6 +67,9 @@ pub(super) fn run(args: &Args) -> ExitCode {
     let of_keys = keys.iter().flat_map(|keys| &keys.ring).flat_map(|parsed| &parsed.warnings);
     of_config.chain(of_keys).for_each(|warning| complain(&format!("warning: {warning}")));
     keys.iter().filter_map(|keys| cache_warning(&keys.config, now)).for_each(|warning| complain(&warning));
+    // Who asks the portal is told by that.
+    let unasked = keys.iter().filter(|keys| !keys.fetched);
+    unasked.flat_map(|keys| header_warnings(&keys.config)).for_each(|warning| complain(&warning));
     keys.iter().for_each(|keys| note_exposure(&keys.config));
     let faults = keys.iter().filter_map(|keys| keys.ring.as_ref().err());
     let exit = match examined.config {
@@ -94,6 +97,14 @@ fn cache_warning(keys: &KeysConfig, now: Timestamp) -> Option<String> {
     Some(format!(
         "warning: {path}: the cache of the portal's keys cannot be used: {fault}\n    remedy: {remedy}"
     ))
+}
+
+/// Headers of the portal whose value cannot be had now. No fault: a machine that only checks may have none of the secrets.
+fn header_warnings(keys: &KeysConfig) -> Vec<String> {
+    let Some(portal) = &keys.portal else { return Vec::new() };
+    let url = &portal.client.url;
+    let faults = portal.client.headers.iter().filter_map(|header| header.check_value().err());
+    faults.map(|fault| format!("warning: {url}: {fault}\n    remedy: {}", fault.remedy())).collect()
 }
 
 /// Replay windows that keys outlive.

@@ -18,6 +18,7 @@ use crate::keys::Fingerprint;
 Examples:
   alewife keygen > keys.toml                        a key file with one key
   alewife keygen --algorithm AES-128-CTR            another algorithm
+  alewife keygen --valid-until +720h                a key for thirty days
 
 A rotation without a gap: make a key that seals from ten minutes from now on,
 and append the same entry to the key files of both sides before that:
@@ -37,34 +38,44 @@ pub(super) struct Args {
     fingerprint: Option<Fingerprint>,
     /// When the key begins to hold: 2026-01-31T12:00:00Z, or +10m from now; now unless given
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    valid_after: Option<Start>,
+    valid_after: Option<Moment>,
+    /// When it ceases to hold, written in the same way; never unless given
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    valid_until: Option<Moment>,
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
-    let now = Timestamp::now();
-    let start = match args.valid_after.unwrap_or(Start::In(SignedDuration::ZERO)).after(now) {
-        Ok(start) => start,
+    let window = match window(args, Timestamp::now()) {
+        Ok(window) => window,
         Err(error) => {
             complain(&format!("alewife keygen: {error}"));
             return Exit::Usage.into();
         }
     };
     let fingerprint = args.fingerprint.clone().map_or_else(random_fingerprint, |given| given.to_string());
-    print(&entry(&fingerprint, args.algorithm, &random_secret(args.algorithm), start)).into()
+    print(&entry(&fingerprint, args.algorithm, &random_secret(args.algorithm), window)).into()
 }
 
-/// The entry, ready to stand alone or behind others.
+/// From when on the key holds, and until when.
+fn window(args: &Args, now: Timestamp) -> Result<(Timestamp, Option<Timestamp>), MomentFault> {
+    let start = args.valid_after.unwrap_or(Moment::In(SignedDuration::ZERO)).from(now)?;
+    let end = args.valid_until.map(|end| end.from(now)).transpose()?;
+    if end.is_some_and(|end| end <= start) { Err(MomentFault::NoWindow) } else { Ok((start, end)) }
+}
+
+/// The entry of a key that holds from one time on, until another or for ever, ready to stand alone or behind others.
 pub(super) fn entry(
     fingerprint: &str,
     algorithm: Algorithm,
     secret: &[u8],
-    start: Timestamp,
+    (start, end): (Timestamp, Option<Timestamp>),
 ) -> Zeroizing<String> {
     let secret = Zeroizing::new(base64_encode(secret));
     // A fingerprint may bear quotes and backslashes.
     let fingerprint = toml::Value::from(fingerprint);
+    let end = end.map_or_else(String::new, |end| format!("valid_until = {end}\n"));
     Zeroizing::new(format!(
-        "[[key]]\nfingerprint = {fingerprint}\nalgorithm = \"{algorithm}\"\nsecret = \"base64:{}\"\nvalid_after = {start}\n",
+        "[[key]]\nfingerprint = {fingerprint}\nalgorithm = \"{algorithm}\"\nsecret = \"base64:{}\"\nvalid_after = {start}\n{end}",
         *secret
     ))
 }
@@ -81,47 +92,52 @@ pub(super) fn random_secret(algorithm: Algorithm) -> Zeroizing<Vec<u8>> {
     bytes
 }
 
-/// When a key begins to hold.
+/// When a key begins or ceases to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Start {
+enum Moment {
     /// At a time.
     At(Timestamp),
     /// So much later than now, or earlier.
     In(SignedDuration),
 }
 
-impl Start {
+impl Moment {
     /// The moment in whole seconds, so that it reads well.
-    fn after(self, now: Timestamp) -> Result<Timestamp, StartFault> {
+    fn from(self, now: Timestamp) -> Result<Timestamp, MomentFault> {
         let (moment, rounding) = match self {
             Self::At(moment) => (moment, jiff::RoundMode::Trunc),
             // A start that is rounded down is never in the future by a piece of a second.
             Self::In(wait) => {
-                (now.checked_add(wait).map_err(|_| StartFault::OutOfRange)?, jiff::RoundMode::Floor)
+                (now.checked_add(wait).map_err(|_| MomentFault::OutOfRange)?, jiff::RoundMode::Floor)
             }
         };
         let second = jiff::TimestampRound::new().smallest(Unit::Second).mode(rounding);
-        moment.round(second).map_err(|_| StartFault::OutOfRange)
+        moment.round(second).map_err(|_| MomentFault::OutOfRange)
     }
 }
 
-impl FromStr for Start {
-    type Err = StartFault;
+impl FromStr for Moment {
+    type Err = MomentFault;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.starts_with(['+', '-']) {
-            return text.parse().map(Self::In).map_err(|_| StartFault::NotATime);
+            return text.parse().map(Self::In).map_err(|_| MomentFault::NotATime);
         }
-        text.parse().map(Self::At).map_err(|_| StartFault::NotATime)
+        text.parse().map(Self::At).map_err(|_| MomentFault::NotATime)
     }
 }
 
-/// Why a text is no start.
+/// Why texts say no window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-enum StartFault {
+enum MomentFault {
     /// Neither a time nor a wait.
     #[error("expected a time with an offset such as 2026-01-31T12:00:00Z, or a wait such as +10m")]
     NotATime,
+    /// The end is no later than the start.
+    #[error(
+        "the key would cease to hold before it begins to: --valid-until must be later than --valid-after"
+    )]
+    NoWindow,
     /// Too far away for a calendar.
     #[error("the time is out of range")]
     OutOfRange,
@@ -135,7 +151,7 @@ mod tests {
     #[test]
     fn start_is_a_time_or_a_wait_in_whole_seconds() {
         let now: Timestamp = "2026-06-01T00:00:00.9Z".parse().unwrap();
-        let after = |text: &str| text.parse::<Start>().unwrap().after(now).unwrap().to_string();
+        let after = |text: &str| text.parse::<Moment>().unwrap().from(now).unwrap().to_string();
         assert_eq!(after("2026-01-01T02:00:00+02:00"), "2026-01-01T00:00:00Z");
         assert_eq!(after("+10m"), "2026-06-01T00:10:00Z");
         assert_eq!(after("+1h30m"), "2026-06-01T01:30:00Z");
@@ -146,21 +162,26 @@ mod tests {
     #[test]
     fn start_without_an_offset_or_a_unit_is_refused() {
         for text in ["", "10m", "+10", "+", "now", "2026-01-01T00:00:00", "2026-01-01"] {
-            assert_eq!(text.parse::<Start>(), Err(StartFault::NotATime), "for {text:?}");
+            assert_eq!(text.parse::<Moment>(), Err(MomentFault::NotATime), "for {text:?}");
         }
-        let far: Start = "+99999999h".parse().unwrap();
-        assert_eq!(far.after(Timestamp::UNIX_EPOCH), Err(StartFault::OutOfRange));
+        let far: Moment = "+99999999h".parse().unwrap();
+        assert_eq!(far.from(Timestamp::UNIX_EPOCH), Err(MomentFault::OutOfRange));
     }
 
     #[test]
     fn entry_reads_back_as_a_key_file() {
         let start: Timestamp = "2026-06-01T00:00:00Z".parse().unwrap();
         for algorithm in Algorithm::ALL {
-            let text = entry(r#"a"\b'#"#, algorithm, &random_secret(algorithm), start);
+            let text = entry(r#"a"\b'#"#, algorithm, &random_secret(algorithm), (start, None));
             let parsed = parse_key_file(&text, "keys.toml", RingPolicy::default(), start).unwrap();
             let key = parsed.ring.sealing_key(start).unwrap();
             assert_eq!((key.fingerprint.as_str(), key.secret.algorithm()), (r#"a"\b'#"#, algorithm));
-            assert_eq!(key.validity.after, Some(start));
+            assert_eq!((key.validity.after, key.validity.until), (Some(start), None));
         }
+        let end = "2026-06-02T00:00:00Z".parse().unwrap();
+        let algorithm = Algorithm::ALL[0];
+        let text = entry("a", algorithm, &random_secret(algorithm), (start, Some(end)));
+        let parsed = parse_key_file(&text, "keys.toml", RingPolicy::default(), start).unwrap();
+        assert_eq!(parsed.ring.key("a").unwrap().validity.until, Some(end));
     }
 }

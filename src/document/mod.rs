@@ -7,6 +7,7 @@ mod fault;
 mod fields;
 mod places;
 mod value;
+mod written;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ pub use fault::{Fault, Faults, Place, Refusal};
 pub use fields::fields;
 pub use places::Places;
 pub use value::{Field, Value};
+pub use written::Written;
 
 /// A text under examination, with the faults found so far.
 pub struct Document<'t> {

@@ -60,9 +60,7 @@ fn merge_in(
     let told = sources.iter().flat_map(|source| &source.warnings).cloned();
     let warnings =
         told.chain(findings.warnings.into_iter().map(|warning| origins.warning(warning))).collect();
-    let encryption = sources.iter().all(|source| source.encryption != Some(false));
-    let ring = KeyRing::of_examined(keys, primary, policy).with_encryption(encryption);
-    Ok(ParsedRing { ring, warnings })
+    Ok(ParsedRing { ring: KeyRing::of_examined(keys, primary, policy), warnings })
 }
 
 /// All keys and where they are from, without those that an earlier source defines alike.

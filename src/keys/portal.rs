@@ -110,6 +110,13 @@ pub fn read_document(
     draft.settle(Company::Others, policy, now, derivations)
 }
 
+/// What a document says of whether the service is secured, whatever else is wrong with it; `None` if it is no JSON or doesn't
+/// say it as it should.
+pub fn switch_of(text: &str, format: &DocumentFormat) -> Option<bool> {
+    let root = Node::root(without_mark(text)).ok()?;
+    seek(root, format.encryption.as_ref()?).ok()?.boolean()
+}
+
 /// The text without a mark of its byte order, which is no part of JSON and which some programs write all the same.
 pub(super) fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)

@@ -17,7 +17,8 @@ pub(super) use examine::{Candidate, examine};
 pub use examine::{RingFault, RingWarning};
 pub use step_back::StepBack;
 
-/// The keys of one or more sources at one time. Holding a ring means that it is right.
+/// The keys of one or more sources at one time. Holding a ring means that it is right. Clones share the keys.
+#[derive(Clone)]
 pub struct KeyRing {
     keys: HashMap<Fingerprint, Arc<Key>>,
     /// By `valid_after`, latest first, a later entry of the file before an earlier one.
@@ -30,6 +31,7 @@ pub struct KeyRing {
 }
 
 /// Which of the keys that hold seals.
+#[derive(Clone)]
 enum Choice {
     /// One that is named, and that the ring does not have yet: nothing seals.
     Awaited,
@@ -80,8 +82,8 @@ impl KeyRing {
         Self { keys, by_age, choice, encryption: true, clock_skew, seal_delay, seal_limit }
     }
 
-    /// The same ring under a portal's switch.
-    pub(super) fn with_encryption(self, encryption: bool) -> Self {
+    /// The same ring under a portal's switch, which is on unless this says otherwise.
+    pub fn with_encryption(self, encryption: bool) -> Self {
         Self { encryption, ..self }
     }
 
@@ -102,6 +104,11 @@ impl KeyRing {
         self.keys.get(fingerprint)
     }
 
+    /// Whether the ring has the same key, whenever it holds.
+    pub(super) fn has(&self, key: &Key) -> bool {
+        self.key(key.fingerprint.as_str()).is_some_and(|known| known.is_same(key))
+    }
+
     /// The key that seals new messages at `now`: the primary if one is named, else the key inside its window with the
     /// latest `valid_after` of those that began `seal_delay` ago or earlier, so that the other side has it by now. If
     /// none began so early, the latest does not wait. A key that [may seal no more](SealLimit) counts as one outside its
@@ -118,6 +125,15 @@ impl KeyRing {
         let mut candidates = self.by_age.iter().filter(holds);
         let latest = candidates.next()?;
         if is_known(&latest) { Some(latest) } else { candidates.find(is_known).or(Some(latest)) }
+    }
+
+    /// The key that seals at `now` and the end of its window, if that is within `soon` and nothing seals from then on.
+    pub fn ends_without_successor(&self, now: Timestamp, soon: Duration) -> Option<(&Arc<Key>, Timestamp)> {
+        let key = self.sealing_key(now)?;
+        let until = key.validity.until.filter(|until| {
+            now.checked_add(soon).is_ok_and(|horizon| *until <= horizon) && self.sealing_key(*until).is_none()
+        })?;
+        Some((key, until))
     }
 
     /// How many messages each GCM key may seal.
@@ -160,12 +176,7 @@ impl KeyRing {
         self.by_age.iter()
     }
 
-    /// The same ring, whatever a portal's switch says.
-    pub fn always_sealing(self) -> Self {
-        self.with_encryption(true)
-    }
-
-    /// The portal's switch: `false` if a source says that the service is not secured.
+    /// The portal's switch: `false` if it says that the service is not secured, and is followed in that.
     pub fn encryption(&self) -> bool {
         self.encryption
     }

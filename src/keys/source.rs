@@ -22,7 +22,7 @@ pub struct SourceKeys {
     pub keys: Vec<Arc<Key>>,
     /// The key that is named to seal; only key files name one.
     pub primary: Option<Fingerprint>,
-    /// The portal's switch; absent where the source has none.
+    /// What the document says of whether the service is secured; absent where the source says nothing. Only a portal's counts.
     pub encryption: Option<bool>,
     /// What is allowed but seldom meant.
     pub warnings: Vec<Fault>,

@@ -35,8 +35,8 @@ use inbound::Inbound;
 use outbound::{Belief, Outbound};
 pub use ping::{PING_PATH, PingReport};
 pub use replay::{
-    IvReuse, IvReuseReport, IvReuses, Network, ReplayConfig, StoreAddress, StoreConfig, StoreFailure,
-    replay_warning,
+    IvReuse, IvReuseReport, IvReuses, Network, OutlivedWindow, ReplayConfig, StoreAddress, StoreConfig,
+    StoreFailure, replay_warning,
 };
 use replay::{ReplayGuard, SharedWindow};
 use service::Way;

@@ -5,12 +5,14 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 
 use super::KeysConfig;
 use crate::document::{Fault, Faults};
-use crate::keys::{self, Derivations, KeyStore, ParsedRing, SourceKeys, StepBack};
+use crate::keys::{self, Derivations, Fingerprint, KeyRing, KeyStore, ParsedRing, SourceKeys, StepBack};
 use crate::metrics::SourceKind;
 
 /// The sources of one key set and the store that their ring goes to.
@@ -19,6 +21,8 @@ pub(super) struct Assembly {
     store: Arc<KeyStore>,
     /// Locked by threads that may block, for as long as keys are read and derived; no request ever waits for it.
     parts: Mutex<Parts>,
+    /// Counts the rings that were put in force.
+    changes: watch::Sender<u64>,
 }
 
 /// What each source has said last.
@@ -53,6 +57,9 @@ impl From<Faults> for Refused {
     }
 }
 
+/// A key that ends before this, with none to follow, is worth a warning.
+const SOON: Duration = Duration::from_secs(60 * 60);
+
 /// As many faults as a log line bears.
 pub(super) const MOST_FAULTS_TOLD: usize = 10;
 
@@ -79,7 +86,12 @@ impl Refused {
 
 impl Assembly {
     pub(super) fn new(config: Arc<KeysConfig>, store: Arc<KeyStore>, parts: Parts) -> Self {
-        Self { config, store, parts: Mutex::new(parts) }
+        Self { config, store, parts: Mutex::new(parts), changes: watch::Sender::default() }
+    }
+
+    /// Hears of each ring that is put in force from now on.
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     /// Has `read` read what a source says and, if all of it is right together with the other source, puts it in force.
@@ -102,7 +114,36 @@ impl Assembly {
         let taken = Taken { keys: ring.len(), sealing, encryption: said.encryption, warnings };
         parts.put(kind, said);
         self.store.swap(ring, now);
+        self.changes.send_modify(|count| *count += 1);
         Ok(taken)
+    }
+
+    /// Whether all traffic is sealed.
+    pub(super) fn is_secured(&self) -> bool {
+        self.store.snapshot().encryption()
+    }
+
+    /// Whether there is no key yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.store.snapshot().is_empty()
+    }
+
+    /// The name of the key that seals and its end, if that is soon and no key follows.
+    pub(super) fn ending(&self, now: Timestamp) -> Option<(Fingerprint, Timestamp)> {
+        let ring = self.store.snapshot();
+        let (key, until) = ring.ends_without_successor(now, SOON)?;
+        Some((key.fingerprint.clone(), until))
+    }
+
+    /// Has everything sealed until the portal says anew that the service is not secured. To be called where it may block.
+    pub(super) fn secure(&self) {
+        let mut parts = self.lock();
+        // Or the next change of the key file would bring it back.
+        if let Some(portal) = &mut parts.portal {
+            portal.encryption = None;
+        }
+        let ring = KeyRing::clone(&self.store.snapshot()).with_encryption(true);
+        self.store.swap(ring, Timestamp::now());
     }
 
     fn lock(&self) -> MutexGuard<'_, Parts> {
@@ -158,7 +199,8 @@ impl Parts {
     }
 }
 
-/// File first. While the portal has not said anything yet, the file is not held to be all there is.
+/// File first. While the portal has not said anything yet, the file is not held to be all there is. The switch is the
+/// portal's alone: a document that was saved as a key file says how things were.
 fn merge(
     file: Option<&SourceKeys>,
     portal: Option<&SourceKeys>,
@@ -167,10 +209,8 @@ fn merge(
 ) -> Result<ParsedRing, Faults> {
     let sources: Vec<_> = file.into_iter().chain(portal).collect();
     let merge = if config.portal.is_some() && portal.is_none() { keys::merge_some } else { keys::merge };
-    let mut parsed = merge(&sources, config.policy(), now)?;
+    let ParsedRing { ring, warnings } = merge(&sources, config.policy(), now)?;
     let follows = config.portal.as_ref().is_some_and(|portal| portal.follow);
-    if !follows {
-        parsed.ring = parsed.ring.always_sealing();
-    }
-    Ok(parsed)
+    let is_off = portal.is_some_and(|portal| portal.encryption == Some(false));
+    Ok(ParsedRing { ring: ring.with_encryption(!(follows && is_off)), warnings })
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 use super::assembly::{Assembly, Parts};
@@ -41,7 +42,7 @@ pub fn load_now(config: &KeysConfig) -> Result<LoadedKeys, Faults> {
         let state = SourceState::new(SourceKind::Portal, &portal.client.url.to_string());
         match cached(portal, &config, &mut parts, now) {
             Ok(Some(cached)) => {
-                state.confirm(cached.fetched_at);
+                state.recall(cached.fetched_at);
                 let text = Arc::new(cached.document);
                 known = Some(Known { text, validator: cached.validator, kept: None });
             }
@@ -144,6 +145,11 @@ impl LoadedKeys {
     /// The sources, file first, as `/status` tells of them.
     pub fn sources(&self) -> &[Arc<SourceState>] {
         &self.states
+    }
+
+    /// Hears of each ring that is put in force from now on, by how many there were.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.assembly.changes()
     }
 
     pub(super) fn state(&self, kind: SourceKind) -> Option<&Arc<SourceState>> {

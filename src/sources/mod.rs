@@ -6,6 +6,7 @@ mod config;
 mod follow;
 pub mod key_file;
 mod load;
+mod plain;
 mod poll;
 pub mod portal;
 mod refresh;

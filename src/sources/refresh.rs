@@ -52,6 +52,8 @@ pub(super) struct FileRounds {
 #[derive(Default)]
 pub(super) struct PortalRounds {
     wake: Notify,
+    /// Whether the next fetch is the operator's will, who may ask at any time.
+    forced: AtomicBool,
     pub(super) rounds: Rounds,
     /// Until when the portal does not want to be asked.
     embargo: Mutex<Option<Instant>>,
@@ -66,6 +68,11 @@ impl PortalRounds {
     /// The portal has said how long it is to be left alone, or has been asked with success.
     pub(super) fn leave_alone_until(&self, end: Option<Instant>) {
         *self.embargo.lock().unwrap_or_else(PoisonError::into_inner) = end;
+    }
+
+    /// Whether the fetch that is wanted may be made. Whoever wanted it may have done so before the portal asked to be left alone.
+    pub(super) fn may_fetch(&self) -> bool {
+        self.forced.swap(false, Ordering::AcqRel) || !self.is_to_be_left_alone()
     }
 
     fn is_to_be_left_alone(&self) -> bool {
@@ -130,6 +137,7 @@ impl Refresh {
             file.nudge.raise();
         }
         if let Some(portal) = self.portal() {
+            portal.forced.store(true, Ordering::Release);
             portal.wake.notify_one();
         }
     }

@@ -1,6 +1,6 @@
 //! How one source is, for whoever asks from outside.
 
-use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ pub struct SourceState {
     name: Box<str>,
     /// Milliseconds since the epoch, or [`NEVER`].
     confirmed: AtomicI64,
+    /// Whether what is in force is of the cache, and nobody has confirmed it since the start.
+    cached: AtomicBool,
     failure: Mutex<Option<Failure>>,
 }
 
@@ -31,7 +33,8 @@ pub struct Failure {
 
 impl SourceState {
     pub(super) fn new(kind: SourceKind, name: &str) -> Self {
-        Self { kind, name: name.into(), confirmed: AtomicI64::new(NEVER), failure: Mutex::default() }
+        let (confirmed, cached) = (AtomicI64::new(NEVER), AtomicBool::new(false));
+        Self { kind, name: name.into(), confirmed, cached, failure: Mutex::default() }
     }
 
     pub(super) fn confirmed_at(kind: SourceKind, name: &str, now: Timestamp) -> Self {
@@ -40,9 +43,16 @@ impl SourceState {
         state
     }
 
+    /// The cache has what the source had at `then`.
+    pub(super) fn recall(&self, then: Timestamp) {
+        self.confirm(then);
+        self.cached.store(true, Relaxed);
+    }
+
     /// At `now` the source has what is in force.
     pub(super) fn confirm(&self, now: Timestamp) {
         self.confirmed.store(now.as_millisecond(), Relaxed);
+        self.cached.store(false, Relaxed);
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
@@ -58,6 +68,11 @@ impl SourceState {
     /// The file, or the URL without its query.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether its keys are those that a cache kept of it, since it has not answered yet.
+    pub fn is_from_cache(&self) -> bool {
+        self.cached.load(Relaxed)
     }
 
     /// When it was last known to have what is in force; `None` if it never was.

@@ -232,6 +232,14 @@ fn window_that_keys_outlive_is_warned_about() {
 }
 
 #[test]
+fn window_as_long_as_a_key_holds_is_no_matter() {
+    let keys = keygen(&["--valid-until", "+23h"]);
+    assert!(keys.contains("\nvalid_until = "), "{keys}");
+    let output = check(&house(&format!("{SMALLEST}replay_window = \"24h\"\n"), &keys));
+    assert_eq!((code(&output), stderr(&output)), (0, ""));
+}
+
+#[test]
 fn store_in_clear_on_another_machine_is_noted() {
     let store = "replay_window = \"24h\"\nreplay_store_failure = \"open\"\n";
     for (url, noted) in [
@@ -313,6 +321,9 @@ fn wrong_command_lines_end_with_64() {
         &["keygen", "--fingerprint", "a b"],
         &["keygen", "--valid-after", "tomorrow"],
         &["keygen", "--valid-after", "+99999999h"],
+        &["keygen", "--valid-until", "tomorrow"],
+        &["keygen", "--valid-until", "-1s"],
+        &["keygen", "--valid-after", "+1h", "--valid-until", "+1h"],
     ] {
         let output = alewife(arguments);
         assert_eq!((code(&output), stdout(&output)), (64, ""), "for {arguments:?}");

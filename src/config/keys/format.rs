@@ -51,6 +51,7 @@ impl<'t> Parts<'t> {
     ) -> Option<DocumentFormat> {
         let has_derive = !self.derive.is_absent();
         let (raw, at) = document.read::<RawFormat>(self.format);
+        let preset_at = raw.preset.start();
         let preset = document.optional(&at, "preset", raw.preset);
         let encoding_at = raw.encoding.start();
         let keys = document.or(&at, "keys_pointer", raw.keys_pointer, keys_by_default());
@@ -60,7 +61,9 @@ impl<'t> Parts<'t> {
         let members = read_members(document, self.members);
         let derived = has_derive.then(|| read_derive(document, self.derive, warnings));
         let algorithm = algorithm.or(preset.map(|Preset::EnterpriseKitchen| enterprise_kitchen()));
-        if algorithm.is_none() && members.algorithm.is_none() {
+        // Of a preset that is not known, nobody can say whether it has one.
+        let may_be_preset = preset.is_none() && preset_at.is_some();
+        if algorithm.is_none() && members.algorithm.is_none() && !may_be_preset {
             let remedy = "write the algorithm of the keys, for example algorithm = \"AES-256-GCM\"; or, if each entry \
                           names its own, how: members = { algorithm = \"…\" }";
             document.refuse(&at, "algorithm", at.start(), Refusal::new("missing", remedy));
@@ -162,7 +165,7 @@ impl Value for ValueEncoding {
         text.parse().map_err(|_| {
             Refusal::new(
                 format!("{text:?} is not a known encoding"),
-                "write \"base64\" or \"hex\" or \"utf8\"",
+                "write \"base64\" or \"hex\" or \"utf8\"; for passphrases write derive in place of encoding",
             )
         })
     }

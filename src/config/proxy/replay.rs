@@ -139,8 +139,8 @@ impl<'t> RawStore<'t> {
         }
         if let Some(Err(fault)) = password.as_ref().map(|source| source.read()) {
             // A machine that only checks may have none of the secrets.
-            let refusal =
-                Refusal::new(fault.to_string(), "have it there when Alewife starts; it is read then");
+            let remedy = "have it there when Alewife runs; it is read for each connection to the store";
+            let refusal = Refusal::new(fault.to_string(), remedy);
             warnings.push(document.fault(password_at, at.key_path(PASSWORD), refusal));
         }
         Some(StoreConfig { address: address?, user, password, failure: failure?, timeout })

@@ -167,6 +167,21 @@ fn each_wrong_key_of_a_portal_is_told() {
 }
 
 #[test]
+fn preset_that_is_not_known_is_not_told_to_lack_an_algorithm() {
+    assert_eq!(fault("preset = \"acme\""), "keys.portal.preset: \"acme\" is not a known preset");
+}
+
+#[test]
+fn encoding_that_is_not_known_may_have_been_meant_for_passphrases() {
+    let faults = parse(&portal("encoding = \"pbkdf2\"")).unwrap_err();
+    let remedies: Vec<_> = faults.iter().map(|fault| fault.remedy.as_str()).collect();
+    assert_eq!(
+        remedies,
+        ["write \"base64\" or \"hex\" or \"utf8\"; for passphrases write derive in place of encoding"]
+    );
+}
+
+#[test]
 fn certificates_are_of_no_use_without_tls() {
     for key in ["ca_file", "client_certificate", "client_key"] {
         let lines = format!("url = \"http://127.0.0.1:8200/\"\n{key} = \"x.pem\"");

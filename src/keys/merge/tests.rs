@@ -183,14 +183,12 @@ fn sources_without_any_key_make_no_ring() {
 }
 
 #[test]
-fn switch_is_off_if_one_source_says_so() {
-    let (file, off) = (file("", &[["b", GCM, B, ""]]), portal("\"encryption\":false,", &[["a", A, ""]]));
-    let on = portal("\"encryption\":true,", &[["a", A, ""]]);
-    let encryption = |sources: &[&SourceKeys]| merged(sources).ok().unwrap().ring.encryption();
-    assert!(encryption(&[&file]));
-    assert!(encryption(&[&file, &on]));
-    assert!(!encryption(&[&file, &off]));
-    assert!(!encryption(&[&on, &off]));
+fn switch_of_a_source_is_not_the_rings() {
+    let off = portal("\"encryption\":false,", &[["a", A, ""]]);
+    assert_eq!(off.encryption, Some(false));
+    let ring = merged(&[&off]).ok().unwrap().ring;
+    assert!(ring.encryption());
+    assert!(!ring.with_encryption(false).encryption());
 }
 
 #[test]

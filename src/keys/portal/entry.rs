@@ -169,7 +169,8 @@ fn encoded_key(text: &str, encoding: ValueEncoding, algorithm: Algorithm) -> Res
     let bytes = encoding.decode(text).ok_or_else(|| {
         let characters = text.chars().count();
         let problem = format!("the {characters} characters of the value are not {}", encoding.description());
-        Refusal::new(problem, VALUE_REMEDY)
+        let remedy = "see what the source answers; configure the encoding of its values, or derive if they are passphrases";
+        Refusal::new(problem, remedy)
     })?;
     SecretKey::new(algorithm, &bytes).map_err(|wrong| {
         let (expected, actual) = (wrong.expected, wrong.actual);

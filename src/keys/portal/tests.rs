@@ -210,6 +210,22 @@ fn switch_is_read_where_there_is_one() {
 }
 
 #[test]
+fn switch_is_known_of_a_document_that_is_wrong_elsewhere() {
+    let switch = |text: &str| switch_of(text, &format());
+    assert_eq!(switch(SITE), Some(true));
+    let wrong = |switch: &str| format!("{{\"services\":{{\"pos\":{{\"encryption\":{switch},\"keys\":7}}}}}}");
+    assert_eq!(switch(&wrong("true")), Some(true));
+    assert_eq!(switch(&format!("\u{feff}{}", wrong("false"))), Some(false));
+    for nothing in ["null", "\"true\"", "1", "true,\"encryption\":true"] {
+        assert_eq!(switch(&wrong(nothing)), None, "{nothing}");
+    }
+    for text in ["", "{", "[]", "{}", "<html>"] {
+        assert_eq!(switch(text), None, "{text}");
+    }
+    assert_eq!(switch_of(SITE, &DocumentFormat { encryption: None, ..format() }), None);
+}
+
+#[test]
 fn each_wrong_member_is_told_with_its_place() {
     let right = [r#""fingerprint":"a""#, r#""value":"MDEyMzQ1Njc4OWFiY2RlZg==""#];
     for (wrong, fault) in [

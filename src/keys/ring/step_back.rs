@@ -10,8 +10,8 @@ use crate::keys::{Fingerprint, Key};
 impl KeyRing {
     /// Why `next` may not replace this ring; `None` where it may.
     ///
-    /// A ring that has keys is never emptied, and the key that seals now may only go if one takes its place: a key that
-    /// this ring does not have yet, or one that began no earlier.
+    /// A ring that has keys is never emptied, and the key that seals now may only go if one takes its place that began no
+    /// earlier, or that this ring does not have yet and of which nobody says when it began.
     pub fn refuses(&self, next: &Self, now: Timestamp) -> Option<StepBack> {
         if next.is_empty() && !self.is_empty() {
             return Some(StepBack::NoKeys);
@@ -26,8 +26,10 @@ impl KeyRing {
             return Some(StepBack::NoSealingKey { lost: fingerprint });
         };
         let is_known = self.key(successor.fingerprint.as_str()).is_some_and(|known| known.is_same(successor));
-        // No start is earlier than any.
-        let is_older = is_known && successor.validity.after < lost.validity.after;
+        // A backup may be from before anything that this ring has, so that only the start tells it. No start is earlier
+        // than any, but of a key that was never seen it says nothing.
+        let tells_its_age = is_known || successor.validity.after.is_some();
+        let is_older = tells_its_age && successor.validity.after < lost.validity.after;
         is_older.then(|| StepBack::Older { lost: fingerprint, successor: successor.fingerprint.clone() })
     }
 }
@@ -47,9 +49,9 @@ pub enum StepBack {
         /// The key that seals now.
         lost: Fingerprint,
     },
-    /// It drops the key that seals now, and an older one that is known already would take over again.
+    /// It drops the key that seals now, and an older one would take over.
     #[error(
-        "the new keys lack {lost}, which seals now, and {successor}, which is older, would take over again, as after a \
+        "the new keys lack {lost}, which seals now, and {successor}, which is older, would take over, as after a \
          backup was restored; give the source {lost} back, or a newer key"
     )]
     Older {

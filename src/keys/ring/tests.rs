@@ -65,6 +65,15 @@ fn ring_restored_from_a_backup_is_refused() {
 }
 
 #[test]
+fn ring_restored_from_a_backup_whose_keys_were_never_seen_is_refused_by_their_start() {
+    let older = StepBack::Older { lost: name("b"), successor: name("z") };
+    assert_eq!(refuses(vec![key("z", Some(5), None)]), Some(older.clone()));
+    assert_eq!(refuses(vec![key("z", Some(89), None), key("y", Some(5), None)]), Some(older));
+    assert_eq!(refuses(vec![key("z", Some(90), None)]), None, "it began at the same time");
+    assert_eq!(refuses(vec![key("z", None, None)]), None, "nobody says that it is older");
+}
+
+#[test]
 fn ring_in_which_nothing_seals_is_refused() {
     let none = StepBack::NoSealingKey { lost: name("b") };
     assert_eq!(refuses(vec![key("a", Some(10), Some(NOW))]), Some(none.clone()));
@@ -120,7 +129,7 @@ fn step_back_names_the_key_that_would_be_lost() {
         ),
         (
             StepBack::Older { lost: name("b"), successor: name("a") },
-            "the new keys lack b, which seals now, and a, which is older, would take over again",
+            "the new keys lack b, which seals now, and a, which is older, would take over, as after",
         ),
     ] {
         assert!(step.to_string().starts_with(told), "{step}");
@@ -139,4 +148,24 @@ fn keys_are_told_by_age() {
     let names: Vec<_> = ring.keys().map(|key| key.fingerprint.to_string()).collect();
     assert_eq!(names, ["d", "b", "c", "e", "a"]);
     assert_eq!(ring.keys().len(), ring.len());
+}
+
+#[test]
+fn key_that_ends_soon_is_told_only_where_no_other_seals_from_then_on() {
+    let soon = Duration::from_secs(86_400);
+    let ends = |keys: Vec<Key>, primary| {
+        let ring = led(keys, primary);
+        let ending = ring.ends_without_successor(at(NOW), soon);
+        ending.map(|(key, until)| (key.fingerprint.to_string(), until))
+    };
+    let told = Some(("b".to_owned(), at(101)));
+    let b = || key("b", Some(90), Some(101));
+    assert_eq!(ends(vec![b()], None), told);
+    assert_eq!(ends(vec![b(), key("c", Some(102), None)], None), told, "after a gap");
+    assert_eq!(ends(vec![b(), key("a", None, None)], Some("b")), told, "nobody else may");
+    assert_eq!(ends(vec![b(), key("c", Some(101), None)], None), None);
+    assert_eq!(ends(vec![b(), key("a", None, None)], None), None);
+    assert_eq!(ends(vec![key("b", Some(90), Some(102))], None), None, "it is not soon");
+    assert_eq!(ends(vec![key("b", Some(90), None)], None), None);
+    assert_eq!(ends(vec![key("b", Some(90), Some(95))], None), None, "it is over");
 }

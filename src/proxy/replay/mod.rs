@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub use config::{ReplayConfig, StoreAddress, StoreConfig, StoreFailure};
 pub use network::Network;
-pub use outlived::replay_warning;
+pub use outlived::{OutlivedWindow, replay_warning};
 pub use reuse::{IvReuse, IvReuseReport, IvReuses};
 use store::{Health, NoAnswer, Store, Told};
 

@@ -1,35 +1,53 @@
 //! Windows that are shorter than keys hold.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::keys::{Key, KeyRing};
+use crate::document::Written;
+use crate::keys::{Fingerprint, Key, KeyRing};
 use crate::proxy::ProxyConfig;
 
 /// What is to be said of a window that a key of `ring` outlives: messages carry no time, so what was recorded opens again
 /// when the window has passed and the key still holds.
 pub fn replay_warning(config: &ProxyConfig, ring: &KeyRing, now: Timestamp) -> Option<String> {
-    let window = config.replay.as_ref()?.window;
-    let mut outliving = ring.keys().filter(|key| outlives(key, window, ring, now));
-    let first = outliving.next()?;
-    let until = first
-        .validity
-        .until
-        .map_or_else(|| "has no valid_until".to_owned(), |until| format!("holds until {until}"));
-    let others = match outliving.count() {
-        0 => String::new(),
-        1 => ", and another key outlives it too".to_owned(),
-        count => format!(", and {count} other keys outlive it too"),
-    };
-    Some(format!(
-        "proxy.{}.replay_window: what was recorded opens again after {}: {} {until}{others}; lengthen the window, or give \
-         keys a shorter time",
-        config.name,
-        shown(window),
-        first.fingerprint,
-    ))
+    OutlivedWindow::default().warning(config, ring, now)
+}
+
+/// What was said of the window of one proxy, which is said again only for other keys.
+#[derive(Default)]
+pub struct OutlivedWindow {
+    told: HashSet<Fingerprint>,
+}
+
+impl OutlivedWindow {
+    /// As [`replay_warning`]; `None` where each key that outlives the window did so the last time that this was asked.
+    pub fn warning(&mut self, config: &ProxyConfig, ring: &KeyRing, now: Timestamp) -> Option<String> {
+        let window = config.replay.as_ref()?.window;
+        let outliving: Vec<_> = ring.keys().filter(|key| outlives(key, window, ring, now)).collect();
+        let names = outliving.iter().map(|key| key.fingerprint.clone()).collect();
+        let told = std::mem::replace(&mut self.told, names);
+        // The first of those that are new.
+        let first = outliving.iter().find(|key| !told.contains(&key.fingerprint))?;
+        let until = first
+            .validity
+            .until
+            .map_or_else(|| "has no valid_until".to_owned(), |until| format!("holds until {until}"));
+        let others = match outliving.len() {
+            1 => String::new(),
+            2 => ", and another key outlives it too".to_owned(),
+            count => format!(", and {} other keys outlive it too", count - 1),
+        };
+        Some(format!(
+            "proxy.{}.replay_window: what was recorded opens again after {}: {} {until}{others}; lengthen the window, or give \
+             keys a shorter time",
+            config.name,
+            Written(window),
+            first.fingerprint,
+        ))
+    }
 }
 
 /// Whether a message that opens at once, or as soon as the key holds, would open again after `window`.
@@ -37,17 +55,6 @@ fn outlives(key: &Arc<Key>, window: Duration, ring: &KeyRing, now: Timestamp) ->
     let first = key.validity.after.map_or(now, |after| after.max(now));
     let later = first.checked_add(window).unwrap_or(Timestamp::MAX);
     ring.opening_key(key.fingerprint.as_str(), later).is_ok()
-}
-
-/// A duration as a configuration has it.
-fn shown(duration: Duration) -> String {
-    let milliseconds = duration.as_millis();
-    for (unit, name) in [(3_600_000_u128, "h"), (60_000, "m"), (1000, "s")] {
-        if milliseconds.is_multiple_of(unit) {
-            return format!("{}{name}", milliseconds / unit);
-        }
-    }
-    format!("{milliseconds}ms")
 }
 
 #[cfg(test)]
@@ -82,15 +89,20 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
+    type Keys<'k> = &'k [(&'k str, Option<i64>, Option<i64>)];
+
     /// Keys with these windows, a skew of 30 s, and a minute past the epoch.
-    fn warning(window: Option<u64>, keys: &[(&str, Option<i64>, Option<i64>)]) -> Option<String> {
+    fn warning(window: Option<u64>, keys: Keys<'_>) -> Option<String> {
+        replay_warning(&config(window), &ring(keys), at(60))
+    }
+
+    fn ring(keys: Keys<'_>) -> KeyRing {
         let keys = keys.iter().map(|(name, after, until)| {
             let secret = SecretKey::new("AES-128-GCM".parse().unwrap(), &[name.as_bytes()[0]; 16]).unwrap();
             let validity = Validity { after: after.map(at), until: until.map(at) };
             Key::new(name.parse().unwrap(), secret, validity)
         });
-        let ring = KeyRing::new(keys.collect(), None, RingPolicy::default(), at(60)).ok().unwrap();
-        replay_warning(&config(window), &ring, at(60))
+        KeyRing::new(keys.collect(), None, RingPolicy::default(), at(60)).ok().unwrap()
     }
 
     #[test]
@@ -104,6 +116,22 @@ mod tests {
         assert!(told.contains("after 3h: three holds until 1970-01-02T01:00:00Z, and another key"), "{told}");
         let told = warning(Some(100_000), &keys).unwrap();
         assert!(told.contains("two has no valid_until; "), "{told}");
+    }
+
+    #[test]
+    fn key_that_outlives_a_window_is_told_once_and_anew_when_it_was_gone() {
+        let mut told = OutlivedWindow::default();
+        let config = config(Some(3600));
+        let mut tell = |keys: Keys<'_>| told.warning(&config, &ring(keys), at(60));
+        let (one, two, over) = (("one", None, None), ("two", None, None), ("over", None, Some(70)));
+        assert!(tell(&[one]).unwrap().contains("one has no valid_until; "));
+        assert_eq!(tell(&[one, over]), None);
+        assert!(
+            tell(&[one, two]).unwrap().contains("two has no valid_until, and another key outlives it too")
+        );
+        assert_eq!(tell(&[two]), None);
+        assert!(tell(&[one, two]).unwrap().contains("one has no valid_until"));
+        assert_eq!(tell(&[over]), None);
     }
 
     #[test]

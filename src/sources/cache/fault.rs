@@ -1,8 +1,11 @@
 //! Why a cache was not written or not believed.
 
 use std::io;
+use std::mem::discriminant;
 use std::time::Duration;
 
+use crate::document::Written;
+use crate::keys::Roughly;
 use crate::sources::SecretFault;
 
 /// Why a cache was not written or not believed. Quotes nothing of it.
@@ -36,7 +39,7 @@ pub enum CacheFault {
     #[error("it was changed or cut short, or sealed under another key or for another url")]
     NotAuthentic,
     /// It is too old to be used.
-    #[error("its document is {} s old, and max_stale is {} s", age.as_secs(), max_stale.as_secs())]
+    #[error("its document is {} old, and max_stale is {}", Roughly(*age), Written(*max_stale))]
     Stale {
         /// How old.
         age: Duration,
@@ -58,6 +61,16 @@ pub enum CacheFault {
 }
 
 impl CacheFault {
+    /// Whether both are of one kind, so that who was told of one need not be told of the other. Their texts may differ each
+    /// time: a file that cannot be made has another name at each attempt.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let system = |fault: &Self| match fault {
+            Self::Unreadable(error) | Self::Unwritable(error) => Some(error.kind()),
+            _ => None,
+        };
+        discriminant(self) == discriminant(other) && system(self) == system(other)
+    }
+
     /// What to do about it.
     pub fn remedy(&self) -> &'static str {
         match self {

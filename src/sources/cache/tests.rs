@@ -255,6 +255,15 @@ fn content_that_is_authentic_but_not_ours_is_refused() {
     }
 }
 
+#[test]
+fn faults_are_alike_of_one_kind_and_cause_whatever_they_quote() {
+    let gone = |name: &str| CacheFault::Unwritable(io::Error::new(io::ErrorKind::NotFound, name));
+    assert!(gone("a").is_like(&gone("b")));
+    let full = CacheFault::Unwritable(io::ErrorKind::StorageFull.into());
+    assert!(!gone("a").is_like(&full) && !gone("a").is_like(&CacheFault::NotAFile));
+    assert!(CacheFault::NotAFile.is_like(&CacheFault::NotAFile));
+}
+
 proptest! {
     #[test]
     fn any_document_comes_back(document in any::<String>(), source in any::<String>()) {

@@ -72,6 +72,11 @@ impl PortalHeader {
         &self.name
     }
 
+    /// Whether the value could be had now, so that a token that is not there is found before it is needed. May block.
+    pub fn check_value(&self) -> Result<(), FetchFault> {
+        self.value().map(drop)
+    }
+
     /// The whole value as it is now. Its memory is wiped with its last clone.
     pub(super) fn value(&self) -> Result<HeaderValue, FetchFault> {
         let unreadable = |fault| FetchFault::Secret { header: self.name.clone(), fault };

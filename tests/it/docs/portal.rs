@@ -68,7 +68,7 @@ fn places_and_headers_are_such_as_the_client_takes() {
 fn checked(text: &str) -> (i32, String, String) {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
-    for token in ["portal-token", "vault-token"] {
+    for token in ["portal-token", "token", "vault-token"] {
         std::fs::write(at(token), "token\n").unwrap();
     }
     std::fs::write(at("cache.key"), format!("hex:{}\n", "07".repeat(32))).unwrap();

@@ -87,6 +87,8 @@ fn start_while_the_portal_is_away_begins_with_what_was_good_last() {
     shown(&sidecar, "a start without the portal, with a cache");
     let told = source(&sidecar, "portal");
     assert!(told["confirmed"].is_string() && told["failure"].is_object(), "{told}");
+    assert_eq!(told["from_cache"], true);
+    logged(&sidecar, &["begins with the cached keys of ", &portal.url(), ", confirmed ", " ago"]);
     assert_eq!(of_keys(&sidecar, "keys"), 2.0);
     // And what is new is asked for, with the validator of before.
     let before = portal.requests().len();
@@ -94,6 +96,7 @@ fn start_while_the_portal_is_away_begins_with_what_was_good_last() {
     await_fetch(&sidecar, "unchanged");
     assert!(portal.requests()[before].header("if-none-match").is_some());
     assert_eq!(fetches(&sidecar, "taken"), 0);
+    assert_eq!(source(&sidecar, "portal")["from_cache"], false);
     portal.serve(&document(&[&key(2), &key(3)]));
     eventually("the new key is there", || opens(&sidecar, &key(3)));
     // It is in the cache as well, before the portal is asked again.
@@ -176,6 +179,13 @@ fn cache_that_cannot_be_written_is_told_and_the_keys_are_in_force_all_the_same()
     let sidecar = sidecar(&portal).portal(&portal, &lines).start();
     shown(&sidecar, "a cache that cannot be written");
     assert!(opens(&sidecar, &key(1)));
+    await_fetch(&sidecar, "unchanged");
+    assert_eq!(
+        sidecar.log().matches("the cache of the keys was not written").count(),
+        1,
+        "{}",
+        sidecar.log()
+    );
     // Once it can be, it is, though nothing else is new.
     fs::create_dir(nowhere.parent().unwrap()).unwrap();
     eventually("it is written", || nowhere.exists());

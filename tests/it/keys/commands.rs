@@ -31,6 +31,26 @@ fn check_asks_no_portal_unless_told_to() {
 }
 
 #[test]
+fn check_that_asks_no_portal_warns_of_a_token_that_is_not_there() {
+    let Some(portal) = Portal::start() else { return };
+    portal.serve(&document(&[&key(1)]));
+    let headers = "headers = { authorization = { file = \"token\", prefix = \"Bearer \" }, x-site = { value = \"7\" } }";
+    let builder = || sidecar(&portal).portal(&portal, &format!("{GCM}{headers}"));
+    let (code, stdout, stderr) = builder().run(&["check"]);
+    assert_eq!((code, stdout.is_empty()), (0, false), "{stderr}");
+    let told = format!("warning: {}: the header authorization has no value: ", portal.url());
+    assert!(stderr.starts_with(&told) && stderr.contains("token cannot be read: "), "{stderr}");
+    assert!(stderr.contains("\n    remedy: see that the file or variable is there"), "{stderr}");
+    assert_eq!(stderr.matches("warning: ").count(), 1, "{stderr}");
+    let (code, _, stderr) = builder().file("token", "t0ken\n").run(&["check"]);
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    assert!(portal.requests().is_empty());
+    // Who asks it is told by that, as a fault.
+    let (code, _, stderr) = builder().run(&["check", "--fetch"]);
+    assert_eq!((code, stderr.matches("the header authorization has no value").count()), (78, 1), "{stderr}");
+}
+
+#[test]
 fn check_tells_what_is_wrong_with_a_portal_and_how_to_mend_it() {
     let Some(portal) = Portal::start() else { return };
     let refused = |pieces: &[&str]| {

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::faults::shown;
 use super::{
-    await_fetch, document, document_of, entry, failure, fetches, key, logged, opens, reloads, sealing,
+    GCM, await_fetch, document, document_of, entry, failure, fetches, key, logged, opens, reloads, sealing,
     sidecar,
 };
 use crate::support::{Portal, PortalAnswer, TestKey, eventually};
@@ -120,4 +120,33 @@ fn document_that_is_unchanged_is_no_reload() {
     assert_eq!((fetches(&sidecar, "taken"), reloads(&sidecar)), (1, 1));
     logged(&sidecar, &["keys reloaded"]);
     assert_eq!(sidecar.log().matches("keys reloaded").count(), 1);
+}
+
+#[test]
+fn document_that_was_refused_is_asked_for_again_long_before_its_turn() {
+    let Some(portal) = Portal::start() else { return };
+    portal.serve(&document_of(Vec::new()));
+    let seldom = GCM.replace("100ms", "1h");
+    let sidecar = sidecar(&portal).portal(&portal, &seldom).keys(&[&key(9)]).start();
+    eventually("it is refused", || fetches(&sidecar, "refused") > 0);
+    portal.serve(&document(&[&key(1)]));
+    eventually("it is asked for again", || reloads(&sidecar) == 1);
+}
+
+#[test]
+fn key_that_ends_soon_with_nothing_to_follow_is_told_once() {
+    let Some(portal) = Portal::start() else { return };
+    let (soon, late) = (entry(&key(1), None, Some(1800)), entry(&key(1), None, Some(7200)));
+    portal.serve(&document_of(vec![late]));
+    let sidecar = sidecar(&portal).start();
+    await_fetch(&sidecar, "unchanged");
+    portal.serve(&document_of(vec![soon.clone(), entry(&key(2), Some(1200), None)]));
+    await_fetch(&sidecar, "unchanged");
+    const TOLD: &str = "nothing is there to seal in its place";
+    assert!(!sidecar.log().contains(TOLD), "{}", sidecar.log());
+    portal.serve(&document_of(vec![soon]));
+    shown(&sidecar, "a key that seals and ends within an hour, with none to follow");
+    logged(&sidecar, &["nothing is there to seal in its place: ", &key(1).fingerprint, "; "]);
+    await_fetch(&sidecar, "unchanged");
+    assert_eq!(sidecar.log().matches(TOLD).count(), 1, "{}", sidecar.log());
 }

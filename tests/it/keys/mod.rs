@@ -8,6 +8,7 @@ mod commands;
 mod documents;
 mod faults;
 mod outage;
+mod plain;
 mod readiness;
 mod rotation;
 mod secrecy;

@@ -150,6 +150,31 @@ fn portal_that_fails_or_wants_to_be_left_alone_keeps_nobody_waiting() {
 }
 
 #[test]
+fn message_that_came_while_the_portal_was_asked_does_not_have_it_asked_again_once_it_wants_to_be_left_alone()
+{
+    let Some(portal) = Portal::start() else { return };
+    portal.serve(&document(&[&key(1)]));
+    let sidecar = sidecar(&portal)
+        .portal(&portal, &seldom(""))
+        .keys_section("refetch_cooldown = \"1ms\"\nrefetch_timeout = \"1h\"")
+        .start();
+    portal.answer(PortalAnswer::status(429).retry_after("3600").held());
+    let asked = portal.requests().len();
+    sidecar.signal("HUP");
+    eventually("the portal is asked", || portal.requests().len() > asked);
+    thread::scope(|scope| {
+        scope.spawn(|| assert!(!opens(&sidecar, &key(2))));
+        eventually("the message waits", || refetches(&sidecar) == 1);
+        portal.release();
+    });
+    assert_eq!(portal.requests().len(), asked + 1);
+    // The operator may ask all the same.
+    portal.serve(&document(&[&key(1), &key(2)]));
+    sidecar.signal("HUP");
+    eventually("the key is there", || reloads(&sidecar) == 2);
+}
+
+#[test]
 fn message_of_a_session_waits_for_its_key_as_well() {
     let Some(portal) = Portal::start() else { return };
     portal.serve(&document(&[&key(1)]));

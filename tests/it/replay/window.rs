@@ -129,6 +129,28 @@ fn reload_of_the_keys_opens_nothing_again() {
 }
 
 #[test]
+fn key_that_outlives_the_window_is_told_of_once_also_when_a_reload_brings_it() {
+    let (key, origin) = (TestKey::new(GCM), Origin::echo());
+    let sidecar = watched(&origin, &key);
+    let told = |key: &TestKey| {
+        let text = format!("what was recorded opens again after 1h: {} has no valid_until", key.fingerprint);
+        sidecar.log().matches(&text).count()
+    };
+    let reloaded = |text: &str, times: f64| {
+        std::fs::write(sidecar.key_file(), text).unwrap();
+        eventually("the keys are reloaded", || {
+            sidecar.metric("alewife_key_reloads_total{keyset=\"default\"}") == times
+        });
+    };
+    assert_eq!(told(&key), 1);
+    reloaded(&format!("{}# the same\n", key.entry()), 1.0);
+    let other = TestKey::numbered(GCM, 1);
+    reloaded(&(other.entry() + &key.entry()), 2.0);
+    eventually("the new one is told of", || told(&other) == 1);
+    assert_eq!(told(&key), 1, "{}", sidecar.log());
+}
+
+#[test]
 fn message_opens_again_when_its_time_is_over() {
     let (key, origin) = (TestKey::new(GCM), Origin::echo());
     let sidecar = before(&origin, &key).proxy("replay_window = \"300ms\"").start();

@@ -125,7 +125,7 @@ pub(super) fn rotate(
         document.set_trailing(trailing);
     }
     let mut text = Zeroizing::new(document.to_string());
-    let entry = keygen::entry(fingerprint.as_str(), algorithm, &secret(algorithm), *start);
+    let entry = keygen::entry(fingerprint.as_str(), algorithm, &secret(algorithm), (*start, None));
     append(&mut text, &entry);
     let text = with_line_ends_of(source, text);
     let after = check(&text, name, &before, &fates, fingerprint, now)?;
