@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::profile::Profiles;
 use super::proxy::Listener;
 use super::values::{AdminListen, ByteSize, Workers};
 use super::{Config, Examined, keys, memory, proxy};
@@ -25,12 +26,14 @@ pub(super) fn parse(text: &str, name: &str, directory: &Path) -> Examined {
     let keysets = document.table(&mut root, "keyset");
     let admin = document.table(&mut root, "admin");
     let log = document.table(&mut root, "log");
+    let profiles = document.table(&mut root, "profile");
     let proxies = document.tables(&mut root, "proxy");
 
     let process = read_process(&mut document, root);
     let mut sets = keys::read_all(&mut document, keys, keysets, directory);
     let admin = read_admin(&mut document, admin);
     let log = read_log(&mut document, log);
+    let profiles = Profiles::read(&mut document, profiles, directory);
     let proxies = proxy::read_all(&mut document, proxies, &sets, admin, directory);
     let mut warnings = std::mem::take(&mut sets.warnings);
     warnings.extend(proxies.warnings);

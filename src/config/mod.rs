@@ -5,6 +5,7 @@
 mod file;
 mod keys;
 mod memory;
+mod profile;
 mod proxy;
 mod secret;
 #[cfg(test)]

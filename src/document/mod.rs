@@ -177,6 +177,11 @@ impl<'t> Document<'t> {
         self.places.at(at)
     }
 
+    /// How much was found wrong so far.
+    pub fn fault_count(&self) -> usize {
+        self.faults.len()
+    }
+
     /// Whether anything was found wrong so far.
     pub fn is_sound(&self) -> bool {
         self.faults.is_empty()
