@@ -68,26 +68,4 @@ pub(super) fn aad<'p>(profile: &'p StreamProfile, context: Option<&Context>, way
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn context_is_five_lines_of_which_each_tells_messages_apart() {
-        let context = |method: &str, target: &str| {
-            let request = http::Request::builder().method(method).uri(target).body(()).unwrap();
-            Context::of(&request.into_parts().0)
-        };
-        let orders = context("POST", "http://kitchen/orders?table=4");
-        let iv = Iv::from_slice(&[0xab; 12]).unwrap();
-        let text = |way| String::from_utf8(orders.aad(way)).unwrap();
-        assert_eq!(text(Way::Request), "ale-context-1\nrequest\nPOST\n/orders?table=4\n\n");
-        assert_eq!(
-            text(Way::Reply(Some(&iv))),
-            "ale-context-1\nreply\nPOST\n/orders?table=4\nabababababababababababab\n"
-        );
-        assert!(text(Way::ToServer(&iv)).starts_with("ale-context-1\nto-server\n"));
-        assert!(text(Way::ToClient(&iv)).starts_with("ale-context-1\nto-client\n"));
-        assert_ne!(context("GET", "/a").aad(Way::Request), context("GET", "/b").aad(Way::Request));
-        assert_ne!(context("GET", "/a").aad(Way::Request), context("PUT", "/a").aad(Way::Request));
-    }
-}
+mod tests;

@@ -1,7 +1,7 @@
 //! The protocol without I/O: a request opened and its reply sealed, or a request sealed and its reply opened; and
 //! the messages of WebSocket.
 //!
-//! Clauses P1–P11 stand in docs/PROTOCOL.md.
+//! Clauses P1–P12 stand in docs/PROTOCOL.md.
 
 mod client;
 mod context;

@@ -15,6 +15,12 @@ pub struct Refusal {
     pub reason: AleReason,
 }
 
+impl AsRef<Refusal> for Refusal {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 impl Refusal {
     /// The body that the vendor publishes for this code, byte for byte.
     pub fn body(self) -> &'static str {

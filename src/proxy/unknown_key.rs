@@ -8,14 +8,14 @@ use crate::sources::Refresh;
 
 /// Has `open` look a key up in the ring in force, and once more in the one that is in force when the keys have been looked
 /// for, if that is to be. How often, how long, and for how many at once is `refresh`'s to say. No ring is held meanwhile.
-pub(super) async fn open<T>(
+pub(super) async fn open<T, E: AsRef<Refusal>>(
     keys: &KeyStore,
     refresh: &Refresh,
-    mut open: impl FnMut(&KeyRing) -> Result<T, Refusal>,
-) -> Result<T, Refusal> {
+    mut open: impl FnMut(&KeyRing) -> Result<T, E>,
+) -> Result<T, E> {
     let ring = keys.snapshot();
     let opened = open(&ring);
-    if opened.as_ref().err().is_none_or(|refusal| !refusal.is_of_unknown_key()) {
+    if opened.as_ref().err().is_none_or(|refusal| !refusal.as_ref().is_of_unknown_key()) {
         return opened;
     }
     if let Some(waiting) = refresh.for_unknown_key() {

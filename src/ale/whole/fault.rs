@@ -34,6 +34,12 @@ fn shown(at: impl fmt::Display) -> Box<str> {
     text.chars().take(LONGEST_PLACE).flat_map(char::escape_debug).collect::<String>().into()
 }
 
+impl AsRef<Refusal> for WholeFault {
+    fn as_ref(&self) -> &Refusal {
+        &self.refusal
+    }
+}
+
 impl From<Refusal> for WholeFault {
     fn from(refusal: Refusal) -> Self {
         Self { refusal, at: None }

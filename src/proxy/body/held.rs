@@ -30,6 +30,11 @@ impl HeldBody {
         Self { pieces, left, trailers }
     }
 
+    /// Nothing at all.
+    pub(crate) fn empty() -> Self {
+        Self::new(VecDeque::new(), None)
+    }
+
     /// Bytes still to be handed on.
     pub(crate) fn left(&self) -> u64 {
         self.left

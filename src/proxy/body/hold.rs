@@ -19,8 +19,6 @@ use zeroize::Zeroize;
 use crate::ale::{BodyOpening, Opened, Receipt, Refusal, ReplyBodyOpening, ReplyFault};
 use crate::net::{NoCapacity, PeerAccount, Reservation};
 
-/// The opener keeps the last bytes back, since they may be the tag.
-const HELD_BACK: u64 = 16;
 /// One segment at most; a body of this size or less lies in one piece.
 const LARGEST_SEGMENT: u64 = 64 * 1024;
 const SMALLEST_SEGMENT: u64 = 4 * 1024;
@@ -42,6 +40,9 @@ pub(crate) trait Opening {
     /// Why one does not.
     type Fault;
 
+    /// Bytes at the end so far that it keeps back, since they may be the tag.
+    const HELD_BACK: u64;
+
     /// Bytes of a sealed body that are not plaintext.
     fn overhead(&self) -> u64;
     /// Opens the next piece and appends its plaintext to `out`.
@@ -53,6 +54,8 @@ pub(crate) trait Opening {
 impl Opening for BodyOpening {
     type Opened = Opened;
     type Fault = Refusal;
+
+    const HELD_BACK: u64 = 16;
 
     fn overhead(&self) -> u64 {
         self.overhead()
@@ -70,6 +73,8 @@ impl Opening for BodyOpening {
 impl Opening for ReplyBodyOpening {
     type Opened = Receipt;
     type Fault = ReplyFault;
+
+    const HELD_BACK: u64 = 16;
 
     fn overhead(&self) -> u64 {
         self.overhead()
@@ -189,7 +194,7 @@ impl Segments {
         account: &Arc<PeerAccount>,
     ) -> Result<(), HoldFault<O::Fault>> {
         while !piece.is_empty() {
-            let kept_back = HELD_BACK - self.received.min(HELD_BACK);
+            let kept_back = O::HELD_BACK - self.received.min(O::HELD_BACK);
             let segment = self.with_room(kept_back, piece.len(), account)?;
             let before = segment.bytes.len();
             let room = segment.room() + kept_back as usize;

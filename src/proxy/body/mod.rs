@@ -10,7 +10,7 @@ mod upload;
 
 pub(crate) use flow::{Change, Flow};
 pub(crate) use held::HeldBody;
-pub(crate) use hold::{HoldFault, HoldLimits, hold};
+pub(crate) use hold::{HoldFault, HoldLimits, Opening, hold};
 pub(crate) use peek::{Peeked, peek};
 pub(crate) use reply::{ReplyBody, Stated, UpstreamReply};
 pub(crate) use upload::{RequestBody, Upload, UploadEnd};
