@@ -98,11 +98,14 @@ fn cache_warning(keys: &KeysConfig, now: Timestamp) -> Option<String> {
 
 /// Replay windows that keys outlive.
 fn outlived(config: &Config, keys: &[CheckedKeys], now: Timestamp) -> Vec<String> {
-    let warning = |proxy: &ProxyConfig| {
-        let keys = keys.iter().find(|keys| keys.config.name == proxy.keys)?;
-        replay_warning(proxy, &keys.ring.as_ref().ok()?.ring, now)
-    };
-    config.proxies.iter().filter_map(warning).map(|warning| warning.to_string()).collect()
+    let mut warnings = Vec::new();
+    for proxy in &config.proxies {
+        let used = proxy.routes.key_sets();
+        let used = keys.iter().filter(|keys| used.contains(&&keys.config.name));
+        let rings = used.filter_map(|keys| Some(&keys.ring.as_ref().ok()?.ring));
+        warnings.extend(rings.filter_map(|ring| replay_warning(proxy, ring, now)));
+    }
+    warnings
 }
 
 fn refuse(faults: impl Iterator<Item = Faults>) -> Exit {
@@ -183,7 +186,8 @@ fn note_unproven(keys: &CheckedKeys, now: Timestamp) -> Option<String> {
 fn summary(file: &Path, config: &Config, keys: &[CheckedKeys], now: Timestamp) -> String {
     let mut text = format!("{}: no faults\n", file.display());
     // Writing to a string does not fail.
-    for ProxyConfig { name, mode, listen, upstream, .. } in &config.proxies {
+    for ProxyConfig { name, mode, listen, routes, .. } in &config.proxies {
+        let upstream = &routes.first().upstream;
         let _ = writeln!(text, "  proxy {name}: {mode}, {listen} -> {upstream}");
     }
     let admin = config.admin.map_or_else(|| "off".to_owned(), |address| address.to_string());

@@ -94,7 +94,8 @@ async fn serve(config: Config, keys: Vec<LoadedKeys>, metrics: Arc<Metrics>) -> 
 fn announce(app: &App) {
     let mut lines = String::new();
     for proxy in app.proxies() {
-        let ProxyConfig { name, mode, upstream, .. } = &*proxy.config;
+        let ProxyConfig { name, mode, routes, .. } = &*proxy.config;
+        let upstream = &routes.first().upstream;
         lines += &format!("proxy {name}: {mode} on http://{}, upstream {upstream}\n", proxy.address);
     }
     if let Some(admin) = app.admin() {

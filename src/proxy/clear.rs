@@ -8,7 +8,6 @@ use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 use hyper::body::Incoming;
 
-use super::ProxyConfig;
 use super::body::{Change, Flow, ReplyBody, RequestBody, UpstreamReply};
 use super::client::Client;
 use super::exchange::{Exchange, Shared};
@@ -17,15 +16,14 @@ use super::onward::{self, Onward, Sent};
 use super::respond::Failure;
 use super::service::Answer;
 use super::websocket::{Agreement, Handshake, Seat, Side};
-use crate::keys::KeyStore;
-use crate::sources::Refresh;
+use super::{KeyAccess, ProxyConfig};
 
 /// What a proxy has that passes a request on as it is.
 pub(super) struct Clear<'p> {
     pub(super) config: &'p Arc<ProxyConfig>,
     pub(super) shared: &'p Arc<Shared>,
-    pub(super) keys: &'p Arc<KeyStore>,
-    pub(super) refresh: &'p Refresh,
+    /// Those whose portal may say otherwise in the middle of a session; none where nothing is ever sealed.
+    pub(super) keys: Option<&'p KeyAccess>,
     pub(super) onward: &'p Onward,
     /// On which side messages would be sealed.
     pub(super) sealed: Side,
@@ -79,11 +77,10 @@ impl Clear<'_> {
         let seat = Seat {
             config: Arc::clone(self.config),
             shared: Arc::clone(self.shared),
-            keys: Arc::clone(self.keys),
+            keys: self.keys.cloned(),
             path,
             sealing: None,
             sealed: self.sealed,
-            refresh: self.refresh.clone(),
         };
         Ok(Answer::Switch(Agreement::reached(handshake, sent.0, client, seat)?))
     }

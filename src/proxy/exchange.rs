@@ -42,8 +42,23 @@ pub(crate) struct Exchange {
 pub(crate) struct Shared {
     pub(crate) name: Arc<str>,
     pub(crate) metrics: ProxyMetrics,
-    pub(crate) profile: Arc<Profile>,
+    /// What the messages look like; none where nothing is ever sealed.
+    pub(crate) profile: Option<Arc<Profile>>,
     pub(crate) replay: ReplayGuard,
+}
+
+impl Shared {
+    /// Takes out the fields that only a sealed message bears, where messages are sealed.
+    pub(crate) fn strip_envelope(&self, headers: &mut HeaderMap) {
+        if let Some(profile) = &self.profile {
+            forward::strip_envelope(headers, profile);
+        }
+    }
+
+    /// Leaves in trailers only what may stand there.
+    pub(crate) fn strip_trailers(&self, trailers: &mut HeaderMap) {
+        forward::strip_trailers(trailers, self.profile.as_deref());
+    }
 }
 
 impl Exchange {
@@ -120,7 +135,7 @@ impl Exchange {
     }
 
     pub(crate) fn strip_trailers(&self, trailers: &mut HeaderMap) {
-        forward::strip_trailers(trailers, &self.shared.profile);
+        self.shared.strip_trailers(trailers);
     }
 
     /// Whether the request's body has ended, so that its connection may serve another.

@@ -291,11 +291,14 @@ pub(crate) fn strip_envelope(headers: &mut HeaderMap, profile: &Profile) {
     }
 }
 
-/// Leaves in trailers only what may stand there and does not speak of the envelope.
-pub(crate) fn strip_trailers(trailers: &mut HeaderMap, profile: &Profile) {
+/// Leaves in trailers only what may stand there and, of a message that is sealed on one side, does not speak of the
+/// envelope or the bytes in it.
+pub(crate) fn strip_trailers(trailers: &mut HeaderMap, profile: Option<&Profile>) {
     strip_hop_by_hop(trailers);
-    strip_sealed_body_fields(trailers);
-    strip_envelope(trailers, profile);
+    if let Some(profile) = profile {
+        strip_sealed_body_fields(trailers);
+        strip_envelope(trailers, profile);
+    }
     for name in [header::CONTENT_LENGTH, header::HOST, header::TRAILER] {
         trailers.remove(name);
     }

@@ -20,18 +20,18 @@ use super::replay::{Denial, Network};
 use super::respond::Failure;
 use super::service::Answer;
 use super::websocket::{Agreement, Handshake, Seat, Side};
-use super::{InboundConfig, ProxyConfig, now, unknown_key};
+use super::{InboundConfig, KeyAccess, ProxyConfig, now, unknown_key};
 use crate::ale::{BodyOpening, Opened, Receipt, Refusal, ReplySealing, RequestEnvelope, SealedReply};
-use crate::keys::{KeyRing, KeyStore};
+use crate::keys::KeyRing;
 use crate::metrics::AleReason;
-use crate::sources::Refresh;
+use crate::profile::Profile;
 
 /// One proxy on one worker.
 pub(crate) struct Inbound {
     config: Arc<ProxyConfig>,
     inbound: InboundConfig,
-    keys: Arc<KeyStore>,
-    refresh: Refresh,
+    profile: Arc<Profile>,
+    keys: KeyAccess,
     onward: Onward,
     shared: Arc<Shared>,
 }
@@ -40,12 +40,12 @@ impl Inbound {
     pub(crate) fn new(
         config: Arc<ProxyConfig>,
         inbound: InboundConfig,
-        keys: Arc<KeyStore>,
-        refresh: Refresh,
+        profile: Arc<Profile>,
+        keys: KeyAccess,
+        onward: Onward,
         shared: Arc<Shared>,
     ) -> Self {
-        let onward = Onward::new(Arc::clone(&config), &shared);
-        Self { config, inbound, keys, refresh, onward, shared }
+        Self { config, inbound, profile, keys, onward, shared }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -107,8 +107,8 @@ impl Inbound {
     /// envelope: then it passes as it is. A sealed one is opened all the same.
     fn takes_plain(&self, head: &Parts) -> bool {
         let is_ping = self.inbound.answer_ping && ping::is_asked_for(&head.uri);
-        let is_secured = is_ping || self.keys.snapshot().encryption();
-        !is_secured && !carriers::are_borne(head, self.inbound.carriers, &self.config.profile)
+        let is_secured = is_ping || self.keys.store.snapshot().encryption();
+        !is_secured && !carriers::are_borne(head, self.inbound.carriers, &self.profile)
     }
 
     async fn pass(
@@ -131,8 +131,8 @@ impl Inbound {
             client.discard(body, &head);
             return Err(failure);
         }
-        let Self { config, shared, keys, refresh, onward, .. } = self;
-        let clear = Clear { config, shared, keys, refresh, onward, sealed: Side::Client };
+        let Self { config, shared, keys, onward, .. } = self;
+        let clear = Clear { config, shared, keys: Some(keys), onward, sealed: Side::Client };
         clear.exchange(client, head, body, exchange).await
     }
 
@@ -174,11 +174,10 @@ impl Inbound {
         Seat {
             config: Arc::clone(&self.config),
             shared: Arc::clone(&self.shared),
-            keys: Arc::clone(&self.keys),
+            keys: Some(self.keys.clone()),
             path,
             sealing: Some((Arc::clone(sealing.key()), sealing.into_session(now(), &mut rand::rng()))),
             sealed: Side::Client,
-            refresh: self.refresh.clone(),
         }
     }
 
@@ -190,7 +189,7 @@ impl Inbound {
         is_handshake: bool,
         is_ping: bool,
     ) -> Result<(BodyOpening, ReplySealing), Failure> {
-        let carrier = carriers::gather(head, self.inbound.carriers, is_handshake, &self.config.profile)?;
+        let carrier = carriers::gather(head, self.inbound.carriers, is_handshake, &self.profile)?;
         if is_handshake && !self.is_allowed(head.headers.get_all(ORIGIN), carrier) {
             return Err(Failure::Origin);
         }
@@ -198,9 +197,9 @@ impl Inbound {
         if !is_ping && !self.inbound.required_headers.iter().all(present) {
             return Err(Refusal::headers(AleReason::MissingRequiredHeader).into());
         }
-        let envelope = RequestEnvelope::take(&self.config.profile, head)?;
+        let envelope = RequestEnvelope::take(&self.profile, head)?;
         let open = |ring: &KeyRing| envelope.open(head, ring, now());
-        let opened = unknown_key::open(&self.keys, &self.refresh, open).await?;
+        let opened = unknown_key::open(&self.keys, open).await?;
         Ok((opened.body, opened.reply))
     }
 

@@ -8,11 +8,13 @@ mod config;
 mod exchange;
 mod forward;
 mod inbound;
+mod key_access;
 mod onward;
 mod outbound;
 mod ping;
 mod replay;
 mod respond;
+mod route;
 mod service;
 mod unknown_key;
 mod websocket;
@@ -32,6 +34,8 @@ pub use config::{
 };
 use exchange::Shared;
 use inbound::Inbound;
+pub use key_access::KeyAccess;
+use onward::{Onward, Pools};
 use outbound::{Belief, Outbound};
 pub use ping::{PING_PATH, PingReport};
 pub use replay::{
@@ -39,51 +43,61 @@ pub use replay::{
     replay_warning,
 };
 use replay::{ReplayGuard, SharedWindow};
-use service::Way;
+pub use route::{Policy, RouteConfig, Routes};
+use service::{Router, Way};
 use websocket::AfterHttp;
 
-use crate::keys::KeyStore;
 use crate::metrics::{Metrics, ProxyMetrics};
 use crate::net::{self, Accepted, Activity, ConnectionEnd, ConnectionLimits, HeldBudget, SpareTimer, Stop};
-use crate::sources::Refresh;
 
 /// One proxy as the process has it: what its workers share.
 pub struct ProxyCommon {
     config: Arc<ProxyConfig>,
-    keys: Arc<KeyStore>,
-    refresh: Refresh,
     budget: Arc<HeldBudget>,
     stop: Stop,
-    belief: Arc<Belief>,
+    route: RouteCommon,
     /// What has been opened, whichever worker did.
     window: Option<Arc<SharedWindow>>,
     reuses: Arc<IvReuses>,
 }
 
 impl ProxyCommon {
-    /// A proxy that seals and opens with the keys of `keys`, has them read anew by `refresh`, and tells its clients to go
-    /// once `stop` is cancelled. Senders that repeat IVs are noted in `reuses`.
+    /// A proxy that seals and opens with the key sets that `keys` knows by name, and tells its clients to go once `stop` is
+    /// cancelled. Senders that repeat IVs are noted in `reuses`. `None` if `keys` does not know one of them.
     pub fn new(
         config: Arc<ProxyConfig>,
-        keys: Arc<KeyStore>,
-        refresh: Refresh,
+        keys: impl Fn(&str) -> Option<KeyAccess>,
         budget: Arc<HeldBudget>,
         stop: Stop,
         reuses: Arc<IvReuses>,
-    ) -> Self {
+    ) -> Option<Self> {
+        let route = RouteCommon::of(&config, keys)?;
+        let window = config.replay.as_ref().map(|replay| SharedWindow::new(&config.name, replay));
+        Some(Self { config, budget, stop, route, window, reuses })
+    }
+}
+
+/// One route as the process has it.
+struct RouteCommon {
+    keys: KeyAccess,
+    belief: Arc<Belief>,
+}
+
+impl RouteCommon {
+    fn of(config: &ProxyConfig, keys: impl Fn(&str) -> Option<KeyAccess>) -> Option<Self> {
         let replies = match &config.mode {
             Mode::Inbound(_) => Replies::default(),
             Mode::Outbound(outbound) => outbound.replies,
         };
-        let window = config.replay.as_ref().map(|replay| SharedWindow::new(&config.name, replay));
-        Self { config, keys, refresh, budget, stop, belief: Arc::new(Belief::new(replies)), window, reuses }
+        let Policy::Require { keys: name, .. } = &config.routes.first().policy;
+        Some(Self { keys: keys(name)?, belief: Arc::new(Belief::new(replies)) })
     }
 }
 
 /// One proxy as one worker runs it: it has its own connections to the upstream.
 pub struct Proxy {
     config: Arc<ProxyConfig>,
-    way: Way,
+    router: Arc<Router>,
     metrics: ProxyMetrics,
     budget: Arc<HeldBudget>,
     stop: Stop,
@@ -92,29 +106,29 @@ pub struct Proxy {
 impl Proxy {
     /// A worker's part of `common`.
     pub fn new(common: &ProxyCommon, metrics: &Metrics) -> Self {
-        let ProxyCommon { config, keys, refresh, budget, stop, belief, window, reuses } = common;
+        let ProxyCommon { config, budget, stop, route: common, window, reuses } = common;
         let metrics = metrics.proxy(&config.name);
+        let replay = ReplayGuard::new(config, window.clone(), Arc::clone(reuses), metrics.clone());
+        let mut pools = Pools::new(Arc::clone(config), metrics.clone());
+        let route = config.routes.first();
+        let Policy::Require { profile, .. } = &route.policy;
         let shared = Arc::new(Shared {
             name: Arc::clone(&config.name),
             metrics: metrics.clone(),
-            profile: Arc::clone(&config.profile),
-            replay: ReplayGuard::new(config, window.clone(), Arc::clone(reuses), metrics.clone()),
+            profile: Some(Arc::clone(profile)),
+            replay,
         });
-        let (own, keys, refresh) = (Arc::clone(config), Arc::clone(keys), refresh.clone());
+        let onward = Onward::new(&route.upstream, &mut pools);
+        let (own, profile, keys) = (Arc::clone(config), Arc::clone(profile), common.keys.clone());
         let way = match config.mode.clone() {
-            Mode::Inbound(inbound) => {
-                Way::Inbound(Arc::new(Inbound::new(own, inbound, keys, refresh, shared)))
+            Mode::Inbound(inbound) => Way::Inbound(Inbound::new(own, inbound, profile, keys, onward, shared)),
+            Mode::Outbound(outbound) => {
+                let belief = Arc::clone(&common.belief);
+                Way::Outbound(Outbound::new(own, outbound, profile, keys, onward, shared, belief))
             }
-            Mode::Outbound(outbound) => Way::Outbound(Arc::new(Outbound::new(
-                own,
-                outbound,
-                keys,
-                refresh,
-                shared,
-                Arc::clone(belief),
-            ))),
         };
-        Self { config: Arc::clone(config), way, metrics, budget: Arc::clone(budget), stop: stop.clone() }
+        let router = Arc::new(Router::new(way));
+        Self { config: Arc::clone(config), router, metrics, budget: Arc::clone(budget), stop: stop.clone() }
     }
 
     /// Serves one connection to its end. The future stands on its own and may be spawned.
@@ -151,9 +165,9 @@ impl Proxy {
         stream: TcpStream,
         client: Arc<Client>,
     ) -> impl Future<Output = ConnectionEnd> + Send + 'static {
-        let way = self.way.clone();
+        let router = Arc::clone(&self.router);
         let activity = Arc::clone(&client.activity);
-        let service = service_fn(move |request| way.clone().serve(Arc::clone(&client), request));
+        let service = service_fn(move |request| Arc::clone(&router).serve(Arc::clone(&client), request));
         net::serve_connection(stream, activity, service, self.stop.clone())
     }
 

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use http::request::Parts;
 use http::{Request, Response};
 use hyper::body::Incoming;
 
@@ -13,15 +14,19 @@ use super::exchange::{Exchange, Shared};
 use super::inbound::{Inbound, SealedAnswer};
 use super::outbound::{OpenedAnswer, Outbound};
 use super::ping::PingAnswer;
-use super::respond;
+use super::respond::{self, Failure};
 use super::websocket::Agreement;
 use crate::net::Upgrade;
 
-/// The way of one proxy's requests.
-#[derive(Clone)]
+/// What is done to the requests of one route.
 pub(crate) enum Way {
-    Inbound(Arc<Inbound>),
-    Outbound(Arc<Outbound>),
+    Inbound(Inbound),
+    Outbound(Outbound),
+}
+
+/// The ways through a proxy on one worker.
+pub(crate) struct Router {
+    way: Way,
 }
 
 /// What a request comes to.
@@ -45,19 +50,36 @@ impl Way {
         }
     }
 
+    async fn exchange(
+        &self,
+        client: &Client,
+        head: Parts,
+        body: Incoming,
+        exchange: &mut Exchange,
+    ) -> Result<Answer, Failure> {
+        match self {
+            Self::Inbound(inbound) => inbound.exchange(client, head, body, exchange).await,
+            Self::Outbound(outbound) => outbound.exchange(client, head, body, exchange).await,
+        }
+    }
+}
+
+impl Router {
+    /// Every request goes this way.
+    pub(crate) fn new(way: Way) -> Self {
+        Self { way }
+    }
+
     /// Answers one request, come what may.
     pub(crate) async fn serve(
-        self,
+        self: Arc<Self>,
         client: Arc<Client>,
         mut request: Request<Incoming>,
     ) -> Result<Response<ReplyBody>, Infallible> {
         let upgrade = Upgrade::asked_by(&mut request);
         let (head, body) = request.into_parts();
-        let mut exchange = Exchange::begin(self.shared(), &client.activity, &head, client.peer);
-        let answer = match &self {
-            Self::Inbound(inbound) => inbound.exchange(&client, head, body, &mut exchange).await,
-            Self::Outbound(outbound) => outbound.exchange(&client, head, body, &mut exchange).await,
-        };
+        let mut exchange = Exchange::begin(self.way.shared(), &client.activity, &head, client.peer);
+        let answer = self.way.exchange(&client, head, body, &mut exchange).await;
         let mut opening = None;
         let mut response = match answer {
             Ok(Answer::Clear(answer)) => answer.finish(exchange),

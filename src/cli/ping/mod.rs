@@ -21,7 +21,7 @@ use super::{ConfigArg, complain, print};
 use crate::config::Config;
 use crate::document::{Fault, Faults};
 use crate::keys::KeyRing;
-use crate::proxy::{Mode, OutboundConfig, ProxyConfig};
+use crate::proxy::{Mode, OutboundConfig, Policy, ProxyConfig};
 use crate::sources::{KeysConfig, ask_now};
 use fault::PingFault;
 use judge::{Far, Finding};
@@ -94,7 +94,8 @@ fn ping(args: &Args) -> Result<Exit, PingError> {
     let bridges = chosen(args, &config)?;
     let mut reports = Vec::new();
     for bridge in bridges {
-        let Some(keys) = config.keys_of(bridge.proxy) else { continue };
+        let Policy::Require { keys, .. } = &bridge.proxy.routes.first().policy;
+        let Some(keys) = config.key_set(keys) else { continue };
         let ring = runtime.block_on(ask_now(keys))?.ring;
         reports.push(runtime.block_on(bridge.ask(args, keys, &ring)));
     }
@@ -154,7 +155,7 @@ impl<'c> Bridge<'c> {
         Report {
             proxy: Arc::clone(&self.proxy.name),
             near: door.address,
-            upstream: self.proxy.upstream.to_string(),
+            upstream: self.proxy.routes.first().upstream.to_string(),
             http,
             websocket,
             far,

@@ -27,7 +27,7 @@ use super::values::{ByteSize, Listen, ModeName, ProxyName};
 use crate::document::{Document, Fault, Field, Heading, Refusal, Section, Value};
 use crate::net::UpstreamProtocol;
 use crate::profile::Profile;
-use crate::proxy::{ForwardedPolicy, HostPolicy, ProxyConfig, Upstream};
+use crate::proxy::{ForwardedPolicy, HostPolicy, Policy, ProxyConfig, RouteConfig, Routes, Upstream};
 
 /// What is held of one body at most, unless the configuration says otherwise.
 const MAX_BODY: ByteSize = ByteSize(16 * 1024 * 1024);
@@ -149,9 +149,10 @@ impl Entry {
             name,
             listen,
             mode,
-            keys: keys.into(),
-            upstream,
-            profile: Arc::new(profile),
+            routes: Routes::one(RouteConfig {
+                policy: Policy::Require { keys: keys.into(), profile: Arc::new(profile) },
+                upstream,
+            }),
             host,
             forwarded,
             max_body,
