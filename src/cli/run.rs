@@ -95,8 +95,8 @@ fn announce(app: &App) {
     let mut lines = String::new();
     for proxy in app.proxies() {
         let ProxyConfig { name, mode, routes, .. } = &*proxy.config;
-        let upstream = &routes.first().upstream;
-        lines += &format!("proxy {name}: {mode} on http://{}, upstream {upstream}\n", proxy.address);
+        lines +=
+            &format!("proxy {name}: {mode} on http://{}, upstream {}\n", proxy.address, routes.destination());
     }
     if let Some(admin) = app.admin() {
         lines += &format!("admin: http://{admin}\n");

@@ -1,5 +1,5 @@
-//! The plain way: where a portal that is followed (`follow_portal`) says that a service is not secured, nothing is sealed,
-//! and what is plain is taken.
+//! The plain way, of a route that is a bypass, and where a portal that is followed (`follow_portal`) says that a service is
+//! not secured: nothing is sealed, and what is plain is taken.
 
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ impl Clear<'_> {
         let takes_trailers = forward::strip_hop_by_hop(&mut head.headers);
         self.onward.prepare(&mut head, client, takes_trailers && handshake.is_none())?;
         if let Some(handshake) = handshake {
-            return self.shake_hands(client, head, &handshake).await;
+            return self.shake_hands(client, head, &handshake, exchange).await;
         }
         let method = head.method.clone();
         let (body, framing, upload) = if onward::may_have_bytes(&body) {
@@ -65,8 +65,9 @@ impl Clear<'_> {
         client: &Client,
         mut head: Parts,
         handshake: &Handshake,
+        exchange: &Exchange,
     ) -> Result<Answer, Failure> {
-        let path = head.uri.path().into();
+        let path = exchange.path().into();
         Framing::Unstated.write(&mut head.headers);
         Handshake::ask(&mut head.headers);
         let request = Request::from_parts(head, RequestBody::Empty);

@@ -38,9 +38,11 @@ pub(crate) struct Exchange {
     _in_flight: RequestGuard,
 }
 
-/// What all exchanges of a proxy have in common.
+/// What all exchanges of a route have in common.
 pub(crate) struct Shared {
     pub(crate) name: Arc<str>,
+    /// The route, where the proxy has routes and one is taken.
+    pub(crate) route: Option<Arc<str>>,
     pub(crate) metrics: ProxyMetrics,
     /// What the messages look like; none where nothing is ever sealed.
     pub(crate) profile: Option<Arc<Profile>>,
@@ -85,6 +87,16 @@ impl Exchange {
             ended: false,
             _in_flight: shared.metrics.request_started(),
         }
+    }
+
+    /// The request takes a route.
+    pub(crate) fn routed(&mut self, shared: &Arc<Shared>) {
+        self.shared = Arc::clone(shared);
+    }
+
+    /// The path that was asked for, whatever the upstream is asked for.
+    pub(crate) fn path(&self) -> &str {
+        self.target.path()
     }
 
     pub(crate) fn activity(&self) -> &Arc<Activity> {
@@ -162,6 +174,7 @@ impl Exchange {
         tracing::info!(
             target: "alewife::access",
             proxy = &*self.shared.name,
+            route = self.shared.route.as_deref(),
             peer = %self.peer,
             method = shown(self.method.as_str()),
             // The query may carry what its sender thinks of as sealed; the log has no use for it.

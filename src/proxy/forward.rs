@@ -243,10 +243,16 @@ pub(crate) struct Onto<'a> {
     pub(crate) host: HostPolicy,
     /// The upstream's own name, for requests that are to bear it, and for those of HTTP/1.0 that name none.
     pub(crate) upstream: &'a HeaderValue,
+    /// Whether its message is sealed on either side, so that fields of the body cannot speak of it.
+    pub(crate) is_sealed: bool,
 }
 
-/// Makes the client's head the one that the upstream gets, but for its body's framing.
-pub(crate) fn to_upstream(head: &mut Parts, onto: &Onto<'_>) -> Result<(), FramingFault> {
+/// Makes the client's head the one that the upstream gets, but for its body's framing; `path` stands in place of its path.
+pub(crate) fn to_upstream(
+    head: &mut Parts,
+    onto: &Onto<'_>,
+    path: Option<String>,
+) -> Result<(), FramingFault> {
     set_host(head)?;
     set_forwarded(&mut head.headers, onto.peer, onto.forwarded);
     match (onto.host, head.headers.entry(header::HOST)) {
@@ -258,7 +264,9 @@ pub(crate) fn to_upstream(head: &mut Parts, onto: &Onto<'_>) -> Result<(), Frami
             host.insert(onto.upstream.clone());
         }
     }
-    strip_sealed_body_fields(&mut head.headers);
+    if onto.is_sealed {
+        strip_sealed_body_fields(&mut head.headers);
+    }
     if head.version == Version::HTTP_2 {
         join_cookies(&mut head.headers);
     }
@@ -268,7 +276,16 @@ pub(crate) fn to_upstream(head: &mut Parts, onto: &Onto<'_>) -> Result<(), Frami
         head.headers.insert(header::TE, HeaderValue::from_static("trailers"));
         head.headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
     }
-    let target = head.uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
+    let target = match path {
+        None => head.uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/")),
+        Some(path) => {
+            let target = match head.uri.query() {
+                None => path,
+                Some(query) => format!("{path}?{query}"),
+            };
+            PathAndQuery::try_from(target).map_err(|_too_long| FramingFault::Target)?
+        }
+    };
     head.uri = Uri::from(target);
     head.version = Version::HTTP_11;
     Ok(())
@@ -302,6 +319,17 @@ pub(crate) fn strip_trailers(trailers: &mut HeaderMap, profile: Option<&Profile>
     for name in [header::CONTENT_LENGTH, header::HOST, header::TRAILER] {
         trailers.remove(name);
     }
+}
+
+/// The host that the upstream is asked for, as [`to_upstream`] settles it, in a head whose framing is right.
+pub(crate) fn host_of(head: &Parts) -> Option<&str> {
+    if let Some(authority) = head.uri.authority() {
+        return Some(authority.as_str());
+    }
+    let is_dropped =
+        elements(&head.headers, &header::CONNECTION).any(|name| name.eq_ignore_ascii_case(b"host"));
+    let host = head.headers.get(header::HOST).filter(|_| !is_dropped)?;
+    host.to_str().ok()
 }
 
 /// RFC 9112 §3.2.2 and RFC 9113 §8.3.1: the target's authority wins over `host`. One of them must be there still

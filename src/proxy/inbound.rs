@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::{GetAll, HeaderValue, ORIGIN, UPGRADE};
+use http::header::{ORIGIN, UPGRADE};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body;
@@ -52,6 +52,11 @@ impl Inbound {
         &self.shared
     }
 
+    /// Whether this is asked of the sidecar itself, whatever its application is.
+    pub(crate) fn is_asked(&self, head: &Parts) -> bool {
+        self.inbound.answer_ping && ping::is_asked_for(&head.uri)
+    }
+
     /// Opens one request, and gets the application's answer to it.
     pub(crate) async fn exchange(
         &self,
@@ -66,7 +71,7 @@ impl Inbound {
         let framing = forward::check_framing(&head)?;
         let handshake = Handshake::asked_by(&head, !body.is_end_stream())?;
         let takes_trailers = forward::strip_hop_by_hop(&mut head.headers);
-        let is_ping = self.inbound.answer_ping && ping::is_asked_for(&head.uri);
+        let is_ping = self.is_asked(&head);
         let (opening, sealing) = match self.open(&mut head, handshake.is_some(), is_ping).await {
             Ok(opened) => opened,
             Err(failure) => {
@@ -106,7 +111,7 @@ impl Inbound {
     /// Whether the service is not secured, as far as the portal is followed, and this request bears nothing of an
     /// envelope: then it passes as it is. A sealed one is opened all the same.
     fn takes_plain(&self, head: &Parts) -> bool {
-        let is_ping = self.inbound.answer_ping && ping::is_asked_for(&head.uri);
+        let is_ping = self.is_asked(head);
         let is_secured = is_ping || self.keys.store.snapshot().encryption();
         !is_secured && !carriers::are_borne(head, self.inbound.carriers, &self.profile)
     }
@@ -120,7 +125,7 @@ impl Inbound {
     ) -> Result<Answer, Failure> {
         let is_page = head.headers.contains_key(UPGRADE);
         let present = |name| head.headers.contains_key(name);
-        let refusal = if is_page && !self.is_allowed(head.headers.get_all(ORIGIN), Carrier::Headers) {
+        let refusal = if is_page && !self.inbound.allows(head.headers.get_all(ORIGIN), Carrier::Headers) {
             Some(Failure::Origin)
         } else if !self.inbound.required_headers.iter().all(present) {
             Some(Refusal::headers(AleReason::MissingRequiredHeader).into())
@@ -190,7 +195,7 @@ impl Inbound {
         is_ping: bool,
     ) -> Result<(BodyOpening, ReplySealing), Failure> {
         let carrier = carriers::gather(head, self.inbound.carriers, is_handshake, &self.profile)?;
-        if is_handshake && !self.is_allowed(head.headers.get_all(ORIGIN), carrier) {
+        if is_handshake && !self.inbound.allows(head.headers.get_all(ORIGIN), carrier) {
             return Err(Failure::Origin);
         }
         let present = |name| head.headers.contains_key(name);
@@ -201,21 +206,6 @@ impl Inbound {
         let open = |ring: &KeyRing| envelope.open(head, ring, now());
         let opened = unknown_key::open(&self.keys, open).await?;
         Ok((opened.body, opened.reply))
-    }
-
-    /// Whether a page of this origin may open a WebSocket. Who is no page has none, and no use for the query either.
-    fn is_allowed(&self, origins: GetAll<'_, HeaderValue>, carrier: Carrier) -> bool {
-        let allowed = &self.inbound.origins;
-        let is_allowed = |origin: &HeaderValue| {
-            allowed.iter().any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(origin.as_bytes()))
-        };
-        let mut origins = origins.iter();
-        match (origins.next(), origins.next()) {
-            _ if allowed.is_empty() => true,
-            (None, _) => carrier != Carrier::Query,
-            (Some(origin), None) => is_allowed(origin),
-            (Some(_), Some(_)) => false,
-        }
     }
 
     /// The plaintext body, and how the application is told its end. Under GCM it is verified when this returns.

@@ -1,6 +1,7 @@
 //! The thin shell around the protocol: requests in, opened or sealed and forwarded, replies the other way round.
 
 mod body;
+mod bypass;
 mod carriers;
 mod clear;
 mod client;
@@ -10,6 +11,7 @@ mod forward;
 mod inbound;
 mod key_access;
 mod onward;
+mod origins;
 mod outbound;
 mod ping;
 mod replay;
@@ -27,6 +29,7 @@ use http::HeaderValue;
 use hyper::service::service_fn;
 use jiff::Timestamp;
 
+use bypass::Bypass;
 use client::Client;
 pub use config::{
     Carriers, ForwardedPolicy, HostPolicy, InboundConfig, Mode, OnBadMessage, OutboundConfig, PlainErrors,
@@ -43,7 +46,10 @@ pub use replay::{
     replay_warning,
 };
 use replay::{ReplayGuard, SharedWindow};
-pub use route::{Policy, RouteConfig, Routes};
+pub use route::{
+    Asked, HostPattern, HostPatternFault, Mismatch, PathPrefix, PathPrefixFault, Policy, RouteConfig,
+    RouteMatch, Routes,
+};
 use service::{Router, Way};
 use websocket::AfterHttp;
 
@@ -55,7 +61,8 @@ pub struct ProxyCommon {
     config: Arc<ProxyConfig>,
     budget: Arc<HeldBudget>,
     stop: Stop,
-    route: RouteCommon,
+    /// What is known of each route that is no bypass, in order.
+    routes: Vec<Option<RouteCommon>>,
     /// What has been opened, whichever worker did.
     window: Option<Arc<SharedWindow>>,
     reuses: Arc<IvReuses>,
@@ -71,9 +78,9 @@ impl ProxyCommon {
         stop: Stop,
         reuses: Arc<IvReuses>,
     ) -> Option<Self> {
-        let route = RouteCommon::of(&config, keys)?;
+        let routes = RouteCommon::of_all(&config, keys)?;
         let window = config.replay.as_ref().map(|replay| SharedWindow::new(&config.name, replay));
-        Some(Self { config, budget, stop, route, window, reuses })
+        Some(Self { config, budget, stop, routes, window, reuses })
     }
 }
 
@@ -84,13 +91,24 @@ struct RouteCommon {
 }
 
 impl RouteCommon {
-    fn of(config: &ProxyConfig, keys: impl Fn(&str) -> Option<KeyAccess>) -> Option<Self> {
+    /// Those of all routes. What a peer was found to do holds for all routes that lead to it with the same keys.
+    fn of_all(config: &ProxyConfig, keys: impl Fn(&str) -> Option<KeyAccess>) -> Option<Vec<Option<Self>>> {
         let replies = match &config.mode {
             Mode::Inbound(_) => Replies::default(),
             Mode::Outbound(outbound) => outbound.replies,
         };
-        let Policy::Require { keys: name, .. } = &config.routes.first().policy;
-        Some(Self { keys: keys(name)?, belief: Arc::new(Belief::new(replies)) })
+        let mut beliefs: Vec<(&RouteConfig, Arc<Belief>)> = Vec::new();
+        let mut of_route = |route| {
+            let Some(name) = RouteConfig::keys(route) else { return Some(None) };
+            let is_same =
+                |known: &RouteConfig| known.upstream == route.upstream && known.keys() == route.keys();
+            let known =
+                beliefs.iter().find(|(known, _)| is_same(known)).map(|(_, belief)| Arc::clone(belief));
+            let belief = known.unwrap_or_else(|| Arc::new(Belief::new(replies)));
+            beliefs.push((route, Arc::clone(&belief)));
+            Some(Some(Self { keys: keys(name)?, belief }))
+        };
+        config.routes.iter().map(&mut of_route).collect()
     }
 }
 
@@ -106,28 +124,25 @@ pub struct Proxy {
 impl Proxy {
     /// A worker's part of `common`.
     pub fn new(common: &ProxyCommon, metrics: &Metrics) -> Self {
-        let ProxyCommon { config, budget, stop, route: common, window, reuses } = common;
+        let ProxyCommon { config, budget, stop, routes, window, reuses } = common;
         let metrics = metrics.proxy(&config.name);
         let replay = ReplayGuard::new(config, window.clone(), Arc::clone(reuses), metrics.clone());
         let mut pools = Pools::new(Arc::clone(config), metrics.clone());
-        let route = config.routes.first();
-        let Policy::Require { profile, .. } = &route.policy;
-        let shared = Arc::new(Shared {
-            name: Arc::clone(&config.name),
-            metrics: metrics.clone(),
-            profile: Some(Arc::clone(profile)),
-            replay,
-        });
-        let onward = Onward::new(&route.upstream, &mut pools);
-        let (own, profile, keys) = (Arc::clone(config), Arc::clone(profile), common.keys.clone());
-        let way = match config.mode.clone() {
-            Mode::Inbound(inbound) => Way::Inbound(Inbound::new(own, inbound, profile, keys, onward, shared)),
-            Mode::Outbound(outbound) => {
-                let belief = Arc::clone(&common.belief);
-                Way::Outbound(Outbound::new(own, outbound, profile, keys, onward, shared, belief))
-            }
+        let shared = |route: Option<&RouteConfig>| {
+            Arc::new(Shared {
+                name: Arc::clone(&config.name),
+                route: route.and_then(|route| route.name.clone()),
+                metrics: metrics.clone(),
+                profile: route.and_then(RouteConfig::profile).cloned(),
+                replay: replay.clone(),
+            })
         };
-        let router = Arc::new(Router::new(way));
+        let ways = config.routes.iter().zip(routes).map(|(route, common)| {
+            let onward = Onward::new(route.clone(), &mut pools);
+            way(config, route, common.as_ref(), onward, shared(Some(route)))
+        });
+        let ways = ways.collect();
+        let router = Arc::new(Router::new(Arc::clone(config), shared(None), ways));
         Self { config: Arc::clone(config), router, metrics, budget: Arc::clone(budget), stop: stop.clone() }
     }
 
@@ -174,6 +189,28 @@ impl Proxy {
     fn limits(&self) -> ConnectionLimits {
         let Timeouts { first_byte, headers, body, idle, .. } = self.config.timeouts;
         ConnectionLimits { first_byte, headers, body, idle }
+    }
+}
+
+/// What is done to the requests of one route on one worker.
+fn way(
+    config: &Arc<ProxyConfig>,
+    route: &RouteConfig,
+    common: Option<&RouteCommon>,
+    onward: Onward,
+    shared: Arc<Shared>,
+) -> Way {
+    let config = Arc::clone(config);
+    let (Some(profile), Some(RouteCommon { keys, belief })) = (route.profile().cloned(), common) else {
+        return Way::Bypass(Bypass::new(config, onward, shared));
+    };
+    let keys = keys.clone();
+    match config.mode.clone() {
+        Mode::Inbound(inbound) => Way::Inbound(Inbound::new(config, inbound, profile, keys, onward, shared)),
+        Mode::Outbound(outbound) => {
+            let belief = Arc::clone(belief);
+            Way::Outbound(Outbound::new(config, outbound, profile, keys, onward, shared, belief))
+        }
     }
 }
 

@@ -16,13 +16,14 @@ use super::client::Client;
 use super::exchange::Exchange;
 use super::forward::{self, Framing, FramingFault, Onto};
 use super::respond::Failure;
-use super::{ProxyConfig, Timeouts, Upstream};
+use super::{ProxyConfig, RouteConfig, Timeouts, Upstream};
 use crate::metrics::ProxyMetrics;
 use crate::net::{LazyTimer, Lease, Pool, SendFault, SpareTimer};
 
-/// What leads to the upstream of one proxy on one worker.
+/// What leads to the upstream of one route on one worker.
 pub(crate) struct Onward {
     config: Arc<ProxyConfig>,
+    route: RouteConfig,
     pool: Arc<Pool<RequestBody>>,
     /// The upstream's own name, as `host` has it.
     authority: HeaderValue,
@@ -54,11 +55,12 @@ impl Pools {
 pub(crate) type Sent = (Response<Incoming>, Lease<RequestBody>);
 
 impl Onward {
-    pub(crate) fn new(upstream: &Upstream, pools: &mut Pools) -> Self {
-        let (config, pool) = (Arc::clone(&pools.config), pools.of(upstream));
+    pub(crate) fn new(route: RouteConfig, pools: &mut Pools) -> Self {
+        let (config, pool) = (Arc::clone(&pools.config), pools.of(&route.upstream));
         // RFC 9112 §3.2 asks for an empty value where there is no authority to name.
-        let authority = HeaderValue::from_str(&upstream.authority()).unwrap_or(HeaderValue::from_static(""));
-        Self { config, pool, authority }
+        let authority =
+            HeaderValue::from_str(&route.upstream.authority()).unwrap_or(HeaderValue::from_static(""));
+        Self { config, route, pool, authority }
     }
 
     /// Makes the client's head the one that the upstream gets, but for its framing.
@@ -74,8 +76,10 @@ impl Onward {
             takes_trailers,
             host: self.config.host,
             upstream: &self.authority,
+            is_sealed: self.route.keys().is_some(),
         };
-        forward::to_upstream(head, &onto)
+        let rewritten = self.route.rewritten(head.uri.path());
+        forward::to_upstream(head, &onto, rewritten)
     }
 
     /// The client's body as it streams through `change`, which makes `length` bytes of it, if that is known; and how

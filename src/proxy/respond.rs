@@ -48,6 +48,9 @@ pub(crate) enum Failure {
     /// No key may seal now.
     #[error("no key of the ring may seal now")]
     NoSealingKey,
+    /// The proxy has routes, and none is for it.
+    #[error("no route is for this request")]
+    NoRoute,
     /// A page that may not open WebSockets.
     #[error("the origin is not one that may open a websocket")]
     Origin,
@@ -138,6 +141,7 @@ impl Failure {
             | Self::Upstream(SendFault::Connect(ConnectFault::TimedOut)) => Outcome::TimedOut,
             Self::ClientBroke => Outcome::ClientGone,
             Self::Framing(_) => Outcome::Framing,
+            Self::NoRoute => Outcome::NoRoute,
             Self::Origin => Outcome::Origin,
             Self::NoCapacity(_) | Self::NoCapacityForReply(_) => Outcome::NoCapacity,
             Self::NoSealingKey => Outcome::NoKey,
@@ -201,6 +205,7 @@ impl Failure {
                 (StatusCode::BAD_GATEWAY, 104, "Upstream broke the exchange")
             }
             Self::Origin => (StatusCode::FORBIDDEN, 112, "Origin not allowed"),
+            Self::NoRoute => (StatusCode::NOT_FOUND, 114, "No route"),
             Self::NoCapacity(_) | Self::NoCapacityForReply(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, 105, "No capacity")
             }

@@ -8,25 +8,32 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 
 use super::body::ReplyBody;
+use super::bypass::Bypass;
 use super::clear::ClearAnswer;
 use super::client::Client;
 use super::exchange::{Exchange, Shared};
+use super::forward;
 use super::inbound::{Inbound, SealedAnswer};
 use super::outbound::{OpenedAnswer, Outbound};
 use super::ping::PingAnswer;
 use super::respond::{self, Failure};
 use super::websocket::Agreement;
+use super::{Asked, ProxyConfig};
 use crate::net::Upgrade;
 
 /// What is done to the requests of one route.
 pub(crate) enum Way {
     Inbound(Inbound),
     Outbound(Outbound),
+    Bypass(Bypass),
 }
 
-/// The ways through a proxy on one worker.
+/// The ways through a proxy on one worker, one for each of its routes.
 pub(crate) struct Router {
-    way: Way,
+    config: Arc<ProxyConfig>,
+    /// Of requests that no route is taken for.
+    shared: Arc<Shared>,
+    ways: Vec<Way>,
 }
 
 /// What a request comes to.
@@ -47,6 +54,7 @@ impl Way {
         match self {
             Self::Inbound(inbound) => inbound.shared(),
             Self::Outbound(outbound) => outbound.shared(),
+            Self::Bypass(bypass) => bypass.shared(),
         }
     }
 
@@ -60,14 +68,32 @@ impl Way {
         match self {
             Self::Inbound(inbound) => inbound.exchange(client, head, body, exchange).await,
             Self::Outbound(outbound) => outbound.exchange(client, head, body, exchange).await,
+            Self::Bypass(bypass) => bypass.exchange(client, head, body, exchange).await,
         }
     }
 }
 
 impl Router {
-    /// Every request goes this way.
-    pub(crate) fn new(way: Way) -> Self {
-        Self { way }
+    /// `ways` are those of the routes of `config`, in order.
+    pub(crate) fn new(config: Arc<ProxyConfig>, shared: Arc<Shared>, ways: Vec<Way>) -> Self {
+        Self { config, shared, ways }
+    }
+
+    /// The way of a request: that of the first route that is for it. A proxy without routes has one for all.
+    fn choose(&self, head: &Parts) -> Result<&Way, Failure> {
+        if let ([way], false) = (&*self.ways, self.config.routes.are_written()) {
+            return Ok(way);
+        }
+        forward::check_framing(head)?;
+        let asked = Asked { method: &head.method, host: forward::host_of(head), path: head.uri.path() };
+        let chosen = self.config.routes.choose(&asked).and_then(|place| self.ways.get(place));
+        let answers = |way: &&Way| matches!(way, Way::Inbound(inbound) if inbound.is_asked(head));
+        // A ping is the sidecar's own affair.
+        let chosen = match chosen.filter(answers).or_else(|| self.ways.iter().find(answers)) {
+            Some(answering) => Some(answering),
+            None => chosen,
+        };
+        chosen.ok_or(Failure::NoRoute)
     }
 
     /// Answers one request, come what may.
@@ -78,8 +104,19 @@ impl Router {
     ) -> Result<Response<ReplyBody>, Infallible> {
         let upgrade = Upgrade::asked_by(&mut request);
         let (head, body) = request.into_parts();
-        let mut exchange = Exchange::begin(self.way.shared(), &client.activity, &head, client.peer);
-        let answer = self.way.exchange(&client, head, body, &mut exchange).await;
+        let mut exchange = Exchange::begin(&self.shared, &client.activity, &head, client.peer);
+        let answer = match self.choose(&head) {
+            Ok(way) => {
+                exchange.routed(way.shared());
+                way.exchange(&client, head, body, &mut exchange).await
+            }
+            Err(failure) => {
+                if matches!(failure, Failure::NoRoute) {
+                    client.discard(body, &head);
+                }
+                Err(failure)
+            }
+        };
         let mut opening = None;
         let mut response = match answer {
             Ok(Answer::Clear(answer)) => answer.finish(exchange),

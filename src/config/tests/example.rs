@@ -6,7 +6,9 @@ use std::path::Path;
 use super::{SMALLEST, SMALLEST_OUTBOUND, parse};
 use crate::config::file::{RawAdmin, RawLog, RawProcess};
 use crate::config::keys::{RawFormat, RawKeys, RawMembers, RawPortal};
-use crate::config::proxy::{RawInbound, RawOutbound, RawProxy, RawReplay, RawTimeouts, RawWebSocket};
+use crate::config::proxy::{
+    RawInbound, RawOutbound, RawProxy, RawReplay, RawRoute, RawTimeouts, RawWebSocket,
+};
 use crate::document::fields;
 
 fn text(name: &str) -> String {
@@ -57,7 +59,8 @@ fn examples_mean_the_defaults_as_they_are() {
 #[test]
 fn commented_settings_are_the_defaults() {
     let text = inbound();
-    let mut config = parse(&with_all_settings(&text)).unwrap();
+    let without_routes = text.split("#[[proxy.route]]").next().unwrap();
+    let mut config = parse(&with_all_settings(without_routes)).unwrap();
     // These two depend on the machine.
     let smallest = parse(SMALLEST).unwrap();
     assert_eq!((config.workers.get(), config.max_held), (1, 64 * 1024 * 1024));
@@ -87,10 +90,20 @@ fn every_key_of_the_code_is_in_the_examples() {
         fields::<RawInbound>(),
         fields::<RawWebSocket>(),
         fields::<RawTimeouts>(),
+        fields::<RawRoute>(),
     ];
     assert_eq!(keys(&inbound()), known.concat());
     let required_or_different = ["file", "name", "mode", "listen", "upstream", "host", "forwarded"];
     assert_eq!(keys(&outbound()), [&required_or_different, fields::<RawOutbound>()].concat());
+}
+
+#[test]
+fn route_of_the_example_is_right() {
+    let text = inbound().replace("#[[proxy.route]]", "[[proxy.route]]");
+    let config = parse(&with_all_settings(&text)).unwrap_or_else(|faults| panic!("{faults}"));
+    let route = config.proxies[0].routes.first();
+    assert_eq!(route.upstream.authority(), "orders.example");
+    assert_eq!(route.rewritten("/orders/7").as_deref(), Some("/v2/orders/7"));
 }
 
 /// The example of a portal, in which what is commented out is the default unless it stands below "For example:".

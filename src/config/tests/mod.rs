@@ -6,6 +6,7 @@ mod faults;
 mod keys;
 mod modes;
 mod replay;
+mod routes;
 mod texts;
 mod upstream;
 
@@ -16,7 +17,7 @@ use super::file;
 use super::*;
 use crate::keys::{OnSealLimit, SealLimit};
 use crate::profile::Profile;
-use crate::proxy::{ForwardedPolicy, InboundConfig, Mode, Policy, Timeouts};
+use crate::proxy::{ForwardedPolicy, InboundConfig, Mode, Timeouts};
 
 const SMALLEST: &str = r#"[keys]
 file = "keys.toml"
@@ -71,8 +72,7 @@ fn with(line: &str) -> String {
 
 /// What the messages of a proxy's first route look like.
 fn profile(proxy: &ProxyConfig) -> &Profile {
-    let Policy::Require { profile, .. } = &proxy.routes.first().policy;
-    profile
+    proxy.routes.first().profile().unwrap()
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod choices;
 mod origin;
+mod route;
 mod store;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -14,6 +15,7 @@ use http::{HeaderName, Method};
 
 pub(super) use choices::{Carrier, Direction, ModeName};
 pub(super) use origin::Origin;
+pub(super) use route::{Hosts, PolicyName, ProfileName};
 
 use crate::ale::ReplayWindow;
 use crate::document::{Refusal, Value};

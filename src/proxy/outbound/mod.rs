@@ -170,7 +170,7 @@ impl Outbound {
         asked: &Asked<'_>,
         exchange: &Exchange,
     ) -> Result<Answer, Failure> {
-        let path = head.uri.path().into();
+        let path = exchange.path().into();
         Framing::Unstated.write(&mut head.headers);
         Handshake::ask(&mut head.headers);
         let RequestSealing { reply, .. } =

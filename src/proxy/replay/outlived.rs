@@ -67,10 +67,14 @@ mod tests {
             name: "kitchen".into(),
             listen: "127.0.0.1:0".parse().unwrap(),
             mode: Mode::Inbound(InboundConfig::default()),
-            routes: Routes::one(RouteConfig {
-                policy: Policy::Require { keys: "default".into(), profile: Arc::new(Profile::ale()) },
-                upstream: Upstream { host: "test".into(), port: 80, tls: None, protocol: Default::default() },
-            }),
+            routes: Routes::one(RouteConfig::of_all(
+                Policy::Require {
+                    keys: "default".into(),
+                    profile_name: "ale".into(),
+                    profile: Arc::new(Profile::ale()),
+                },
+                Upstream { host: "test".into(), port: 80, tls: None, protocol: Default::default() },
+            )),
             host: HostPolicy::Pass,
             forwarded: ForwardedPolicy::Off,
             max_body: 1024,

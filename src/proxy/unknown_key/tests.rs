@@ -114,15 +114,19 @@ fn config(application: SocketAddr) -> ProxyConfig {
         name: "kitchen".into(),
         listen: "127.0.0.1:0".parse().unwrap(),
         mode: Mode::Inbound(InboundConfig::default()),
-        routes: Routes::one(RouteConfig {
-            policy: Policy::Require { keys: "default".into(), profile: Arc::new(Profile::ale()) },
-            upstream: Upstream {
+        routes: Routes::one(RouteConfig::of_all(
+            Policy::Require {
+                keys: "default".into(),
+                profile_name: "ale".into(),
+                profile: Arc::new(Profile::ale()),
+            },
+            Upstream {
                 host: application.ip().to_string(),
                 port: application.port(),
                 tls: None,
                 protocol: Default::default(),
             },
-        }),
+        )),
         host: HostPolicy::Pass,
         forwarded: ForwardedPolicy::Off,
         max_body: 1024,

@@ -43,10 +43,14 @@ fn config(on_bad_message: OnBadMessage) -> Arc<ProxyConfig> {
         name: "kitchen".into(),
         listen: "127.0.0.1:0".parse().unwrap(),
         mode: Mode::Inbound(InboundConfig::default()),
-        routes: Routes::one(RouteConfig {
-            policy: Policy::Require { keys: "default".into(), profile: Arc::new(Profile::ale()) },
-            upstream: Upstream { host: "test".into(), port: 80, tls: None, protocol: Default::default() },
-        }),
+        routes: Routes::one(RouteConfig::of_all(
+            Policy::Require {
+                keys: "default".into(),
+                profile_name: "ale".into(),
+                profile: Arc::new(Profile::ale()),
+            },
+            Upstream { host: "test".into(), port: 80, tls: None, protocol: Default::default() },
+        )),
         host: HostPolicy::Pass,
         forwarded: ForwardedPolicy::Off,
         max_body: 1024,
@@ -108,6 +112,7 @@ impl Stage {
         let replay = ReplayGuard::new(&config, None, Arc::default(), counters.clone());
         let shared = Arc::new(Shared {
             name: "kitchen".into(),
+            route: None,
             metrics: counters,
             profile: Some(Arc::new(Profile::ale())),
             replay: replay.clone(),
