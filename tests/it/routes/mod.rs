@@ -2,6 +2,7 @@
 
 mod bypass;
 mod choice;
+mod explain;
 mod outbound;
 
 use crate::support::{Connection, Origin, Reply, Sidecar, SidecarBuilder, TestKey};
