@@ -19,10 +19,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::{AdminConfig, AdminError, AdminServer, AdminState, KeySetStatus, Readiness, Status};
 use crate::config::Config;
-use crate::keys::KeyStore;
 use crate::metrics::Metrics;
 use crate::net::{Accepted, BindError, HeldBudget, Listener, Stop};
-use crate::proxy::{IvReuses, OutlivedWindow, Proxy, ProxyCommon, ProxyConfig};
+use crate::proxy::{IvReuses, KeyAccess, OutlivedWindow, Proxy, ProxyCommon, ProxyConfig};
 use crate::sources::{KeyFollower, LoadedKeys, Refresh, WatchSettings, first_keys};
 use worker::Worker;
 
@@ -48,8 +47,7 @@ type Inlet = UnboundedSender<Accepted>;
 /// One key set as its proxies see it.
 struct KeySet {
     name: Arc<str>,
-    store: Arc<KeyStore>,
-    refresh: Refresh,
+    access: KeyAccess,
 }
 
 /// One proxy as it listens.
@@ -123,7 +121,7 @@ impl App {
 
     /// For having the sources of all keys looked at again.
     pub fn refreshes(&self) -> Vec<Refresh> {
-        self.key_sets.iter().map(|set| set.refresh.clone()).collect()
+        self.key_sets.iter().map(|set| set.access.refresh.clone()).collect()
     }
 
     /// Serves until `stop` is done, then ends what is under way within the grace.
@@ -146,8 +144,7 @@ impl App {
         let follower = KeyFollower::new(keys, metrics, settings).map_err(StartError::Watch)?;
         self.key_sets.push(KeySet {
             name: Arc::clone(&keys.config.name),
-            store: Arc::clone(&keys.store),
-            refresh: follower.refresh(),
+            access: KeyAccess { store: Arc::clone(&keys.store), refresh: follower.refresh() },
         });
         self.tasks.spawn(follower.run(self.stop.token().clone()));
         Ok(())
@@ -156,32 +153,38 @@ impl App {
     async fn await_keys(&self, keys: &[LoadedKeys]) {
         for (set, keys) in self.key_sets.iter().zip(keys) {
             let patience = keys.config.portal.as_ref().map_or(Duration::ZERO, |portal| portal.client.timeout);
-            first_keys(&set.store, &set.refresh, patience).await;
+            first_keys(&set.access.store, &set.access.refresh, patience).await;
         }
     }
 
     /// Messages carry no time, so a replay window that a key outlives leaves recordings that open.
     fn warn_of_outlived_windows(&mut self, keys: &[LoadedKeys]) {
         for proxy in self.proxies.iter().filter(|proxy| proxy.config.replay.is_some()) {
-            let Some(keys) = keys.iter().find(|keys| keys.config.name == proxy.config.keys) else { continue };
-            // Before the first look, so that no ring comes in between unseen.
-            let mut changes = keys.changes();
-            let (config, store, stop) =
-                (Arc::clone(&proxy.config), Arc::clone(&keys.store), self.stop.token().clone());
-            let mut window = OutlivedWindow::default();
-            let mut look = move || {
-                if let Some(warning) = window.warning(&config, &store.snapshot(), Timestamp::now()) {
-                    tracing::warn!("{warning}");
-                }
-            };
-            look();
-            let looks = async move {
-                while changes.changed().await.is_ok() {
-                    look();
-                }
-            };
-            self.tasks.spawn(async move { stop.run_until_cancelled(looks).await.unwrap_or_default() });
+            let used = proxy.config.routes.key_sets();
+            for keys in keys.iter().filter(|keys| used.contains(&&keys.config.name)) {
+                // Before the first look, so that no ring comes in between unseen.
+                let mut changes = keys.changes();
+                let (config, store, stop) =
+                    (Arc::clone(&proxy.config), Arc::clone(&keys.store), self.stop.token().clone());
+                let mut window = OutlivedWindow::default();
+                let mut look = move || {
+                    if let Some(warning) = window.warning(&config, &store.snapshot(), Timestamp::now()) {
+                        tracing::warn!("{warning}");
+                    }
+                };
+                look();
+                let looks = async move {
+                    while changes.changed().await.is_ok() {
+                        look();
+                    }
+                };
+                self.tasks.spawn(async move { stop.run_until_cancelled(looks).await.unwrap_or_default() });
+            }
         }
+    }
+
+    fn keys(&self, name: &str) -> Option<KeyAccess> {
+        self.key_sets.iter().find(|set| *set.name == *name).map(|set| set.access.clone())
     }
 
     fn start_proxies(
@@ -195,16 +198,14 @@ impl App {
             let listener = Listener::bind(proxy.listen)
                 .map_err(|source| StartError::Bind { proxy: Arc::clone(&proxy.name), source })?;
             let config = Arc::new(proxy.clone());
-            let keys = self.key_sets.iter().find(|set| set.name == proxy.keys);
-            let keys = keys.ok_or_else(|| StartError::NoKeys { proxy: Arc::clone(&proxy.name) })?;
             let common = ProxyCommon::new(
                 Arc::clone(&config),
-                Arc::clone(&keys.store),
-                keys.refresh.clone(),
+                |name| self.keys(name),
                 Arc::clone(&budget),
                 self.stop.clone(),
                 Arc::clone(&self.reuses),
             );
+            let common = common.ok_or_else(|| StartError::NoKeys { proxy: Arc::clone(&proxy.name) })?;
             self.proxies.push(Listening { config, address: listener.address() });
             listeners.push((listener, common, Vec::new()));
         }

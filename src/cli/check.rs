@@ -1,11 +1,15 @@
 //! `alewife check`: everything that is wrong with a configuration and its keys, at once. Binds nothing.
 
+mod explain;
+
 use std::fmt::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
 use jiff::Timestamp;
 use tokio::runtime::{self, Runtime};
+
+use explain::Question;
 
 use super::exit::Exit;
 use super::{ConfigArg, complain, print};
@@ -19,14 +23,18 @@ use crate::sources::{KeysConfig, ask_now, file_now, key_file};
 #[command(after_help = "\
 Exit status: 0 if it is right, 78 if it is not. Nothing is bound, and no portal is asked unless --fetch says so.
 
-Example:
-  alewife check --config config.toml")]
+Examples:
+  alewife check --config config.toml
+  alewife check --config config.toml --explain 'POST https://kitchen.example/orders'")]
 pub(super) struct Args {
     #[command(flatten)]
     config: ConfigArg,
     /// Asks the portals for their keys as well, once each
     #[arg(long)]
     fetch: bool,
+    /// Says which route of each proxy a request takes, and why; without METHOD it is a GET
+    #[arg(long, value_name = "[METHOD ]URL")]
+    explain: Vec<Question>,
 }
 
 /// A key set, and what its sources make of it.
@@ -79,7 +87,8 @@ pub(super) fn run(args: &Args) -> ExitCode {
             }
             let unproven = keys.iter().filter_map(|keys| note_unproven(keys, now));
             notes(&config).into_iter().chain(unproven).for_each(|note| complain(&format!("note: {note}")));
-            print(&summary(file, &config, &keys, now))
+            let explained = args.explain.iter().map(|question| question.explain(&config));
+            print(&(summary(file, &config, &keys, now) + &explained.collect::<String>()))
         }
         config => refuse(config.err().into_iter().chain(faults.cloned())),
     };
@@ -109,11 +118,14 @@ fn header_warnings(keys: &KeysConfig) -> Vec<String> {
 
 /// Replay windows that keys outlive.
 fn outlived(config: &Config, keys: &[CheckedKeys], now: Timestamp) -> Vec<String> {
-    let warning = |proxy: &ProxyConfig| {
-        let keys = keys.iter().find(|keys| keys.config.name == proxy.keys)?;
-        replay_warning(proxy, &keys.ring.as_ref().ok()?.ring, now)
-    };
-    config.proxies.iter().filter_map(warning).map(|warning| warning.to_string()).collect()
+    let mut warnings = Vec::new();
+    for proxy in &config.proxies {
+        let used = proxy.routes.key_sets();
+        let used = keys.iter().filter(|keys| used.contains(&&keys.config.name));
+        let rings = used.filter_map(|keys| Some(&keys.ring.as_ref().ok()?.ring));
+        warnings.extend(rings.filter_map(|ring| replay_warning(proxy, ring, now)));
+    }
+    warnings
 }
 
 fn refuse(faults: impl Iterator<Item = Faults>) -> Exit {
@@ -194,8 +206,12 @@ fn note_unproven(keys: &CheckedKeys, now: Timestamp) -> Option<String> {
 fn summary(file: &Path, config: &Config, keys: &[CheckedKeys], now: Timestamp) -> String {
     let mut text = format!("{}: no faults\n", file.display());
     // Writing to a string does not fail.
-    for ProxyConfig { name, mode, listen, upstream, .. } in &config.proxies {
-        let _ = writeln!(text, "  proxy {name}: {mode}, {listen} -> {upstream}");
+    for ProxyConfig { name, mode, listen, routes, .. } in &config.proxies {
+        let _ = writeln!(text, "  proxy {name}: {mode}, {listen} -> {}", routes.destination());
+        for route in routes.iter().filter(|route| route.name.is_some()) {
+            let name = route.name.as_deref().unwrap_or_default();
+            let _ = writeln!(text, "    route {name}: {} -> {}", route.policy, route.upstream);
+        }
     }
     let admin = config.admin.map_or_else(|| "off".to_owned(), |address| address.to_string());
     let _ = writeln!(text, "  admin: {admin}");

@@ -94,8 +94,9 @@ async fn serve(config: Config, keys: Vec<LoadedKeys>, metrics: Arc<Metrics>) -> 
 fn announce(app: &App) {
     let mut lines = String::new();
     for proxy in app.proxies() {
-        let ProxyConfig { name, mode, upstream, .. } = &*proxy.config;
-        lines += &format!("proxy {name}: {mode} on http://{}, upstream {upstream}\n", proxy.address);
+        let ProxyConfig { name, mode, routes, .. } = &*proxy.config;
+        lines +=
+            &format!("proxy {name}: {mode} on http://{}, upstream {}\n", proxy.address, routes.destination());
     }
     if let Some(admin) = app.admin() {
         lines += &format!("admin: http://{admin}\n");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::profile::Profiles;
-use super::proxy::Listener;
+use super::proxy::{Listener, Shared};
 use super::values::{AdminListen, ByteSize, Workers};
 use super::{Config, Examined, keys, memory, proxy};
 use crate::document::{Disclosure, Document, Field, Section};
@@ -34,7 +34,12 @@ pub(super) fn parse(text: &str, name: &str, directory: &Path) -> Examined {
     let admin = read_admin(&mut document, admin);
     let log = read_log(&mut document, log);
     let profiles = Profiles::read(&mut document, profiles, directory);
-    let proxies = proxy::read_all(&mut document, proxies, &sets, admin, directory);
+    let proxies = proxy::read_all(
+        &mut document,
+        proxies,
+        Shared { sets: &sets, profiles: &profiles, directory },
+        admin,
+    );
     let mut warnings = std::mem::take(&mut sets.warnings);
     warnings.extend(proxies.warnings);
 

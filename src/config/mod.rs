@@ -49,9 +49,9 @@ impl Config {
         examine(path).config
     }
 
-    /// The key set of a proxy.
-    pub fn keys_of(&self, proxy: &ProxyConfig) -> Option<&KeysConfig> {
-        self.key_sets.iter().find(|set| set.name == proxy.keys)
+    /// The key set of that name.
+    pub fn key_set(&self, name: &str) -> Option<&KeysConfig> {
+        self.key_sets.iter().find(|set| *set.name == *name)
     }
 }
 

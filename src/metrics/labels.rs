@@ -13,6 +13,8 @@ pub enum Outcome {
     AleError,
     /// The request's framing, host or target was refused.
     Framing,
+    /// None of the proxy's routes is for the request.
+    NoRoute,
     /// A page that may not open WebSockets.
     Origin,
     /// The peer answered with an error that it did not seal.
@@ -41,10 +43,11 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome, in the order of the declaration.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Answered,
         Self::AleError,
         Self::Framing,
+        Self::NoRoute,
         Self::Origin,
         Self::PeerError,
         Self::ReplyRefused,
@@ -65,6 +68,7 @@ impl Outcome {
             Self::Answered => "answered",
             Self::AleError => "ale_error",
             Self::Framing => "framing",
+            Self::NoRoute => "no_route",
             Self::Origin => "origin",
             Self::PeerError => "peer_error",
             Self::ReplyRefused => "reply_refused",

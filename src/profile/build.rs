@@ -332,6 +332,7 @@ impl Draft {
         WholeProfile {
             terms,
             algorithm: self.algorithm,
+            may_share_iv: self.danger_static_iv,
             iv,
             iv_encoding: self.iv_encoding,
             tag: self.tag,

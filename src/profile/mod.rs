@@ -16,6 +16,8 @@ use std::sync::Arc;
 
 use http::{HeaderName, Method};
 
+use crate::crypto::Algorithm;
+
 pub use build::ProfileFault;
 pub use draft::{Draft, IvLengths, StaticIv};
 pub use errors::{ErrorText, Errors};
@@ -50,6 +52,22 @@ impl Profile {
         match self {
             Self::Stream(stream) => &stream.terms,
             Self::Whole(whole) => &whole.terms,
+        }
+    }
+
+    /// Changes what holds whatever its messages look like.
+    pub fn adjust(&mut self, change: impl FnOnce(&mut Terms)) {
+        match self {
+            Self::Stream(stream) => change(&mut Arc::make_mut(stream).terms),
+            Self::Whole(whole) => change(&mut Arc::make_mut(whole).terms),
+        }
+    }
+
+    /// The only algorithm that its keys may have; absent where each key has its own.
+    pub fn algorithm(&self) -> Option<Algorithm> {
+        match self {
+            Self::Stream(stream) => stream.algorithm,
+            Self::Whole(whole) => whole.algorithm,
         }
     }
 

@@ -15,6 +15,8 @@ pub struct WholeProfile {
     pub terms: Terms,
     /// The only algorithm that its keys may have; absent where each key has its own.
     pub algorithm: Option<Algorithm>,
+    /// Whether sealing may put several values or messages under one IV.
+    pub may_share_iv: bool,
     /// Where the IV is from.
     pub iv: WholeIv,
     /// How it is written.

@@ -1,14 +1,13 @@
-//! The plain way: where a portal that is followed (`follow_portal`) says that a service is not secured, nothing is sealed,
-//! and what is plain is taken.
+//! The plain way, of a route that is a bypass, and where a portal that is followed (`follow_portal`) says that a service is
+//! not secured: nothing is sealed, and what is plain is taken.
 
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderName, Method, Request, Response, StatusCode};
 use http_body::Body;
 use hyper::body::Incoming;
 
-use super::ProxyConfig;
 use super::body::{Change, Flow, ReplyBody, RequestBody, UpstreamReply};
 use super::client::Client;
 use super::exchange::{Exchange, Shared};
@@ -17,15 +16,14 @@ use super::onward::{self, Onward, Sent};
 use super::respond::Failure;
 use super::service::Answer;
 use super::websocket::{Agreement, Handshake, Seat, Side};
-use crate::keys::KeyStore;
-use crate::sources::Refresh;
+use super::{KeyAccess, ProxyConfig};
 
 /// What a proxy has that passes a request on as it is.
 pub(super) struct Clear<'p> {
     pub(super) config: &'p Arc<ProxyConfig>,
     pub(super) shared: &'p Arc<Shared>,
-    pub(super) keys: &'p Arc<KeyStore>,
-    pub(super) refresh: &'p Refresh,
+    /// Those whose portal may say otherwise in the middle of a session; none where nothing is ever sealed.
+    pub(super) keys: Option<&'p KeyAccess>,
     pub(super) onward: &'p Onward,
     /// On which side messages would be sealed.
     pub(super) sealed: Side,
@@ -45,7 +43,7 @@ impl Clear<'_> {
         let takes_trailers = forward::strip_hop_by_hop(&mut head.headers);
         self.onward.prepare(&mut head, client, takes_trailers && handshake.is_none())?;
         if let Some(handshake) = handshake {
-            return self.shake_hands(client, head, &handshake).await;
+            return self.shake_hands(client, head, &handshake, exchange).await;
         }
         let method = head.method.clone();
         let (body, framing, upload) = if onward::may_have_bytes(&body) {
@@ -67,8 +65,9 @@ impl Clear<'_> {
         client: &Client,
         mut head: Parts,
         handshake: &Handshake,
+        exchange: &Exchange,
     ) -> Result<Answer, Failure> {
-        let path = head.uri.path().into();
+        let path = exchange.path().into();
         Framing::Unstated.write(&mut head.headers);
         Handshake::ask(&mut head.headers);
         let request = Request::from_parts(head, RequestBody::Empty);
@@ -79,11 +78,10 @@ impl Clear<'_> {
         let seat = Seat {
             config: Arc::clone(self.config),
             shared: Arc::clone(self.shared),
-            keys: Arc::clone(self.keys),
+            keys: self.keys.cloned(),
             path,
             sealing: None,
             sealed: self.sealed,
-            refresh: self.refresh.clone(),
         };
         Ok(Answer::Switch(Agreement::reached(handshake, sent.0, client, seat)?))
     }
@@ -96,6 +94,14 @@ pub(crate) struct ClearAnswer {
 }
 
 impl ClearAnswer {
+    /// A reply that passes as it is, but for what only a sealed one may bear.
+    pub(super) fn without(carriers: &[HeaderName], mut sent: Sent, method: Method) -> Self {
+        for name in carriers {
+            sent.0.headers_mut().remove(name);
+        }
+        Self { sent, method }
+    }
+
     /// The reply as the client gets it: as it is.
     pub(super) fn finish(self, mut exchange: Exchange) -> Response<ReplyBody> {
         let (response, lease) = self.sent;

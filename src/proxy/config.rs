@@ -8,9 +8,9 @@ use std::time::Duration;
 use http::HeaderName;
 use http::uri::Authority;
 
+use super::Routes;
 use super::replay::ReplayConfig;
 use crate::net::{PoolSettings, TlsSettings, UpstreamProtocol};
-use crate::profile::StreamProfile;
 
 /// One `[[proxy]]`, checked.
 #[derive(Clone, Debug)]
@@ -21,12 +21,8 @@ pub struct ProxyConfig {
     pub listen: SocketAddr,
     /// Which way it works.
     pub mode: Mode,
-    /// The key set that it opens and seals with.
-    pub keys: Arc<str>,
-    /// Where requests go: the application, or the peer that speaks ALE.
-    pub upstream: Upstream,
-    /// What its messages look like.
-    pub profile: Arc<StreamProfile>,
+    /// Where requests go, and with which keys.
+    pub routes: Routes,
     /// Whose name requests bear in `host`.
     pub host: HostPolicy,
     /// What happens to `x-forwarded-*`.
@@ -95,8 +91,8 @@ pub struct Carriers {
 /// What only an outbound proxy needs to know.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OutboundConfig {
-    /// Which replies are believed.
-    pub replies: Replies,
+    /// Which replies are believed; by default what the profile says of them.
+    pub replies: Option<Replies>,
     /// What the application gets of an error that the peer did not seal.
     pub plain_errors: PlainErrors,
 }

@@ -13,7 +13,7 @@ use super::respond::Failure;
 use crate::keys::Key;
 use crate::metrics::{Outcome, ProxyMetrics, ReplyReason, RequestGuard};
 use crate::net::Activity;
-use crate::profile::StreamProfile;
+use crate::profile::Profile;
 
 /// Bytes of a path or a method that are logged.
 const LONGEST_SHOWN: usize = 512;
@@ -38,12 +38,29 @@ pub(crate) struct Exchange {
     _in_flight: RequestGuard,
 }
 
-/// What all exchanges of a proxy have in common.
+/// What all exchanges of a route have in common.
 pub(crate) struct Shared {
     pub(crate) name: Arc<str>,
+    /// The route, where the proxy has routes and one is taken.
+    pub(crate) route: Option<Arc<str>>,
     pub(crate) metrics: ProxyMetrics,
-    pub(crate) profile: Arc<StreamProfile>,
+    /// What the messages look like; none where nothing is ever sealed.
+    pub(crate) profile: Option<Profile>,
     pub(crate) replay: ReplayGuard,
+}
+
+impl Shared {
+    /// Takes out the fields that only a sealed message bears, where messages are sealed.
+    pub(crate) fn strip_envelope(&self, headers: &mut HeaderMap) {
+        if let Some(profile) = &self.profile {
+            forward::strip_envelope(headers, profile);
+        }
+    }
+
+    /// Leaves in trailers only what may stand there.
+    pub(crate) fn strip_trailers(&self, trailers: &mut HeaderMap) {
+        forward::strip_trailers(trailers, self.profile.as_ref());
+    }
 }
 
 impl Exchange {
@@ -70,6 +87,16 @@ impl Exchange {
             ended: false,
             _in_flight: shared.metrics.request_started(),
         }
+    }
+
+    /// The request takes a route.
+    pub(crate) fn routed(&mut self, shared: &Arc<Shared>) {
+        self.shared = Arc::clone(shared);
+    }
+
+    /// The path that was asked for, whatever the upstream is asked for.
+    pub(crate) fn path(&self) -> &str {
+        self.target.path()
     }
 
     pub(crate) fn activity(&self) -> &Arc<Activity> {
@@ -101,6 +128,7 @@ impl Exchange {
         let metrics = &self.shared.metrics;
         match failure {
             Failure::Ale(refusal) => metrics.ale_error(refusal.code, refusal.reason),
+            Failure::Whole(fault) => metrics.ale_error(fault.refusal.code, fault.refusal.reason),
             Failure::EventStream => metrics.reply_refused(ReplyReason::EventStream),
             Failure::Unbelieved(fault) => metrics.reply_refused(fault.reason()),
             _ => {}
@@ -120,7 +148,7 @@ impl Exchange {
     }
 
     pub(crate) fn strip_trailers(&self, trailers: &mut HeaderMap) {
-        forward::strip_trailers(trailers, &self.shared.profile);
+        self.shared.strip_trailers(trailers);
     }
 
     /// Whether the request's body has ended, so that its connection may serve another.
@@ -147,6 +175,7 @@ impl Exchange {
         tracing::info!(
             target: "alewife::access",
             proxy = &*self.shared.name,
+            route = self.shared.route.as_deref(),
             peer = %self.peer,
             method = shown(self.method.as_str()),
             // The query may carry what its sender thinks of as sealed; the log has no use for it.

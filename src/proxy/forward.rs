@@ -6,7 +6,7 @@ use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri, Version};
 
 use super::{ForwardedPolicy, HostPolicy};
-use crate::profile::StreamProfile;
+use crate::profile::Profile;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -243,10 +243,16 @@ pub(crate) struct Onto<'a> {
     pub(crate) host: HostPolicy,
     /// The upstream's own name, for requests that are to bear it, and for those of HTTP/1.0 that name none.
     pub(crate) upstream: &'a HeaderValue,
+    /// Whether its message is sealed on either side, so that fields of the body cannot speak of it.
+    pub(crate) is_sealed: bool,
 }
 
-/// Makes the client's head the one that the upstream gets, but for its body's framing.
-pub(crate) fn to_upstream(head: &mut Parts, onto: &Onto<'_>) -> Result<(), FramingFault> {
+/// Makes the client's head the one that the upstream gets, but for its body's framing; `path` stands in place of its path.
+pub(crate) fn to_upstream(
+    head: &mut Parts,
+    onto: &Onto<'_>,
+    path: Option<String>,
+) -> Result<(), FramingFault> {
     set_host(head)?;
     set_forwarded(&mut head.headers, onto.peer, onto.forwarded);
     match (onto.host, head.headers.entry(header::HOST)) {
@@ -258,7 +264,9 @@ pub(crate) fn to_upstream(head: &mut Parts, onto: &Onto<'_>) -> Result<(), Frami
             host.insert(onto.upstream.clone());
         }
     }
-    strip_sealed_body_fields(&mut head.headers);
+    if onto.is_sealed {
+        strip_sealed_body_fields(&mut head.headers);
+    }
     if head.version == Version::HTTP_2 {
         join_cookies(&mut head.headers);
     }
@@ -268,7 +276,16 @@ pub(crate) fn to_upstream(head: &mut Parts, onto: &Onto<'_>) -> Result<(), Frami
         head.headers.insert(header::TE, HeaderValue::from_static("trailers"));
         head.headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
     }
-    let target = head.uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
+    let target = match path {
+        None => head.uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/")),
+        Some(path) => {
+            let target = match head.uri.query() {
+                None => path,
+                Some(query) => format!("{path}?{query}"),
+            };
+            PathAndQuery::try_from(target).map_err(|_too_long| FramingFault::Target)?
+        }
+    };
     head.uri = Uri::from(target);
     head.version = Version::HTTP_11;
     Ok(())
@@ -285,20 +302,42 @@ pub(crate) fn strip_sealed_body_fields(headers: &mut HeaderMap) {
 }
 
 /// Takes out the fields that only a sealed message bears.
-pub(crate) fn strip_envelope(headers: &mut HeaderMap, profile: &StreamProfile) {
+pub(crate) fn strip_envelope(headers: &mut HeaderMap, profile: &Profile) {
     for name in profile.carriers() {
         headers.remove(name);
     }
 }
 
-/// Leaves in trailers only what may stand there and does not speak of the envelope.
-pub(crate) fn strip_trailers(trailers: &mut HeaderMap, profile: &StreamProfile) {
+/// Leaves in trailers only what may stand there and, of a message that is sealed on one side, does not speak of the
+/// envelope or the bytes in it.
+pub(crate) fn strip_trailers(trailers: &mut HeaderMap, profile: Option<&Profile>) {
     strip_hop_by_hop(trailers);
-    strip_sealed_body_fields(trailers);
-    strip_envelope(trailers, profile);
+    if let Some(profile) = profile {
+        strip_sealed_body_fields(trailers);
+        strip_envelope(trailers, profile);
+    }
     for name in [header::CONTENT_LENGTH, header::HOST, header::TRAILER] {
         trailers.remove(name);
     }
+}
+
+/// Whether a reply is a stream of events, which has no end that could be waited for.
+pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
+    headers.get_all(header::CONTENT_TYPE).iter().any(|value| {
+        let media_type = value.as_bytes().split(|&byte| byte == b';').next().unwrap_or_default();
+        media_type.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
+    })
+}
+
+/// The host that the upstream is asked for, as [`to_upstream`] settles it, in a head whose framing is right.
+pub(crate) fn host_of(head: &Parts) -> Option<&str> {
+    if let Some(authority) = head.uri.authority() {
+        return Some(authority.as_str());
+    }
+    let is_dropped =
+        elements(&head.headers, &header::CONNECTION).any(|name| name.eq_ignore_ascii_case(b"host"));
+    let host = head.headers.get(header::HOST).filter(|_| !is_dropped)?;
+    host.to_str().ok()
 }
 
 /// RFC 9112 §3.2.2 and RFC 9113 §8.3.1: the target's authority wins over `host`. One of them must be there still

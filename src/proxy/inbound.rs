@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::{GetAll, HeaderValue, ORIGIN, UPGRADE};
+use http::header::{ORIGIN, UPGRADE};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body;
@@ -20,18 +20,18 @@ use super::replay::{Denial, Network};
 use super::respond::Failure;
 use super::service::Answer;
 use super::websocket::{Agreement, Handshake, Seat, Side};
-use super::{InboundConfig, ProxyConfig, now, unknown_key};
+use super::{InboundConfig, KeyAccess, ProxyConfig, now, unknown_key};
 use crate::ale::{BodyOpening, Opened, Receipt, Refusal, ReplySealing, RequestEnvelope, SealedReply};
-use crate::keys::{KeyRing, KeyStore};
+use crate::keys::KeyRing;
 use crate::metrics::AleReason;
-use crate::sources::Refresh;
+use crate::profile::StreamProfile;
 
 /// One proxy on one worker.
 pub(crate) struct Inbound {
     config: Arc<ProxyConfig>,
     inbound: InboundConfig,
-    keys: Arc<KeyStore>,
-    refresh: Refresh,
+    profile: Arc<StreamProfile>,
+    keys: KeyAccess,
     onward: Onward,
     shared: Arc<Shared>,
 }
@@ -40,16 +40,21 @@ impl Inbound {
     pub(crate) fn new(
         config: Arc<ProxyConfig>,
         inbound: InboundConfig,
-        keys: Arc<KeyStore>,
-        refresh: Refresh,
+        profile: Arc<StreamProfile>,
+        keys: KeyAccess,
+        onward: Onward,
         shared: Arc<Shared>,
     ) -> Self {
-        let onward = Onward::new(Arc::clone(&config), &shared);
-        Self { config, inbound, keys, refresh, onward, shared }
+        Self { config, inbound, profile, keys, onward, shared }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
+    }
+
+    /// Whether this is asked of the sidecar itself, whatever its application is.
+    pub(crate) fn is_asked(&self, head: &Parts) -> bool {
+        self.inbound.answer_ping && ping::is_asked_for(&head.uri)
     }
 
     /// Opens one request, and gets the application's answer to it.
@@ -66,7 +71,7 @@ impl Inbound {
         let framing = forward::check_framing(&head)?;
         let handshake = Handshake::asked_by(&head, !body.is_end_stream())?;
         let takes_trailers = forward::strip_hop_by_hop(&mut head.headers);
-        let is_ping = self.inbound.answer_ping && ping::is_asked_for(&head.uri);
+        let is_ping = self.is_asked(&head);
         let (opening, sealing) = match self.open(&mut head, handshake.is_some(), is_ping).await {
             Ok(opened) => opened,
             Err(failure) => {
@@ -106,9 +111,9 @@ impl Inbound {
     /// Whether the service is not secured, as far as the portal is followed, and this request bears nothing of an
     /// envelope: then it passes as it is. A sealed one is opened all the same.
     fn takes_plain(&self, head: &Parts) -> bool {
-        let is_ping = self.inbound.answer_ping && ping::is_asked_for(&head.uri);
-        let is_secured = is_ping || self.keys.snapshot().encryption();
-        !is_secured && !carriers::are_borne(head, self.inbound.carriers, &self.config.profile)
+        let is_ping = self.is_asked(head);
+        let is_secured = is_ping || self.keys.store.snapshot().encryption();
+        !is_secured && !carriers::are_borne(head, self.inbound.carriers, &self.profile)
     }
 
     async fn pass(
@@ -120,7 +125,7 @@ impl Inbound {
     ) -> Result<Answer, Failure> {
         let is_page = head.headers.contains_key(UPGRADE);
         let present = |name| head.headers.contains_key(name);
-        let refusal = if is_page && !self.is_allowed(head.headers.get_all(ORIGIN), Carrier::Headers) {
+        let refusal = if is_page && !self.inbound.allows(head.headers.get_all(ORIGIN), Carrier::Headers) {
             Some(Failure::Origin)
         } else if !self.inbound.required_headers.iter().all(present) {
             Some(Refusal::headers(AleReason::MissingRequiredHeader).into())
@@ -131,8 +136,8 @@ impl Inbound {
             client.discard(body, &head);
             return Err(failure);
         }
-        let Self { config, shared, keys, refresh, onward, .. } = self;
-        let clear = Clear { config, shared, keys, refresh, onward, sealed: Side::Client };
+        let Self { config, shared, keys, onward, .. } = self;
+        let clear = Clear { config, shared, keys: Some(keys), onward, sealed: Side::Client };
         clear.exchange(client, head, body, exchange).await
     }
 
@@ -174,11 +179,10 @@ impl Inbound {
         Seat {
             config: Arc::clone(&self.config),
             shared: Arc::clone(&self.shared),
-            keys: Arc::clone(&self.keys),
+            keys: Some(self.keys.clone()),
             path,
             sealing: Some((Arc::clone(sealing.key()), sealing.into_session(now(), &mut rand::rng()))),
             sealed: Side::Client,
-            refresh: self.refresh.clone(),
         }
     }
 
@@ -190,33 +194,18 @@ impl Inbound {
         is_handshake: bool,
         is_ping: bool,
     ) -> Result<(BodyOpening, ReplySealing), Failure> {
-        let carrier = carriers::gather(head, self.inbound.carriers, is_handshake, &self.config.profile)?;
-        if is_handshake && !self.is_allowed(head.headers.get_all(ORIGIN), carrier) {
+        let carrier = carriers::gather(head, self.inbound.carriers, is_handshake, &self.profile)?;
+        if is_handshake && !self.inbound.allows(head.headers.get_all(ORIGIN), carrier) {
             return Err(Failure::Origin);
         }
         let present = |name| head.headers.contains_key(name);
         if !is_ping && !self.inbound.required_headers.iter().all(present) {
             return Err(Refusal::headers(AleReason::MissingRequiredHeader).into());
         }
-        let envelope = RequestEnvelope::take(&self.config.profile, head)?;
+        let envelope = RequestEnvelope::take(&self.profile, head)?;
         let open = |ring: &KeyRing| envelope.open(head, ring, now());
-        let opened = unknown_key::open(&self.keys, &self.refresh, open).await?;
+        let opened = unknown_key::open(&self.keys, open).await?;
         Ok((opened.body, opened.reply))
-    }
-
-    /// Whether a page of this origin may open a WebSocket. Who is no page has none, and no use for the query either.
-    fn is_allowed(&self, origins: GetAll<'_, HeaderValue>, carrier: Carrier) -> bool {
-        let allowed = &self.inbound.origins;
-        let is_allowed = |origin: &HeaderValue| {
-            allowed.iter().any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(origin.as_bytes()))
-        };
-        let mut origins = origins.iter();
-        match (origins.next(), origins.next()) {
-            _ if allowed.is_empty() => true,
-            (None, _) => carrier != Carrier::Query,
-            (Some(origin), None) => is_allowed(origin),
-            (Some(_), Some(_)) => false,
-        }
     }
 
     /// The plaintext body, and how the application is told its end. Under GCM it is verified when this returns.

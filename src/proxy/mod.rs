@@ -1,6 +1,7 @@
 //! The thin shell around the protocol: requests in, opened or sealed and forwarded, replies the other way round.
 
 mod body;
+mod bypass;
 mod carriers;
 mod clear;
 mod client;
@@ -8,14 +9,18 @@ mod config;
 mod exchange;
 mod forward;
 mod inbound;
+mod key_access;
 mod onward;
+mod origins;
 mod outbound;
 mod ping;
 mod replay;
 mod respond;
+mod route;
 mod service;
 mod unknown_key;
 mod websocket;
+mod whole;
 
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -25,6 +30,7 @@ use http::HeaderValue;
 use hyper::service::service_fn;
 use jiff::Timestamp;
 
+use bypass::Bypass;
 use client::Client;
 pub use config::{
     Carriers, ForwardedPolicy, HostPolicy, InboundConfig, Mode, OnBadMessage, OutboundConfig, PlainErrors,
@@ -32,6 +38,8 @@ pub use config::{
 };
 use exchange::Shared;
 use inbound::Inbound;
+pub use key_access::KeyAccess;
+use onward::{Onward, Pools};
 use outbound::{Belief, Outbound};
 pub use ping::{PING_PATH, PingReport};
 pub use replay::{
@@ -39,51 +47,82 @@ pub use replay::{
     StoreFailure, replay_warning,
 };
 use replay::{ReplayGuard, SharedWindow};
-use service::Way;
+pub use route::{
+    Asked, HostPattern, HostPatternFault, Mismatch, PathPrefix, PathPrefixFault, Policy, RouteConfig,
+    RouteMatch, Routes,
+};
+use service::{Router, Way};
 use websocket::AfterHttp;
+use whole::{WholeInbound, WholeOutbound};
 
-use crate::keys::KeyStore;
 use crate::metrics::{Metrics, ProxyMetrics};
 use crate::net::{self, Accepted, Activity, ConnectionEnd, ConnectionLimits, HeldBudget, SpareTimer, Stop};
-use crate::sources::Refresh;
+use crate::profile::Profile;
 
 /// One proxy as the process has it: what its workers share.
 pub struct ProxyCommon {
     config: Arc<ProxyConfig>,
-    keys: Arc<KeyStore>,
-    refresh: Refresh,
     budget: Arc<HeldBudget>,
     stop: Stop,
-    belief: Arc<Belief>,
+    /// What is known of each route that is no bypass, in order.
+    routes: Vec<Option<RouteCommon>>,
     /// What has been opened, whichever worker did.
     window: Option<Arc<SharedWindow>>,
     reuses: Arc<IvReuses>,
 }
 
 impl ProxyCommon {
-    /// A proxy that seals and opens with the keys of `keys`, has them read anew by `refresh`, and tells its clients to go
-    /// once `stop` is cancelled. Senders that repeat IVs are noted in `reuses`.
+    /// A proxy that seals and opens with the key sets that `keys` knows by name, and tells its clients to go once `stop` is
+    /// cancelled. Senders that repeat IVs are noted in `reuses`. `None` if `keys` does not know one of them.
     pub fn new(
         config: Arc<ProxyConfig>,
-        keys: Arc<KeyStore>,
-        refresh: Refresh,
+        keys: impl Fn(&str) -> Option<KeyAccess>,
         budget: Arc<HeldBudget>,
         stop: Stop,
         reuses: Arc<IvReuses>,
-    ) -> Self {
-        let replies = match &config.mode {
-            Mode::Inbound(_) => Replies::default(),
-            Mode::Outbound(outbound) => outbound.replies,
-        };
+    ) -> Option<Self> {
+        let routes = RouteCommon::of_all(&config, keys)?;
         let window = config.replay.as_ref().map(|replay| SharedWindow::new(&config.name, replay));
-        Self { config, keys, refresh, budget, stop, belief: Arc::new(Belief::new(replies)), window, reuses }
+        Some(Self { config, budget, stop, routes, window, reuses })
+    }
+}
+
+/// One route as the process has it.
+struct RouteCommon {
+    keys: KeyAccess,
+    belief: Arc<Belief>,
+}
+
+impl RouteCommon {
+    /// Those of all routes. What a peer was found to do holds for all routes that lead to it with the same keys.
+    fn of_all(config: &ProxyConfig, keys: impl Fn(&str) -> Option<KeyAccess>) -> Option<Vec<Option<Self>>> {
+        let replies = |route: &RouteConfig| match &config.mode {
+            Mode::Inbound(_) => Replies::default(),
+            Mode::Outbound(outbound) => outbound.replies.unwrap_or_else(|| {
+                let seals = route.profile().is_none_or(|profile| profile.terms().seal_replies);
+                if seals { Replies::Sealed } else { Replies::Plain }
+            }),
+        };
+        let mut beliefs: Vec<(&RouteConfig, Arc<Belief>)> = Vec::new();
+        let mut of_route = |route| {
+            let Some(name) = RouteConfig::keys(route) else { return Some(None) };
+            let is_same = |known: &RouteConfig| {
+                known.upstream == route.upstream && known.policy.opens_as(&route.policy)
+            };
+            let known =
+                beliefs.iter().find(|(known, _)| is_same(known)).map(|(_, belief)| Arc::clone(belief));
+            let belief = known.unwrap_or_else(|| Arc::new(Belief::new(replies(route))));
+            beliefs.push((route, Arc::clone(&belief)));
+            Some(Some(Self { keys: keys(name)?, belief }))
+        };
+        config.routes.iter().map(&mut of_route).collect()
     }
 }
 
 /// One proxy as one worker runs it: it has its own connections to the upstream.
 pub struct Proxy {
     config: Arc<ProxyConfig>,
-    way: Way,
+    router: Arc<Router>,
     metrics: ProxyMetrics,
     budget: Arc<HeldBudget>,
     stop: Stop,
@@ -92,29 +131,26 @@ pub struct Proxy {
 impl Proxy {
     /// A worker's part of `common`.
     pub fn new(common: &ProxyCommon, metrics: &Metrics) -> Self {
-        let ProxyCommon { config, keys, refresh, budget, stop, belief, window, reuses } = common;
+        let ProxyCommon { config, budget, stop, routes, window, reuses } = common;
         let metrics = metrics.proxy(&config.name);
-        let shared = Arc::new(Shared {
-            name: Arc::clone(&config.name),
-            metrics: metrics.clone(),
-            profile: Arc::clone(&config.profile),
-            replay: ReplayGuard::new(config, window.clone(), Arc::clone(reuses), metrics.clone()),
-        });
-        let (own, keys, refresh) = (Arc::clone(config), Arc::clone(keys), refresh.clone());
-        let way = match config.mode.clone() {
-            Mode::Inbound(inbound) => {
-                Way::Inbound(Arc::new(Inbound::new(own, inbound, keys, refresh, shared)))
-            }
-            Mode::Outbound(outbound) => Way::Outbound(Arc::new(Outbound::new(
-                own,
-                outbound,
-                keys,
-                refresh,
-                shared,
-                Arc::clone(belief),
-            ))),
+        let replay = ReplayGuard::new(config, window.clone(), Arc::clone(reuses), metrics.clone());
+        let mut pools = Pools::new(Arc::clone(config), metrics.clone());
+        let shared = |route: Option<&RouteConfig>| {
+            Arc::new(Shared {
+                name: Arc::clone(&config.name),
+                route: route.and_then(|route| route.name.clone()),
+                metrics: metrics.clone(),
+                profile: route.and_then(RouteConfig::profile).cloned(),
+                replay: replay.clone(),
+            })
         };
-        Self { config: Arc::clone(config), way, metrics, budget: Arc::clone(budget), stop: stop.clone() }
+        let ways = config.routes.iter().zip(routes).map(|(route, common)| {
+            let onward = Onward::new(route.clone(), &mut pools);
+            way(config, route, common.as_ref(), onward, shared(Some(route)))
+        });
+        let ways = ways.collect();
+        let router = Arc::new(Router::new(Arc::clone(config), shared(None), ways));
+        Self { config: Arc::clone(config), router, metrics, budget: Arc::clone(budget), stop: stop.clone() }
     }
 
     /// Serves one connection to its end. The future stands on its own and may be spawned.
@@ -151,15 +187,45 @@ impl Proxy {
         stream: TcpStream,
         client: Arc<Client>,
     ) -> impl Future<Output = ConnectionEnd> + Send + 'static {
-        let way = self.way.clone();
+        let router = Arc::clone(&self.router);
         let activity = Arc::clone(&client.activity);
-        let service = service_fn(move |request| way.clone().serve(Arc::clone(&client), request));
+        let service = service_fn(move |request| Arc::clone(&router).serve(Arc::clone(&client), request));
         net::serve_connection(stream, activity, service, self.stop.clone())
     }
 
     fn limits(&self) -> ConnectionLimits {
         let Timeouts { first_byte, headers, body, idle, .. } = self.config.timeouts;
         ConnectionLimits { first_byte, headers, body, idle }
+    }
+}
+
+/// What is done to the requests of one route on one worker.
+fn way(
+    config: &Arc<ProxyConfig>,
+    route: &RouteConfig,
+    common: Option<&RouteCommon>,
+    onward: Onward,
+    shared: Arc<Shared>,
+) -> Way {
+    let config = Arc::clone(config);
+    let (Some(profile), Some(RouteCommon { keys, belief })) = (route.profile().cloned(), common) else {
+        return Way::Bypass(Bypass::new(config, onward, shared));
+    };
+    let keys = keys.clone();
+    match (config.mode.clone(), profile) {
+        (Mode::Inbound(inbound), Profile::Stream(profile)) => {
+            Way::Inbound(Inbound::new(config, inbound, profile, keys, onward, shared))
+        }
+        (Mode::Inbound(inbound), Profile::Whole(profile)) => {
+            Way::WholeInbound(WholeInbound::new(config, inbound, profile, keys, onward, shared))
+        }
+        (Mode::Outbound(outbound), Profile::Stream(profile)) => {
+            let belief = Arc::clone(belief);
+            Way::Outbound(Outbound::new(config, outbound, profile, keys, onward, shared, belief))
+        }
+        (Mode::Outbound(_), Profile::Whole(profile)) => {
+            Way::WholeOutbound(WholeOutbound::new(config, profile, keys, onward, shared))
+        }
     }
 }
 

@@ -13,30 +13,54 @@ use hyper::body::Incoming;
 
 use super::body::{Change, Flow, RequestBody, Upload, UploadEnd};
 use super::client::Client;
-use super::exchange::{Exchange, Shared};
+use super::exchange::Exchange;
 use super::forward::{self, Framing, FramingFault, Onto};
 use super::respond::Failure;
-use super::{ProxyConfig, Timeouts};
+use super::{ProxyConfig, RouteConfig, Timeouts, Upstream};
+use crate::metrics::ProxyMetrics;
 use crate::net::{LazyTimer, Lease, Pool, SendFault, SpareTimer};
 
-/// What leads to the upstream of one proxy on one worker.
+/// What leads to the upstream of one route on one worker.
 pub(crate) struct Onward {
     config: Arc<ProxyConfig>,
+    route: RouteConfig,
     pool: Arc<Pool<RequestBody>>,
     /// The upstream's own name, as `host` has it.
     authority: HeaderValue,
+}
+
+/// The connections of one worker of a proxy: routes to the same upstream share them.
+pub(crate) struct Pools {
+    config: Arc<ProxyConfig>,
+    metrics: ProxyMetrics,
+    pools: Vec<(Upstream, Arc<Pool<RequestBody>>)>,
+}
+
+impl Pools {
+    pub(crate) fn new(config: Arc<ProxyConfig>, metrics: ProxyMetrics) -> Self {
+        Self { config, metrics, pools: Vec::new() }
+    }
+
+    fn of(&mut self, upstream: &Upstream) -> Arc<Pool<RequestBody>> {
+        if let Some((_, pool)) = self.pools.iter().find(|(known, _)| known == upstream) {
+            return Arc::clone(pool);
+        }
+        let pool = Pool::new(&upstream.pool_settings(&self.config.timeouts), self.metrics.clone());
+        self.pools.push((upstream.clone(), Arc::clone(&pool)));
+        pool
+    }
 }
 
 /// The head of the upstream's reply, its body on the way, and the connection that it comes by.
 pub(crate) type Sent = (Response<Incoming>, Lease<RequestBody>);
 
 impl Onward {
-    pub(crate) fn new(config: Arc<ProxyConfig>, shared: &Shared) -> Self {
-        let pool = Pool::new(&config.upstream.pool_settings(&config.timeouts), shared.metrics.clone());
+    pub(crate) fn new(route: RouteConfig, pools: &mut Pools) -> Self {
+        let (config, pool) = (Arc::clone(&pools.config), pools.of(&route.upstream));
         // RFC 9112 §3.2 asks for an empty value where there is no authority to name.
         let authority =
-            HeaderValue::from_str(&config.upstream.authority()).unwrap_or(HeaderValue::from_static(""));
-        Self { config, pool, authority }
+            HeaderValue::from_str(&route.upstream.authority()).unwrap_or(HeaderValue::from_static(""));
+        Self { config, route, pool, authority }
     }
 
     /// Makes the client's head the one that the upstream gets, but for its framing.
@@ -52,8 +76,10 @@ impl Onward {
             takes_trailers,
             host: self.config.host,
             upstream: &self.authority,
+            is_sealed: self.route.keys().is_some(),
         };
-        forward::to_upstream(head, &onto)
+        let rewritten = self.route.rewritten(head.uri.path());
+        forward::to_upstream(head, &onto, rewritten)
     }
 
     /// The client's body as it streams through `change`, which makes `length` bytes of it, if that is known; and how

@@ -9,9 +9,10 @@ use super::body::{HoldFault, ReplyBody};
 use super::client::Client;
 use super::exchange::Exchange;
 use super::forward::{FramingFault, ReplyFault};
-use crate::ale::{self, Refusal};
+use crate::ale::{self, Refusal, WholeFault};
 use crate::metrics::Outcome;
 use crate::net::{ConnectFault, NoCapacity, SendFault};
+use crate::profile::{ErrorText, Errors, Profile};
 
 /// Why a request is not answered by the application.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +23,15 @@ pub(crate) enum Failure {
     /// The upstream did not take the request, or did not answer, in time.
     #[error("the upstream did not answer in time")]
     UpstreamTimedOut,
+    /// The envelope of a message that is held is refused.
+    #[error(transparent)]
+    Whole(#[from] WholeFault),
+    /// A reply that cannot be sealed as the profile has it.
+    #[error("the reply cannot be sealed: {0}")]
+    Unsealable(WholeFault),
+    /// A WebSocket where messages are held whole.
+    #[error("the profile of this route has no websocket")]
+    NoWebSocket,
     /// The client ended its body early.
     #[error("the client broke off its body")]
     ClientBroke,
@@ -48,6 +58,9 @@ pub(crate) enum Failure {
     /// No key may seal now.
     #[error("no key of the ring may seal now")]
     NoSealingKey,
+    /// The proxy has routes, and none is for it.
+    #[error("no route is for this request")]
+    NoRoute,
     /// A page that may not open WebSockets.
     #[error("the origin is not one that may open a websocket")]
     Origin,
@@ -114,7 +127,7 @@ struct Told {
 impl Failure {
     /// Ends `exchange` with what its client is told.
     pub(crate) fn refuse(&self, mut exchange: Exchange) -> Response<ReplyBody> {
-        let response = self.respond();
+        let response = self.respond(exchange.shared().profile.as_ref());
         exchange.failed(self, response.status());
         let (mut head, body) = response.into_parts();
         head.version = exchange.version();
@@ -132,19 +145,21 @@ impl Failure {
     /// Under which outcome the exchange is counted.
     pub(crate) fn outcome(&self) -> Outcome {
         match self {
-            Self::Ale(_) => Outcome::AleError,
+            Self::Ale(_) | Self::Whole(_) => Outcome::AleError,
             Self::UpstreamTimedOut
             | Self::ClientTimedOut
             | Self::Upstream(SendFault::Connect(ConnectFault::TimedOut)) => Outcome::TimedOut,
             Self::ClientBroke => Outcome::ClientGone,
             Self::Framing(_) => Outcome::Framing,
+            Self::NoRoute => Outcome::NoRoute,
             Self::Origin => Outcome::Origin,
             Self::NoCapacity(_) | Self::NoCapacityForReply(_) => Outcome::NoCapacity,
             Self::NoSealingKey => Outcome::NoKey,
             Self::ReplayStore => Outcome::ReplayStore,
             Self::Peer { .. } => Outcome::PeerError,
             Self::TooLarge | Self::ReplyTooLarge => Outcome::TooLarge,
-            Self::EventStream | Self::Unbelieved(_) => Outcome::ReplyRefused,
+            Self::EventStream | Self::Unbelieved(_) | Self::Unsealable(_) => Outcome::ReplyRefused,
+            Self::NoWebSocket => Outcome::NoRoute,
             Self::Upstream(SendFault::Connect(ConnectFault::Refused(_) | ConnectFault::Tls(_))) => {
                 Outcome::UpstreamRefused
             }
@@ -154,17 +169,31 @@ impl Failure {
         }
     }
 
-    /// The reply, whole.
-    fn respond(&self) -> Response<Bytes> {
-        let (status, body) = match self {
-            Self::Ale(refusal) => (StatusCode::BAD_REQUEST, Bytes::from_static(refusal.body().as_bytes())),
-            own => own.told().into_parts(),
+    /// The reply, whole; the vendor's own words are the profile's.
+    fn respond(&self, profile: Option<&Profile>) -> Response<Bytes> {
+        let refusal = match self {
+            Self::Ale(refusal) => Some(*refusal),
+            Self::Whole(fault) => Some(fault.refusal),
+            _ => None,
+        };
+        let (status, content_type, body) = match refusal {
+            Some(refusal) => {
+                let ErrorText { status, content_type, body } = profile.map_or_else(
+                    || Errors::ale().of(refusal.code).clone(),
+                    |profile| profile.terms().errors.of(refusal.code).clone(),
+                );
+                (status, content_type, body)
+            }
+            None => {
+                let (status, body) = self.told().into_parts();
+                (status, HeaderValue::from_static("application/json"), body)
+            }
         };
         let mut response = Response::new(body);
         *response.status_mut() = status;
         let length = HeaderValue::from(response.body().len());
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CONTENT_TYPE, content_type);
         headers.insert(CONTENT_LENGTH, length);
         if matches!(self, Self::NoCapacity(_) | Self::NoCapacityForReply(_) | Self::ReplayStore) {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
@@ -189,7 +218,7 @@ impl Failure {
 
     fn told(&self) -> Told {
         let (status, code, message) = match self {
-            Self::Ale(_) | Self::ClientBroke | Self::Framing(_) => {
+            Self::Ale(_) | Self::Whole(_) | Self::ClientBroke | Self::Framing(_) => {
                 (StatusCode::BAD_REQUEST, 100, "Malformed request")
             }
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, 101, "Payload too large"),
@@ -201,6 +230,7 @@ impl Failure {
                 (StatusCode::BAD_GATEWAY, 104, "Upstream broke the exchange")
             }
             Self::Origin => (StatusCode::FORBIDDEN, 112, "Origin not allowed"),
+            Self::NoRoute => (StatusCode::NOT_FOUND, 114, "No route"),
             Self::NoCapacity(_) | Self::NoCapacityForReply(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, 105, "No capacity")
             }
@@ -210,6 +240,8 @@ impl Failure {
                 (StatusCode::GATEWAY_TIMEOUT, 107, "Upstream not in time")
             }
             Self::Unbelieved(_) => (StatusCode::BAD_GATEWAY, 108, "Reply not believed"),
+            Self::NoWebSocket => (StatusCode::NOT_FOUND, 115, "No WebSocket here"),
+            Self::Unsealable(_) => (StatusCode::BAD_GATEWAY, 116, "Reply cannot be sealed"),
             Self::EventStream => (StatusCode::BAD_GATEWAY, 109, "Event stream cannot be held"),
             Self::ReplyTooLarge => (StatusCode::BAD_GATEWAY, 110, "Reply too large"),
             Self::Peer { status, .. } => (*status, 111, "Peer answered with an unsealed error"),

@@ -3,25 +3,40 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use http::request::Parts;
 use http::{Request, Response};
 use hyper::body::Incoming;
 
 use super::body::ReplyBody;
+use super::bypass::Bypass;
 use super::clear::ClearAnswer;
 use super::client::Client;
 use super::exchange::{Exchange, Shared};
+use super::forward;
 use super::inbound::{Inbound, SealedAnswer};
 use super::outbound::{OpenedAnswer, Outbound};
 use super::ping::PingAnswer;
-use super::respond;
+use super::respond::{self, Failure};
 use super::websocket::Agreement;
+use super::whole::{WholeAnswer, WholeInbound, WholeOutbound};
+use super::{Asked, ProxyConfig};
 use crate::net::Upgrade;
 
-/// The way of one proxy's requests.
-#[derive(Clone)]
+/// What is done to the requests of one route.
 pub(crate) enum Way {
-    Inbound(Arc<Inbound>),
-    Outbound(Arc<Outbound>),
+    Inbound(Inbound),
+    Outbound(Outbound),
+    WholeInbound(WholeInbound),
+    WholeOutbound(WholeOutbound),
+    Bypass(Bypass),
+}
+
+/// The ways through a proxy on one worker, one for each of its routes.
+pub(crate) struct Router {
+    config: Arc<ProxyConfig>,
+    /// Of requests that no route is taken for.
+    shared: Arc<Shared>,
+    ways: Vec<Way>,
 }
 
 /// What a request comes to.
@@ -32,6 +47,8 @@ pub(crate) enum Answer {
     Sealed(SealedAnswer),
     /// The peer's, opened.
     Opened(OpenedAnswer),
+    /// Either, opened or sealed whole.
+    Whole(WholeAnswer),
     Ping(PingAnswer),
     /// It agrees to a WebSocket.
     Switch(Agreement),
@@ -42,27 +59,80 @@ impl Way {
         match self {
             Self::Inbound(inbound) => inbound.shared(),
             Self::Outbound(outbound) => outbound.shared(),
+            Self::WholeInbound(inbound) => inbound.shared(),
+            Self::WholeOutbound(outbound) => outbound.shared(),
+            Self::Bypass(bypass) => bypass.shared(),
         }
+    }
+
+    async fn exchange(
+        &self,
+        client: &Client,
+        head: Parts,
+        body: Incoming,
+        exchange: &mut Exchange,
+    ) -> Result<Answer, Failure> {
+        match self {
+            Self::Inbound(inbound) => inbound.exchange(client, head, body, exchange).await,
+            Self::Outbound(outbound) => outbound.exchange(client, head, body, exchange).await,
+            // In a box, so that the futures of the others have no room for theirs.
+            Self::WholeInbound(inbound) => Box::pin(inbound.exchange(client, head, body, exchange)).await,
+            Self::WholeOutbound(outbound) => Box::pin(outbound.exchange(client, head, body, exchange)).await,
+            Self::Bypass(bypass) => bypass.exchange(client, head, body, exchange).await,
+        }
+    }
+}
+
+impl Router {
+    /// `ways` are those of the routes of `config`, in order.
+    pub(crate) fn new(config: Arc<ProxyConfig>, shared: Arc<Shared>, ways: Vec<Way>) -> Self {
+        Self { config, shared, ways }
+    }
+
+    /// The way of a request: that of the first route that is for it. A proxy without routes has one for all.
+    fn choose(&self, head: &Parts) -> Result<&Way, Failure> {
+        if let ([way], false) = (&*self.ways, self.config.routes.are_written()) {
+            return Ok(way);
+        }
+        forward::check_framing(head)?;
+        let asked = Asked { method: &head.method, host: forward::host_of(head), path: head.uri.path() };
+        let chosen = self.config.routes.choose(&asked).and_then(|place| self.ways.get(place));
+        let answers = |way: &&Way| matches!(way, Way::Inbound(inbound) if inbound.is_asked(head));
+        // A ping is the sidecar's own affair.
+        let chosen = match chosen.filter(answers).or_else(|| self.ways.iter().find(answers)) {
+            Some(answering) => Some(answering),
+            None => chosen,
+        };
+        chosen.ok_or(Failure::NoRoute)
     }
 
     /// Answers one request, come what may.
     pub(crate) async fn serve(
-        self,
+        self: Arc<Self>,
         client: Arc<Client>,
         mut request: Request<Incoming>,
     ) -> Result<Response<ReplyBody>, Infallible> {
         let upgrade = Upgrade::asked_by(&mut request);
         let (head, body) = request.into_parts();
-        let mut exchange = Exchange::begin(self.shared(), &client.activity, &head, client.peer);
-        let answer = match &self {
-            Self::Inbound(inbound) => inbound.exchange(&client, head, body, &mut exchange).await,
-            Self::Outbound(outbound) => outbound.exchange(&client, head, body, &mut exchange).await,
+        let mut exchange = Exchange::begin(&self.shared, &client.activity, &head, client.peer);
+        let answer = match self.choose(&head) {
+            Ok(way) => {
+                exchange.routed(way.shared());
+                way.exchange(&client, head, body, &mut exchange).await
+            }
+            Err(failure) => {
+                if matches!(failure, Failure::NoRoute) {
+                    client.discard(body, &head);
+                }
+                Err(failure)
+            }
         };
         let mut opening = None;
         let mut response = match answer {
             Ok(Answer::Clear(answer)) => answer.finish(exchange),
             Ok(Answer::Sealed(answer)) => answer.finish(exchange),
             Ok(Answer::Opened(answer)) => answer.finish(exchange),
+            Ok(Answer::Whole(answer)) => answer.finish(exchange),
             Ok(Answer::Ping(answer)) => answer.finish(exchange),
             Ok(Answer::Switch(agreement)) => {
                 let (response, session) = agreement.finish(exchange);

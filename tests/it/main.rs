@@ -18,6 +18,7 @@ mod portal;
 #[cfg(unix)]
 mod reload;
 mod replay;
+mod routes;
 mod seal_limit;
 mod support;
 mod upstream;

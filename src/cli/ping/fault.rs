@@ -39,6 +39,9 @@ pub(super) enum PingFault {
     /// The configuration leaves the port to the system.
     #[error("listen names port 0, so nobody knows where the near sidecar is")]
     NoPort,
+    /// None of the proxy's routes is for it, or only one that seals nothing.
+    #[error("no route that seals is for a ping")]
+    NoRoute,
     /// Somebody else answered.
     #[error("the answer ({0}) is not that of a sidecar")]
     NotASidecar(StatusCode),
@@ -124,6 +127,9 @@ impl PingFault {
             Self::NearUnreachable { .. } => "start it with `alewife run` and the same configuration",
             Self::NoKey => "see which keys are valid with `alewife check`",
             Self::NoPort => "write a port of your own",
+            Self::NoRoute => {
+                "write a route with path = \"/.well-known/alewife/ping\" that leads to the peer to be asked"
+            }
             Self::NotASidecar(_) => {
                 "see that the far side is an Alewife in inbound mode with answer_ping = true, and that both sides have \
                  the same key"

@@ -32,7 +32,7 @@ pub(super) fn compare(
     [
         key(&far.report, ring),
         iv(&far.report),
-        replies(&far.report, outbound.replies),
+        replies(&far.report, outbound.replies.unwrap_or_default()),
         clock(far.clock, clock_skew),
     ]
     .into_iter()
@@ -122,7 +122,7 @@ mod tests {
     }
 
     fn problems(far: &Far, replies: Replies) -> Vec<String> {
-        let outbound = OutboundConfig { replies, ..OutboundConfig::default() };
+        let outbound = OutboundConfig { replies: Some(replies), ..OutboundConfig::default() };
         let findings = compare(far, &outbound, &known(), Duration::from_secs(30));
         findings.into_iter().map(|finding| finding.problem).collect()
     }

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::http::Method;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -21,7 +22,7 @@ use super::{ConfigArg, complain, print};
 use crate::config::Config;
 use crate::document::{Fault, Faults};
 use crate::keys::KeyRing;
-use crate::proxy::{Mode, OutboundConfig, ProxyConfig};
+use crate::proxy::{Asked, Mode, OutboundConfig, PING_PATH, ProxyConfig, RouteConfig};
 use crate::sources::{KeysConfig, ask_now};
 use fault::PingFault;
 use judge::{Far, Finding};
@@ -94,9 +95,13 @@ fn ping(args: &Args) -> Result<Exit, PingError> {
     let bridges = chosen(args, &config)?;
     let mut reports = Vec::new();
     for bridge in bridges {
-        let Some(keys) = config.keys_of(bridge.proxy) else { continue };
+        let sealing = bridge.route().and_then(|route| Some((route, config.key_set(route.keys()?)?)));
+        let Some((route, keys)) = sealing else {
+            reports.push(bridge.without_route());
+            continue;
+        };
         let ring = runtime.block_on(ask_now(keys))?.ring;
-        reports.push(runtime.block_on(bridge.ask(args, keys, &ring)));
+        reports.push(runtime.block_on(bridge.ask(args, route, keys, &ring)));
     }
     let told = if args.json { show::json(&reports) } else { show::text(&reports) };
     let printed = print(&told);
@@ -139,7 +144,27 @@ impl<'c> Bridge<'c> {
         }
     }
 
-    async fn ask(self, args: &Args, keys: &KeysConfig, ring: &KeyRing) -> Report {
+    /// The route that a ping takes.
+    fn route(self) -> Option<&'c RouteConfig> {
+        let host = reachable(self.proxy.listen).to_string();
+        let asked = Asked { method: &Method::POST, host: Some(&host), path: PING_PATH };
+        self.proxy.routes.iter().nth(self.proxy.routes.choose(&asked)?)
+    }
+
+    /// What is told of a proxy that would not seal a ping.
+    fn without_route(self) -> Report {
+        Report {
+            proxy: Arc::clone(&self.proxy.name),
+            near: reachable(self.proxy.listen),
+            upstream: self.proxy.routes.destination(),
+            http: Err(PingFault::NoRoute),
+            websocket: None,
+            far: None,
+            findings: Vec::new(),
+        }
+    }
+
+    async fn ask(self, args: &Args, route: &RouteConfig, keys: &KeysConfig, ring: &KeyRing) -> Report {
         let door = Door { address: reachable(self.proxy.listen), timeout: args.timeout };
         let (http, last) = http::ask(door, args.count).await;
         let websocket = match &http {
@@ -154,7 +179,7 @@ impl<'c> Bridge<'c> {
         Report {
             proxy: Arc::clone(&self.proxy.name),
             near: door.address,
-            upstream: self.proxy.upstream.to_string(),
+            upstream: route.upstream.to_string(),
             http,
             websocket,
             far,

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::{Entry, Listener};
+use super::{Entry, Listener, WrittenUpstream};
 use crate::config::values::ModeName;
 use crate::document::{Document, Refusal};
 use crate::proxy::Upstream;
@@ -50,28 +50,38 @@ fn check_listeners(document: &mut Document<'_>, entries: &[Entry], admin: Option
 fn check_upstreams(document: &mut Document<'_>, entries: &[Entry], admin: Option<Listener>) {
     let proxies =
         entries.iter().filter_map(|entry| Some((entry.listen?, entry.mode, entry.heading.key_path(""))));
-    let listeners: Vec<_> = admin
+    let listeners: Vec<Owned> = admin
         .map(|listener| (listener.address, None, "the admin listener".to_owned()))
         .into_iter()
         .chain(proxies)
         .collect();
     for entry in entries {
-        let Some(upstream) = &entry.upstream else { continue };
-        let Some((address, mode, owner)) =
-            listeners.iter().find(|(address, ..)| leads_to(upstream, *address))
-        else {
-            continue;
-        };
-        // One file may have both ends of a bridge; but no listener speaks TLS.
-        let bridge = (entry.mode, *mode) == (Some(ModeName::Outbound), Some(ModeName::Inbound));
-        if !bridge || upstream.tls.is_some() {
-            let problem = format!("{upstream} is {owner} itself, which listens on {address}");
-            let remedy = match entry.mode {
-                Some(ModeName::Outbound) => "write the address of the peer that opens",
-                Some(ModeName::Inbound) | None => "write the address of the application",
-            };
-            document.refuse(&entry.heading, "upstream", entry.upstream_at, Refusal::new(problem, remedy));
+        for written in &entry.upstreams {
+            check_upstream(document, entry.mode, written, &listeners);
         }
+    }
+}
+
+/// An address of this process, the mode if it is a proxy's, and whose it is.
+type Owned = (SocketAddr, Option<ModeName>, String);
+
+fn check_upstream(
+    document: &mut Document<'_>,
+    from: Option<ModeName>,
+    (heading, at, upstream): &WrittenUpstream,
+    listeners: &[Owned],
+) {
+    let found = listeners.iter().find(|(address, ..)| leads_to(upstream, *address));
+    let Some((address, mode, owner)) = found else { return };
+    // One file may have both ends of a bridge; but no listener speaks TLS.
+    let bridge = (from, *mode) == (Some(ModeName::Outbound), Some(ModeName::Inbound));
+    if !bridge || upstream.tls.is_some() {
+        let problem = format!("{upstream} is {owner} itself, which listens on {address}");
+        let remedy = match from {
+            Some(ModeName::Outbound) => "write the address of the peer that opens",
+            Some(ModeName::Inbound) | None => "write the address of the application",
+        };
+        document.refuse(heading, "upstream", *at, Refusal::new(problem, remedy));
     }
 }
 

@@ -2,7 +2,9 @@
 
 mod addresses;
 mod mode;
+mod profile;
 mod replay;
+mod routes;
 mod timeouts;
 mod upstream;
 mod websocket;
@@ -18,16 +20,19 @@ use serde::Deserialize;
 pub(super) use self::{
     mode::{RawInbound, RawOutbound},
     replay::RawReplay,
+    routes::RawRoute,
     timeouts::RawTimeouts,
     websocket::RawWebSocket,
 };
 
+use self::routes::OfProxy;
+use self::upstream::{RawUpstream, ReadUpstream};
 use super::keys::{self, KeySets};
-use super::values::{ByteSize, Listen, ModeName, ProxyName};
+use super::profile::Profiles;
+use super::values::{ByteSize, Listen, ModeName, ProfileName, ProxyName};
 use crate::document::{Document, Fault, Field, Heading, Refusal, Section, Value};
 use crate::net::UpstreamProtocol;
-use crate::profile::StreamProfile;
-use crate::proxy::{ForwardedPolicy, HostPolicy, ProxyConfig, Upstream};
+use crate::proxy::{ForwardedPolicy, HostPolicy, Policy, ProxyConfig, RouteConfig, Routes, Upstream};
 
 /// What is held of one body at most, unless the configuration says otherwise.
 const MAX_BODY: ByteSize = ByteSize(16 * 1024 * 1024);
@@ -40,27 +45,33 @@ pub(super) struct Proxies {
     pub(super) warnings: Vec<Fault>,
 }
 
-/// Reads every `[[proxy]]`; `admin` already has its address, and paths start at `directory`.
+/// What all proxies of a file have in common.
+#[derive(Clone, Copy)]
+pub(super) struct Shared<'a> {
+    pub(super) sets: &'a KeySets,
+    pub(super) profiles: &'a Profiles,
+    /// Where paths start.
+    pub(super) directory: &'a Path,
+}
+
+/// Reads every `[[proxy]]`; `admin` already has its address.
 pub(super) fn read_all<'t>(
     document: &mut Document<'t>,
     sections: Vec<Section<'t>>,
-    sets: &KeySets,
+    shared: Shared<'_>,
     admin: Option<Listener>,
-    directory: &Path,
 ) -> Proxies {
     let nothing = Refusal::new("missing", keys::NO_SOURCE);
     if sections.is_empty() {
-        if sets.names.is_empty() {
+        if shared.sets.names.is_empty() {
             document.refuse(&Heading::default(), "keys.file", None, nothing.clone());
         }
         let remedy = "write at least one section [[proxy]] with name, mode, listen and upstream";
         document.refuse(&Heading::default(), "proxy", None, Refusal::new("there is no proxy at all", remedy));
     }
     let mut warnings = Vec::new();
-    let entries: Vec<_> = sections
-        .into_iter()
-        .map(|section| Entry::read(document, section, sets, directory, &mut warnings))
-        .collect();
+    let entries: Vec<_> =
+        sections.into_iter().map(|section| Entry::read(document, section, shared, &mut warnings)).collect();
     addresses::check(document, &entries, admin);
     if entries.iter().any(|entry| entry.keys_are_missing) {
         document.refuse(&Heading::default(), "keys.file", None, nothing);
@@ -84,6 +95,7 @@ pub(super) struct RawProxy {
     listen: Field<Listen>,
     upstream: Field<Upstream>,
     keys: Field<ProxyName>,
+    profile: Field<ProfileName>,
     ca_file: Field<PathBuf>,
     upstream_http: Field<UpstreamProtocol>,
     host: Field<HostPolicy>,
@@ -100,8 +112,8 @@ struct Entry {
     mode: Option<ModeName>,
     listen: Option<SocketAddr>,
     listen_at: Option<usize>,
-    upstream: Option<Upstream>,
-    upstream_at: Option<usize>,
+    /// Where its requests go, by the section that says so.
+    upstreams: Vec<WrittenUpstream>,
     /// Whether it uses `[keys]`, which is not there.
     keys_are_missing: bool,
     config: Option<ProxyConfig>,
@@ -111,47 +123,48 @@ impl Entry {
     fn read<'t>(
         document: &mut Document<'t>,
         mut section: Section<'t>,
-        sets: &KeySets,
-        directory: &Path,
+        shared: Shared<'_>,
         warnings: &mut Vec<Fault>,
     ) -> Self {
+        let Shared { sets, profiles, directory } = shared;
         name_after_itself(&mut section);
         let timeouts = document.table(&mut section, "timeouts");
         let websocket = document.table(&mut section, "websocket");
         let parts = mode::Parts::take(&mut section);
         let replay = replay::Parts::take(document, &mut section);
+        let routes = document.tables(&mut section, "route");
         let (raw, heading) = document.read::<RawProxy>(section);
         let (name_at, listen_at) = (raw.name.start(), raw.listen.start());
-        let upstream_at = raw.upstream.start();
         let timeouts = timeouts::read(document, timeouts);
         let websocket = websocket::read(document, websocket);
         let replay = replay.read(document, directory, warnings);
 
-        let mut required = Required::read(document, &heading, raw.name, raw.mode, raw.listen, raw.upstream);
-        let how = (raw.ca_file, raw.upstream_http);
-        required.upstream = upstream::complete(document, &heading, required.upstream, how, directory);
-        let (name, mode) = (required.name.clone(), required.mode);
-        let (listen, upstream) = (required.listen, required.upstream.clone());
-        let mut profile = StreamProfile::ale();
-        profile.terms.bodyless_methods =
-            document.or(&heading, "bodyless_methods", raw.bodyless_methods, profile.terms.bodyless_methods);
-        let of_mode = parts.read(document, mode, &mut profile, warnings);
+        let required = Required::read(document, &heading, raw.name, raw.mode, raw.listen);
+        let (name, mode, listen) = (required.name.clone(), required.mode, required.listen);
+        let how =
+            RawUpstream { upstream: raw.upstream, ca_file: raw.ca_file, upstream_http: raw.upstream_http };
+        let upstream = read_upstream(document, &heading, how, &routes, directory);
+        let bodyless_methods = document.optional(&heading, "bodyless_methods", raw.bodyless_methods);
+        let mut overrides = profile::Overrides { bodyless_methods, ..Default::default() };
+        let of_mode = parts.read(document, mode, &mut overrides, warnings);
+        let chooser = profile::Chooser { profiles, overrides, mode, has_window: replay.is_some() };
+        let profile = chooser.own(document, &heading, raw.profile, warnings);
         let keys_at = raw.keys.start();
         let keys = document.optional(&heading, "keys", raw.keys).map(|ProxyName(name)| name);
-        let keys = sets.check(document, &heading, keys.as_deref(), keys_at);
-        let keys_are_missing = keys.is_none() && keys_at.is_none();
+        let keys: Option<Arc<str>> = sets.check(document, &heading, keys.as_deref(), keys_at).map(Into::into);
+        let of_proxy = OfProxy { upstream: &upstream, profile, chooser: &chooser, keys, sets, directory };
+        let (routes, keys_are_missing, upstreams) = ways(document, &heading, routes, of_proxy, warnings);
+        let keys_are_missing = keys_are_missing && keys_at.is_none();
         let (host, forwarded) = defaults_of(mode);
         let host = document.or(&heading, "host", raw.host, host);
         let forwarded = document.or(&heading, "forwarded", raw.forwarded, forwarded);
         let ByteSize(max_body) = document.or(&heading, "max_body", raw.max_body, MAX_BODY);
-        let rest = of_mode.zip(keys);
-        let config = required.whole().zip(rest).map(|((name, listen, upstream), (mode, keys))| ProxyConfig {
+        let rest = of_mode.zip(routes);
+        let config = required.whole().zip(rest).map(|((name, listen), (mode, routes))| ProxyConfig {
             name,
             listen,
             mode,
-            keys: keys.into(),
-            upstream,
-            profile: Arc::new(profile),
+            routes,
             host,
             forwarded,
             max_body,
@@ -159,19 +172,60 @@ impl Entry {
             websocket,
             timeouts,
         });
-        Self {
-            heading,
-            name,
-            name_at,
-            mode,
-            listen,
-            listen_at,
-            upstream,
-            upstream_at,
-            keys_are_missing,
-            config,
-        }
+        Self { heading, name, name_at, mode, listen, listen_at, upstreams, keys_are_missing, config }
     }
+}
+
+/// The proxy's upstream, which each of its routes may have for itself.
+fn read_upstream(
+    document: &mut Document<'_>,
+    at: &Heading,
+    how: RawUpstream,
+    routes: &[Section<'_>],
+    directory: &Path,
+) -> ReadUpstream {
+    if routes.is_empty() && how.upstream.start().is_none() {
+        let remedy = "write where requests go: upstream = \"http://127.0.0.1:3000\"";
+        document.refuse(at, "upstream", at.start(), Refusal::new("missing", remedy));
+    }
+    let speaks_tls =
+        |route: &Section<'_>| route.peek("upstream").is_some_and(|url| url.starts_with("https:"));
+    let others_use_roots =
+        routes.iter().any(speaks_tls) || routes.is_empty() && how.upstream.start().is_none();
+    how.read(document, at, &ReadUpstream::default(), directory, others_use_roots)
+}
+
+/// Where the upstream of a proxy is written, or that of a route.
+type WrittenUpstream = (Heading, Option<usize>, Upstream);
+
+/// The routes if all is right with them, whether keys are missing, and the upstreams that are written.
+fn ways<'t>(
+    document: &mut Document<'t>,
+    at: &Heading,
+    sections: Vec<Section<'t>>,
+    of_proxy: OfProxy<'_>,
+    warnings: &mut Vec<Fault>,
+) -> (Option<Routes>, bool, Vec<WrittenUpstream>) {
+    let own = of_proxy.upstream;
+    let mut upstreams: Vec<_> =
+        own.upstream.iter().map(|upstream| (at.clone(), own.at, upstream.clone())).collect();
+    if sections.is_empty() {
+        let lacks_keys = of_proxy.keys.is_none();
+        let policy =
+            of_proxy.keys.zip(of_proxy.profile).map(|(keys, profile)| Policy::Require { keys, profile });
+        let route = policy.zip(own.upstream.clone());
+        let routes = route.map(|(policy, upstream)| Routes::one(RouteConfig::of_all(policy, upstream)));
+        return (routes, lacks_keys, upstreams);
+    }
+    let entries = routes::read_all(document, sections, &of_proxy, warnings);
+    let lacks_keys = entries.iter().any(|entry| entry.lacks_keys);
+    let written = entries.iter().filter(|entry| entry.upstream.at.is_some());
+    upstreams.extend(written.filter_map(|entry| {
+        Some((entry.heading.clone(), entry.upstream.at, entry.upstream.upstream.clone()?))
+    }));
+    let askers_have_keys = of_proxy.chooser.mode != Some(ModeName::Outbound);
+    let routes = routes::configs(entries).and_then(|routes| Routes::new(routes, askers_have_keys));
+    (routes, lacks_keys, upstreams)
 }
 
 /// Outbound, the client's `host` names this sidecar, and the peer has no use for who asked it.
@@ -187,7 +241,6 @@ struct Required {
     name: Option<Arc<str>>,
     mode: Option<ModeName>,
     listen: Option<SocketAddr>,
-    upstream: Option<Upstream>,
 }
 
 impl Required {
@@ -197,7 +250,6 @@ impl Required {
         name: Field<ProxyName>,
         mode: Field<ModeName>,
         listen: Field<Listen>,
-        upstream: Field<Upstream>,
     ) -> Self {
         let name =
             document.require(at, "name", name, "write what logs and metrics call it: name = \"kitchen\"");
@@ -209,22 +261,15 @@ impl Required {
         );
         let listen =
             document.require(at, "listen", listen, "write where it listens: listen = \"127.0.0.1:8080\"");
-        let upstream = document.require(
-            at,
-            "upstream",
-            upstream,
-            "write where requests go: upstream = \"http://127.0.0.1:3000\"",
-        );
         Self {
             name: name.map(|ProxyName(name)| name.into()),
             mode,
             listen: listen.map(|Listen(address)| address),
-            upstream,
         }
     }
 
-    fn whole(self) -> Option<(Arc<str>, SocketAddr, Upstream)> {
-        Some((self.name?, self.listen?, self.upstream?))
+    fn whole(self) -> Option<(Arc<str>, SocketAddr)> {
+        Some((self.name?, self.listen?))
     }
 }
 

@@ -3,9 +3,9 @@
 use http::HeaderName;
 use serde::Deserialize;
 
+use super::profile::Overrides;
 use crate::config::values::{Carrier, ModeName, Origin};
 use crate::document::{Document, Fault, Field, Heading, Refusal, Section};
-use crate::profile::StreamProfile;
 use crate::proxy::{Carriers, InboundConfig, Mode, OutboundConfig, PlainErrors, Replies};
 
 /// What only an inbound proxy has, as it is written.
@@ -44,21 +44,21 @@ impl<'t> Parts<'t> {
         self,
         document: &mut Document<'t>,
         mode: Option<ModeName>,
-        profile: &mut StreamProfile,
+        overrides: &mut Overrides,
         warnings: &mut Vec<Fault>,
     ) -> Option<Mode> {
         match mode {
             Some(ModeName::Inbound) => {
                 document.refuse_keys(self.outbound, of_the_other_mode);
-                Some(Mode::Inbound(read_inbound(document, self.inbound, profile)))
+                Some(Mode::Inbound(read_inbound(document, self.inbound, overrides)))
             }
             Some(ModeName::Outbound) => {
                 document.refuse_keys(self.inbound, of_the_other_mode);
-                Some(Mode::Outbound(read_outbound(document, self.outbound, warnings)))
+                Some(Mode::Outbound(read_outbound(document, self.outbound, overrides, warnings)))
             }
             None => {
-                read_inbound(document, self.inbound, profile);
-                read_outbound(document, self.outbound, warnings);
+                read_inbound(document, self.inbound, overrides);
+                read_outbound(document, self.outbound, overrides, warnings);
                 None
             }
         }
@@ -80,16 +80,15 @@ fn of_the_other_mode(key: &str) -> Refusal {
 fn read_inbound<'t>(
     document: &mut Document<'t>,
     section: Section<'t>,
-    profile: &mut StreamProfile,
+    overrides: &mut Overrides,
 ) -> InboundConfig {
     let (raw, at) = document.read::<RawInbound>(section);
     let default = InboundConfig::default();
     let carriers_at = raw.carriers.start();
     let without_origins = matches!(&raw.origins, Field::Absent)
         || matches!(&raw.origins, Field::Read(origins, _) if origins.is_empty());
-    profile.terms.seal_replies = document.or(&at, "seal_replies", raw.seal_replies, profile.seal_replies);
-    profile.terms.credential_mismatch =
-        document.or(&at, "credential_mismatch", raw.credential_mismatch, profile.credential_mismatch);
+    overrides.seal_replies = document.optional(&at, "seal_replies", raw.seal_replies);
+    overrides.credential_mismatch = document.optional(&at, "credential_mismatch", raw.credential_mismatch);
     let required_headers =
         document.or(&at, "required_headers", raw.required_headers, default.required_headers);
     let carriers = document.or(&at, "carriers", raw.carriers, Vec::new());
@@ -118,12 +117,14 @@ fn refuse_query_without_origins(document: &mut Document<'_>, at: &Heading, carri
 fn read_outbound<'t>(
     document: &mut Document<'t>,
     section: Section<'t>,
+    overrides: &mut Overrides,
     warnings: &mut Vec<Fault>,
 ) -> OutboundConfig {
     let (raw, at) = document.read::<RawOutbound>(section);
     let replies_at = raw.replies.start();
-    let replies = document.or(&at, "replies", raw.replies, Replies::default());
-    if let Some(refusal) = unproven(replies) {
+    overrides.replies_at = replies_at;
+    let replies = document.optional(&at, "replies", raw.replies);
+    if let Some(refusal) = replies.and_then(unproven) {
         warnings.push(document.fault(replies_at, at.key_path("replies"), refusal));
     }
     let plain_errors = document.or(&at, "plain_errors", raw.plain_errors, PlainErrors::default());

@@ -1,4 +1,4 @@
-//! What `[[proxy]]` says about its upstream besides the address: whom to trust, and the version of HTTP.
+//! What `[[proxy]]` and `[[proxy.route]]` say of an upstream: its address, whom to trust, and the version of HTTP.
 
 use std::path::{Path, PathBuf};
 
@@ -6,35 +6,75 @@ use crate::document::{Document, Field, Heading, Refusal};
 use crate::net::{CaFile, CaFileFault, Roots, UpstreamProtocol};
 use crate::proxy::Upstream;
 
-/// Fills in what `ca_file` and `upstream_http` say; the path starts at `directory`.
-pub(super) fn complete(
-    document: &mut Document<'_>,
-    at: &Heading,
-    upstream: Option<Upstream>,
-    (ca_file, protocol): (Field<PathBuf>, Field<UpstreamProtocol>),
-    directory: &Path,
-) -> Option<Upstream> {
-    let start = ca_file.start();
-    let protocol = document.or(at, "upstream_http", protocol, UpstreamProtocol::default());
-    let ca_file = document.optional(at, "ca_file", ca_file).map(|path| {
-        let read = CaFile::read(directory.join(&path));
-        read.map_err(|fault| Refusal::new(format!("{path:?} {fault}"), remedy(&fault)))
-    });
-    let mut upstream = upstream;
-    match (ca_file, &mut upstream) {
-        (None, _) | (Some(Ok(_)), None) => {}
-        (Some(_), Some(Upstream { tls: None, .. })) => {
-            let remedy = "write https:// in upstream, or remove ca_file";
-            let refusal = Refusal::new("nothing to use it for, since upstream is http://", remedy);
-            document.refuse(at, "ca_file", start, refusal);
+/// The keys about an upstream, as they are written.
+pub(super) struct RawUpstream {
+    pub(super) upstream: Field<Upstream>,
+    pub(super) ca_file: Field<PathBuf>,
+    pub(super) upstream_http: Field<UpstreamProtocol>,
+}
+
+/// What was read of them.
+#[derive(Clone, Default)]
+pub(super) struct ReadUpstream {
+    /// The upstream, if one is written and can be read; with what the rest says.
+    pub(super) upstream: Option<Upstream>,
+    /// Where it is written.
+    pub(super) at: Option<usize>,
+    /// Whether one is written, right or not.
+    pub(super) is_written: bool,
+    roots: Option<CaFile>,
+    protocol: Option<UpstreamProtocol>,
+}
+
+impl RawUpstream {
+    /// Reads them. What is left out is as `inherited` has it; the path of `ca_file` starts at `directory`. `others_use_roots`
+    /// if somebody inherits from this who may speak TLS.
+    pub(super) fn read(
+        self,
+        document: &mut Document<'_>,
+        at: &Heading,
+        inherited: &ReadUpstream,
+        directory: &Path,
+        others_use_roots: bool,
+    ) -> ReadUpstream {
+        let (start, ca_start) = (self.upstream.start(), self.ca_file.start());
+        let is_written = start.is_some();
+        let own = document.optional(at, "upstream", self.upstream);
+        let protocol = document.optional(at, "upstream_http", self.upstream_http).or(inherited.protocol);
+        let mut upstream = if is_written { own } else { inherited.upstream.clone() };
+        let ca_file = document.optional(at, "ca_file", self.ca_file).map(|path| {
+            let read = CaFile::read(directory.join(&path));
+            read.map_err(|fault| Refusal::new(format!("{path:?} {fault}"), remedy(&fault)))
+        });
+        let is_plain = upstream.as_ref().is_some_and(|upstream| upstream.tls.is_none())
+            || upstream.is_none() && !is_written && !inherited.is_written;
+        let roots = match ca_file {
+            None => None,
+            Some(_) if is_plain && !others_use_roots => {
+                let why = if upstream.is_some() { "upstream is http://" } else { "there is no upstream" };
+                let refusal = Refusal::new(
+                    format!("nothing to use it for, since {why}"),
+                    "write https:// in upstream, or remove ca_file",
+                );
+                document.refuse(at, "ca_file", ca_start, refusal);
+                None
+            }
+            Some(Err(refusal)) => {
+                document.refuse(at, "ca_file", ca_start, refusal);
+                None
+            }
+            Some(Ok(file)) => Some(file),
+        };
+        let roots = roots.or_else(|| inherited.roots.clone());
+        if let Some(upstream) = &mut upstream {
+            upstream.protocol = protocol.unwrap_or_default();
+            if let (Some(tls), Some(file)) = (&mut upstream.tls, &roots) {
+                tls.roots = Roots::File(file.clone());
+            }
         }
-        (Some(Err(refusal)), _) => document.refuse(at, "ca_file", start, refusal),
-        (Some(Ok(file)), Some(Upstream { tls: Some(tls), .. })) => tls.roots = Roots::File(file),
+        let is_written = is_written || inherited.is_written;
+        ReadUpstream { upstream, at: start, is_written, roots, protocol }
     }
-    if let Some(upstream) = &mut upstream {
-        upstream.protocol = protocol;
-    }
-    upstream
 }
 
 fn remedy(fault: &CaFileFault) -> &'static str {

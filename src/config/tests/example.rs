@@ -6,8 +6,11 @@ use std::path::Path;
 use super::{SMALLEST, SMALLEST_OUTBOUND, parse};
 use crate::config::file::{RawAdmin, RawLog, RawProcess};
 use crate::config::keys::{RawFormat, RawKeys, RawMembers, RawPortal};
-use crate::config::proxy::{RawInbound, RawOutbound, RawProxy, RawReplay, RawTimeouts, RawWebSocket};
+use crate::config::proxy::{
+    RawInbound, RawOutbound, RawProxy, RawReplay, RawRoute, RawTimeouts, RawWebSocket,
+};
 use crate::document::fields;
+use crate::proxy::{Mode, Replies};
 
 fn text(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
@@ -57,7 +60,8 @@ fn examples_mean_the_defaults_as_they_are() {
 #[test]
 fn commented_settings_are_the_defaults() {
     let text = inbound();
-    let mut config = parse(&with_all_settings(&text)).unwrap();
+    let without_routes = text.split("#[[proxy.route]]").next().unwrap();
+    let mut config = parse(&with_all_settings(without_routes)).unwrap();
     // These two depend on the machine.
     let smallest = parse(SMALLEST).unwrap();
     assert_eq!((config.workers.get(), config.max_held), (1, 64 * 1024 * 1024));
@@ -69,7 +73,10 @@ fn commented_settings_are_the_defaults() {
 #[test]
 fn commented_settings_of_an_outbound_proxy_are_the_defaults() {
     let text = outbound();
-    let config = parse(&with_all_settings(&text)).unwrap();
+    let mut config = parse(&with_all_settings(&text)).unwrap();
+    // What is believed follows from the profile, unless it is written.
+    let Mode::Outbound(outbound) = &mut config.proxies[0].mode else { panic!("it is outbound") };
+    assert_eq!(outbound.replies.take(), Some(Replies::Sealed));
     assert_eq!(format!("{config:?}"), format!("{:?}", parse(SMALLEST_OUTBOUND).unwrap()));
     assert_eq!(commented(&text), keys(&text).len() - 5, "all but the five required keys are commented");
 }
@@ -87,10 +94,20 @@ fn every_key_of_the_code_is_in_the_examples() {
         fields::<RawInbound>(),
         fields::<RawWebSocket>(),
         fields::<RawTimeouts>(),
+        fields::<RawRoute>(),
     ];
     assert_eq!(keys(&inbound()), known.concat());
     let required_or_different = ["file", "name", "mode", "listen", "upstream", "host", "forwarded"];
     assert_eq!(keys(&outbound()), [&required_or_different, fields::<RawOutbound>()].concat());
+}
+
+#[test]
+fn route_of_the_example_is_right() {
+    let text = inbound().replace("#[[proxy.route]]", "[[proxy.route]]");
+    let config = parse(&with_all_settings(&text)).unwrap_or_else(|faults| panic!("{faults}"));
+    let route = config.proxies[0].routes.first();
+    assert_eq!(route.upstream.authority(), "orders.example");
+    assert_eq!(route.rewritten("/orders/7").as_deref(), Some("/v2/orders/7"));
 }
 
 /// The example of a portal, in which what is commented out is the default unless it stands below "For example:".

@@ -58,11 +58,8 @@ fn sets_are_chosen_by_name_and_a_file_may_do_without_the_default_one() {
     let text = "[keyset.far]\nfile = \"far.toml\"\n[[proxy]]\nname = \"kitchen\"\nmode = \"inbound\"\nlisten = 8080\n\
                 upstream = \"http://127.0.0.1:3000\"\nkeys = \"far\"\n";
     let config = parse(text).unwrap();
-    assert_eq!(&*config.proxies[0].keys, "far");
-    assert_eq!(
-        config.keys_of(&config.proxies[0]).unwrap().file.as_deref(),
-        Some(Path::new("/etc/alewife/far.toml"))
-    );
+    assert_eq!(config.proxies[0].routes.key_sets(), [&"far".into()]);
+    assert_eq!(config.key_set("far").unwrap().file.as_deref(), Some(Path::new("/etc/alewife/far.toml")));
     assert_eq!(
         faults(&text.replace("keys = \"far\"", "keys = \"fra\"")),
         ["8:8: proxy.kitchen.keys: there is no key set \"fra\""]

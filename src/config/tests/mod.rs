@@ -6,6 +6,7 @@ mod faults;
 mod keys;
 mod modes;
 mod replay;
+mod routes;
 mod texts;
 mod upstream;
 
@@ -15,6 +16,7 @@ use std::time::Duration;
 use super::file;
 use super::*;
 use crate::keys::{OnSealLimit, SealLimit};
+use crate::profile::Profile;
 use crate::proxy::{ForwardedPolicy, InboundConfig, Mode, Timeouts};
 
 const SMALLEST: &str = r#"[keys]
@@ -68,6 +70,11 @@ fn with(line: &str) -> String {
     lines.join("\n")
 }
 
+/// What the messages of a proxy's first route look like.
+fn profile(proxy: &ProxyConfig) -> &Profile {
+    proxy.routes.first().profile().unwrap()
+}
+
 #[test]
 fn smallest_file_means_the_defaults() {
     let config = parse(SMALLEST).unwrap();
@@ -85,12 +92,13 @@ fn smallest_file_means_the_defaults() {
     let [proxy] = &config.proxies[..] else { panic!("one proxy") };
     assert_eq!(&*proxy.name, "kitchen");
     assert_eq!(proxy.listen, "127.0.0.1:8080".parse().unwrap());
-    assert_eq!(proxy.upstream.to_string(), "http://127.0.0.1:3000");
+    assert_eq!(proxy.routes.first().upstream.to_string(), "http://127.0.0.1:3000");
     assert_eq!(proxy.max_body, 16 * 1024 * 1024);
     assert_eq!(proxy.forwarded, ForwardedPolicy::Append);
     assert_eq!(proxy.timeouts, Timeouts::default());
     assert_eq!(proxy.mode, Mode::Inbound(InboundConfig::default()));
-    assert!(proxy.profile.seal_replies && !proxy.profile.credential_mismatch);
+    let profile = profile(proxy);
+    assert!(profile.terms().seal_replies && !profile.terms().credential_mismatch);
 }
 
 #[test]
@@ -160,13 +168,17 @@ fn every_setting_reaches_its_place() {
     assert_eq!(format!("{:?}", config.key_sets), format!("{:?}", [keys]));
     let [a, b] = &config.proxies[..] else { panic!("two proxies") };
     assert_eq!((a.listen, b.listen), ("127.0.0.1:0".parse().unwrap(), "[::1]:9".parse().unwrap()));
-    assert_eq!((a.upstream.host.as_str(), a.upstream.port), ("::1", 80));
-    assert_eq!(b.upstream.host, "kitchen.local");
+    let [to_a, to_b] = [a, b].map(|proxy| &proxy.routes.first().upstream);
+    assert_eq!((to_a.host.as_str(), to_a.port), ("::1", 80));
+    assert_eq!(to_b.host, "kitchen.local");
     assert_eq!(a.max_body, 1 << 30);
     assert!(matches!(&a.mode, Mode::Inbound(inbound) if inbound.required_headers == ["authorization"]));
     assert_eq!(a.forwarded, ForwardedPolicy::Replace);
+    let profile = profile(a);
     assert!(
-        !a.profile.seal_replies && a.profile.credential_mismatch && a.profile.bodyless_methods.is_empty()
+        !profile.terms().seal_replies
+            && profile.terms().credential_mismatch
+            && profile.terms().bodyless_methods.is_empty()
     );
     let seconds = [1, 2, 3, 4, 5, 6, 7].map(Duration::from_secs);
     let Timeouts { first_byte, headers, body, idle, connect, reply, pool_idle } = a.timeouts;

@@ -36,7 +36,7 @@ fn outbound_proxy_asks_for_the_peer_by_its_own_name_and_adds_nothing() {
 fn settings_of_an_outbound_proxy_reach_their_place() {
     let text = "host = \"pass\"\nforwarded = \"append\"\nreplies = \"sealed\"\nplain_errors = \"pass\"\nmax_body = 7";
     let proxy = proxy(&outbound(text));
-    let expected = OutboundConfig { replies: Replies::Sealed, plain_errors: PlainErrors::Pass };
+    let expected = OutboundConfig { replies: Some(Replies::Sealed), plain_errors: PlainErrors::Pass };
     assert_eq!(proxy.mode, Mode::Outbound(expected));
     assert_eq!((proxy.host, proxy.forwarded, proxy.max_body), (HostPolicy::Pass, ForwardedPolicy::Append, 7));
 }

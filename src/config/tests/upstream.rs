@@ -8,7 +8,7 @@ use crate::net::{Roots, UpstreamProtocol};
 use crate::proxy::Upstream;
 
 fn upstream(text: &str) -> Upstream {
-    parse(text).unwrap().proxies.remove(0).upstream
+    parse(text).unwrap().proxies.remove(0).routes.first().upstream.clone()
 }
 
 /// A directory with these certificates as `ca.pem`.
@@ -67,7 +67,8 @@ fn roots_come_from_a_file_beside_the_configuration_and_are_shown_by_its_name() {
     let pem = certificate();
     let directory = directory(&format!("a comment\n{pem}\n{}", certificate()));
     let config = file::parse(&https("ca.pem"), "config.toml", directory.path()).config.unwrap();
-    let Some(Roots::File(roots)) = config.proxies[0].upstream.tls.clone().map(|tls| tls.roots) else {
+    let Some(Roots::File(roots)) = config.proxies[0].routes.first().upstream.tls.clone().map(|tls| tls.roots)
+    else {
         panic!("no roots of a file")
     };
     let path = directory.path().join("ca.pem");
@@ -80,7 +81,7 @@ fn roots_of_another_content_are_other_roots() {
     let roots = |pem: &str, directory: &Path| {
         std::fs::write(directory.join("ca.pem"), pem).unwrap();
         let config = file::parse(&https("ca.pem"), "config.toml", directory).config.unwrap();
-        config.proxies[0].upstream.tls.clone().unwrap().roots
+        config.proxies[0].routes.first().upstream.tls.clone().unwrap().roots
     };
     let directory = tempfile::tempdir().unwrap();
     let (one, other) = (certificate(), certificate());

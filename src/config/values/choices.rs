@@ -150,7 +150,7 @@ impl Value for Level {
     }
 }
 
-fn choice<T: Copy>(text: &str, kind: &str, known: &[(&str, T)]) -> Result<T, Refusal> {
+pub(super) fn choice<T: Copy>(text: &str, kind: &str, known: &[(&str, T)]) -> Result<T, Refusal> {
     known.iter().find(|(name, _)| *name == text).map(|(_, value)| *value).ok_or_else(|| {
         let names: Vec<_> = known.iter().map(|(name, _)| format!("{name:?}")).collect();
         Refusal::new(format!("{text:?} is not a known {kind}"), format!("write {}", names.join(" or ")))

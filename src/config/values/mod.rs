@@ -3,6 +3,7 @@
 mod choices;
 mod origin;
 mod profile;
+mod route;
 mod store;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -16,6 +17,7 @@ use http::{HeaderName, Method};
 pub(super) use choices::{Carrier, Direction, ModeName};
 pub(super) use origin::Origin;
 pub(super) use profile::{AlgorithmName, IvLengthValue, MediaType, PresetName, Status, TagLengthValue};
+pub(super) use route::{Hosts, PolicyName, ProfileName};
 
 use crate::ale::ReplayWindow;
 use crate::document::{Refusal, Value};

@@ -13,7 +13,6 @@ use crate::ale::{BodyOpening, ReplyBodyOpening};
 use crate::crypto::Sealer;
 use crate::metrics::ProxyMetrics;
 use crate::proxy::exchange::Shared;
-use crate::proxy::forward;
 
 /// What is done to each piece.
 pub(crate) enum Change {
@@ -115,7 +114,7 @@ impl Flow {
                     if let Ok(mut trailers) = frame.into_trailers()
                         && self.left.is_none()
                     {
-                        forward::strip_trailers(&mut trailers, &shared.profile);
+                        shared.strip_trailers(&mut trailers);
                         self.trailers = Some(trailers);
                     }
                 }
@@ -182,7 +181,7 @@ impl Flow {
     /// The tag first, then the trailers.
     fn end_with_trailers(&mut self, frame: Frame<Bytes>, shared: &Shared) -> Result<Frame<Bytes>, FlowFault> {
         let mut trailers = frame.into_trailers().unwrap_or_default();
-        forward::strip_trailers(&mut trailers, &shared.profile);
+        shared.strip_trailers(&mut trailers);
         Ok(match self.finish()? {
             Some(tag) => {
                 self.trailers = Some(trailers);

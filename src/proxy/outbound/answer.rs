@@ -1,6 +1,5 @@
 //! The peer's reply: judged by its head, opened, and made ready for the application.
 
-use http::header::{CONTENT_TYPE, HeaderMap};
 use http::{Method, Response, StatusCode, response};
 use hyper::body::Incoming;
 
@@ -132,7 +131,7 @@ impl Outbound {
         exchange: &Exchange,
     ) -> Result<OpenedAnswer, Failure> {
         let Reply { head, body, lease, length } = reply;
-        if is_event_stream(&head.headers) {
+        if forward::is_event_stream(&head.headers) {
             return Err(Failure::EventStream);
         }
         let limits = HoldLimits {
@@ -254,11 +253,4 @@ pub(super) fn refuses_key(answer: &Result<Answer, Failure>) -> bool {
 /// P2, P3: errorCode 2 or 3, which is all that a peer says of a key that it does not have, or no longer or not yet.
 fn is_of_the_key(status: StatusCode, code: Option<u64>) -> bool {
     status == StatusCode::BAD_REQUEST && matches!(code, Some(2 | 3))
-}
-
-fn is_event_stream(headers: &HeaderMap) -> bool {
-    headers.get_all(CONTENT_TYPE).iter().any(|value| {
-        let media_type = value.as_bytes().split(|&byte| byte == b';').next().unwrap_or_default();
-        media_type.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
-    })
 }

@@ -21,10 +21,10 @@ use super::onward::{self, Onward, Sent};
 use super::respond::Failure;
 use super::service::Answer;
 use super::websocket::{Agreement, Handshake, Seat, Side};
-use super::{OutboundConfig, ProxyConfig, now};
+use super::{KeyAccess, OutboundConfig, ProxyConfig, now};
 use crate::ale::{self, ReplyOpening, RequestSealing};
-use crate::keys::{Key, KeyStore};
-use crate::sources::Refresh;
+use crate::keys::Key;
+use crate::profile::StreamProfile;
 pub(crate) use answer::OpenedAnswer;
 use answer::refuses_key;
 pub(crate) use belief::Belief;
@@ -33,8 +33,8 @@ pub(crate) use belief::Belief;
 pub(crate) struct Outbound {
     config: Arc<ProxyConfig>,
     outbound: OutboundConfig,
-    keys: Arc<KeyStore>,
-    refresh: Refresh,
+    profile: Arc<StreamProfile>,
+    keys: KeyAccess,
     onward: Onward,
     shared: Arc<Shared>,
     belief: Arc<Belief>,
@@ -44,13 +44,13 @@ impl Outbound {
     pub(crate) fn new(
         config: Arc<ProxyConfig>,
         outbound: OutboundConfig,
-        keys: Arc<KeyStore>,
-        refresh: Refresh,
+        profile: Arc<StreamProfile>,
+        keys: KeyAccess,
+        onward: Onward,
         shared: Arc<Shared>,
         belief: Arc<Belief>,
     ) -> Self {
-        let onward = Onward::new(Arc::clone(&config), &shared);
-        Self { config, outbound, keys, refresh, onward, shared, belief }
+        Self { config, outbound, profile, keys, onward, shared, belief }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -65,7 +65,7 @@ impl Outbound {
         body: Incoming,
         exchange: &mut Exchange,
     ) -> Result<Answer, Failure> {
-        if !self.keys.snapshot().encryption() {
+        if !self.keys.store.snapshot().encryption() {
             return self.pass(client, head, body, exchange).await;
         }
         let framing = forward::check_framing(&head)?;
@@ -95,9 +95,9 @@ impl Outbound {
         body: Incoming,
         exchange: &mut Exchange,
     ) -> Result<Answer, Failure> {
-        forward::strip_envelope(&mut head.headers, &self.config.profile);
-        let Self { config, shared, keys, refresh, onward, .. } = self;
-        let clear = Clear { config, shared, keys, refresh, onward, sealed: Side::Server };
+        self.profile.carriers().into_iter().for_each(|name| drop(head.headers.remove(name)));
+        let Self { config, shared, keys, onward, .. } = self;
+        let clear = Clear { config, shared, keys: Some(keys), onward, sealed: Side::Server };
         clear.exchange(client, head, body, exchange).await
     }
 
@@ -114,7 +114,7 @@ impl Outbound {
         let (sent, opening) = self.send(head, body, framing, key, asked.client, exchange).await?;
         let answer = self.read(sent, opening, asked, exchange).await.map(Answer::Opened);
         if refuses_key(&answer) {
-            self.refresh.ask();
+            self.keys.refresh.ask();
         }
         answer
     }
@@ -135,10 +135,10 @@ impl Outbound {
             return answer;
         }
         let Some(head) = spare else {
-            self.refresh.ask();
+            self.keys.refresh.ask();
             return answer;
         };
-        self.refresh.anew().await;
+        self.keys.refresh.anew().await;
         let Some(other) = self.sealing_key().filter(|other| !other.is_same(key)) else { return answer };
         drop(answer);
         exchange.keyed(&other);
@@ -170,11 +170,11 @@ impl Outbound {
         asked: &Asked<'_>,
         exchange: &Exchange,
     ) -> Result<Answer, Failure> {
-        let path = head.uri.path().into();
+        let path = exchange.path().into();
         Framing::Unstated.write(&mut head.headers);
         Handshake::ask(&mut head.headers);
         let RequestSealing { reply, .. } =
-            ale::seal_request(&self.config.profile, &mut head, false, key, now(), &mut rand::rng());
+            ale::seal_request(&self.profile, &mut head, false, key, now(), &mut rand::rng());
         let request = Request::from_parts(head, RequestBody::Empty);
         let sent = self.onward.upgrade(request, &asked.client.timer).await?;
         if sent.0.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -183,10 +183,9 @@ impl Outbound {
         let seat = Seat {
             config: Arc::clone(&self.config),
             shared: Arc::clone(&self.shared),
-            keys: Arc::clone(&self.keys),
+            keys: Some(self.keys.clone()),
             path,
             sealed: Side::Server,
-            refresh: self.refresh.clone(),
             sealing: Some((Arc::clone(key), reply.into_session(&mut rand::rng()))),
         };
         Ok(Answer::Switch(Agreement::reached(handshake, sent.0, asked.client, seat)?))
@@ -194,7 +193,8 @@ impl Outbound {
 
     /// The key that seals now. It is one for the whole exchange.
     fn sealing_key(&self) -> Option<Arc<Key>> {
-        self.keys.snapshot().sealing_key(now()).cloned()
+        let takes = |key: &&Arc<Key>| self.profile.takes(key.secret.algorithm());
+        self.keys.store.snapshot().sealing_key(now()).filter(takes).cloned()
     }
 
     /// P3: seals the body as it streams, the tag last; a length that is known stays known.
@@ -207,7 +207,7 @@ impl Outbound {
         client: &Client,
         exchange: &mut Exchange,
     ) -> Result<(Sent, ReplyOpening), Failure> {
-        let sealing = ale::seal_request(&self.config.profile, &mut head, true, key, now(), &mut rand::rng());
+        let sealing = ale::seal_request(&self.profile, &mut head, true, key, now(), &mut rand::rng());
         let change = sealing.body.map_or(Change::Pass, Change::Seal);
         let tag = sealing.reply.overhead();
         let sealed_length = |plain: u64| plain.checked_add(tag).ok_or(Failure::TooLarge);
@@ -244,7 +244,7 @@ impl Outbound {
         key: &Arc<Key>,
     ) -> (Request<RequestBody>, ReplyOpening) {
         let RequestSealing { body: sealer, reply } =
-            ale::seal_request(&self.config.profile, &mut head, false, key, now(), &mut rand::rng());
+            ale::seal_request(&self.profile, &mut head, false, key, now(), &mut rand::rng());
         let mut tag = BytesMut::new();
         if let Some(sealer) = sealer {
             sealer.finish(&mut tag);

@@ -62,9 +62,10 @@ mod tests {
     use super::*;
     use crate::crypto::SecretKey;
     use crate::keys::{RingPolicy, Validity};
-    use crate::profile::StreamProfile;
+    use crate::profile::Profile;
     use crate::proxy::{
-        ForwardedPolicy, HostPolicy, InboundConfig, Mode, ReplayConfig, Timeouts, Upstream, WebSocketConfig,
+        ForwardedPolicy, HostPolicy, InboundConfig, Mode, Policy, ReplayConfig, RouteConfig, Routes,
+        Timeouts, Upstream, WebSocketConfig,
     };
 
     fn config(window: Option<u64>) -> ProxyConfig {
@@ -72,10 +73,11 @@ mod tests {
         ProxyConfig {
             name: "kitchen".into(),
             listen: "127.0.0.1:0".parse().unwrap(),
-            keys: "default".into(),
             mode: Mode::Inbound(InboundConfig::default()),
-            upstream: Upstream { host: "test".into(), port: 80, tls: None, protocol: Default::default() },
-            profile: Arc::new(StreamProfile::ale()),
+            routes: Routes::one(RouteConfig::of_all(
+                Policy::Require { keys: "default".into(), profile: Profile::ale() },
+                Upstream { host: "test".into(), port: 80, tls: None, protocol: Default::default() },
+            )),
             host: HostPolicy::Pass,
             forwarded: ForwardedPolicy::Off,
             max_body: 1024,

@@ -13,15 +13,15 @@ use tokio::sync::{mpsc, oneshot};
 use super::*;
 use crate::ale;
 use crate::crypto::SecretKey;
-use crate::keys::{Key, RingPolicy, Validity};
+use crate::keys::{Key, KeyStore, RingPolicy, Validity};
 use crate::metrics::Metrics;
 use crate::net::{Accepted, HeldBudget, Stop};
-use crate::profile::StreamProfile;
+use crate::profile::{Profile, StreamProfile};
 use crate::proxy::{
-    ForwardedPolicy, HostPolicy, InboundConfig, Mode, Proxy, ProxyCommon, ProxyConfig, Timeouts, Upstream,
-    WebSocketConfig, now,
+    ForwardedPolicy, HostPolicy, InboundConfig, Mode, Policy, Proxy, ProxyCommon, ProxyConfig, RouteConfig,
+    Routes, Timeouts, Upstream, WebSocketConfig, now,
 };
-use crate::sources::Waiting;
+use crate::sources::{Refresh, Waiting};
 
 const REFUSED: &str = "{\"errorCode\":2,\"message\":\"Unable to decrypt payload\"}";
 
@@ -87,7 +87,8 @@ impl Stage {
         let budget = HeldBudget::new(1 << 20, metrics.held_bytes.clone());
         let config = Arc::new(config(application().await));
         let (stop, reuses) = (Stop::default(), Arc::default());
-        let common = ProxyCommon::new(config, Arc::clone(&keys), refresh, budget, stop, reuses);
+        let access = KeyAccess { store: Arc::clone(&keys), refresh };
+        let common = ProxyCommon::new(config, |_| Some(access.clone()), budget, stop, reuses).unwrap();
         let proxy = Proxy::new(&common, &metrics);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -112,15 +113,16 @@ fn config(application: SocketAddr) -> ProxyConfig {
     ProxyConfig {
         name: "kitchen".into(),
         listen: "127.0.0.1:0".parse().unwrap(),
-        keys: "default".into(),
         mode: Mode::Inbound(InboundConfig::default()),
-        upstream: Upstream {
-            host: application.ip().to_string(),
-            port: application.port(),
-            tls: None,
-            protocol: Default::default(),
-        },
-        profile: Arc::new(StreamProfile::ale()),
+        routes: Routes::one(RouteConfig::of_all(
+            Policy::Require { keys: "default".into(), profile: Profile::ale() },
+            Upstream {
+                host: application.ip().to_string(),
+                port: application.port(),
+                tls: None,
+                protocol: Default::default(),
+            },
+        )),
         host: HostPolicy::Pass,
         forwarded: ForwardedPolicy::Off,
         max_body: 1024,

@@ -13,10 +13,10 @@ use super::fault::Fault;
 use super::leg::Leg;
 use super::record::Record;
 use crate::ale::{ClearError, MessageSession, NoSealingKey, OpenedMessage, Refusal};
-use crate::keys::{KeyRing, KeyStore};
+use crate::keys::KeyRing;
 use crate::proxy::replay::{Denial, Judgement, Judging, Network, ReplayGuard};
-use crate::proxy::{OnBadMessage, ProxyConfig};
-use crate::sources::{Refresh, Waiting};
+use crate::proxy::{KeyAccess, OnBadMessage, ProxyConfig};
+use crate::sources::Waiting;
 use crate::websocket::{Kind, Message};
 
 /// What a sender is told whose message may be sent again.
@@ -30,8 +30,8 @@ pub(super) struct Crossing {
     sealed: Side,
     /// In a session that only says back what it hears: what the messages were that have yet to come back.
     echoed: Option<VecDeque<Kind>>,
-    keys: Arc<KeyStore>,
-    refresh: Refresh,
+    /// None where nothing is ever sealed.
+    keys: Option<KeyAccess>,
     config: Arc<ProxyConfig>,
     replay: ReplayGuard,
     /// Where what is opened comes from.
@@ -51,7 +51,7 @@ enum Pending {
 
 /// The keys and the time for the messages of one read. Not kept: keys that leave the ring are wiped.
 pub(super) struct Moment {
-    ring: Arc<KeyRing>,
+    ring: Option<Arc<KeyRing>>,
     now: Timestamp,
 }
 
@@ -66,12 +66,11 @@ impl Crossing {
     pub(super) fn new(
         messages: Option<MessageSession>,
         sealed: Side,
-        keys: Arc<KeyStore>,
-        refresh: Refresh,
+        keys: Option<KeyAccess>,
         config: Arc<ProxyConfig>,
         (replay, from): (ReplayGuard, Network),
     ) -> Self {
-        Self { messages, sealed, echoed: None, keys, refresh, config, replay, from, pending: None }
+        Self { messages, sealed, echoed: None, keys, config, replay, from, pending: None }
     }
 
     /// The same, where the other end of the plain leg says back what it hears.
@@ -85,7 +84,7 @@ impl Crossing {
     /// The keys and the time now.
     pub(super) fn moment(&self) -> Moment {
         let now = Timestamp::try_from(SystemTime::now()).unwrap_or(Timestamp::UNIX_EPOCH);
-        Moment { ring: self.keys.snapshot(), now }
+        Moment { ring: self.keys.as_ref().map(|keys| keys.store.snapshot()), now }
     }
 
     /// Carries a message that came from `side`, or refuses it. A fault is one that ends the session.
@@ -96,7 +95,7 @@ impl Crossing {
         way: Way<'_, W>,
         moment: &Moment,
     ) -> Result<(), Fault> {
-        if self.messages.is_none() && moment.ring.encryption() {
+        if self.messages.is_none() && moment.ring.as_ref().is_some_and(|ring| ring.encryption()) {
             return Err(Fault::Secured);
         }
         if self.messages.is_none() || self.crosses_in_clear(side, &message) {
@@ -135,8 +134,10 @@ impl Crossing {
         Poll::Ready(match *pending {
             Pending::ForKey(message, _) => {
                 let moment = self.moment();
-                let Some(messages) = &mut self.messages else { return Poll::Ready(Ok(())) };
-                let opened = messages.open(&message.payload, &moment.ring, moment.now);
+                let (Some(messages), Some(ring)) = (&mut self.messages, &moment.ring) else {
+                    return Poll::Ready(Ok(()));
+                };
+                let opened = messages.open(&message.payload, ring, moment.now);
                 self.take(&message, opened, way)
             }
             Pending::ForVerdict(kind, opened, _) => self.settle(kind, opened, judged, way),
@@ -167,16 +168,18 @@ impl Crossing {
         way: Way<'_, W>,
         moment: &Moment,
     ) -> Result<(), Fault> {
-        let Some(messages) = &mut self.messages else { return Err(NoSealingKey.into()) };
-        let mut opened = messages.open(&message.payload, &moment.ring, moment.now);
+        let (Some(messages), Some(keys), Some(ring)) = (&mut self.messages, &self.keys, &moment.ring) else {
+            return Err(NoSealingKey.into());
+        };
+        let mut opened = messages.open(&message.payload, ring, moment.now);
         if opened.as_ref().err().is_some_and(Refusal::is_of_unknown_key) {
-            if let Some(waiting) = self.refresh.for_unknown_key() {
+            if let Some(waiting) = keys.refresh.for_unknown_key() {
                 self.pending = Some(Box::new(Pending::ForKey(message, waiting)));
                 return Ok(());
             }
             // What was asked for by another message may have come since this one was read.
-            let fresh = self.keys.snapshot();
-            if !Arc::ptr_eq(&moment.ring, &fresh) {
+            let fresh = keys.store.snapshot();
+            if !Arc::ptr_eq(ring, &fresh) {
                 opened = messages.open(&message.payload, &fresh, moment.now);
             }
         }
@@ -255,8 +258,10 @@ impl Crossing {
     ) -> Result<(), Fault> {
         let told = ClearError::in_message(&message.payload);
         // P2, P3: that is all that a peer says of a key that it does not have. A client has it from where this side does.
-        if let (Some(2 | 3), Side::Server) = (told.as_ref().map(|told| told.code), self.sealed) {
-            self.refresh.ask();
+        if let (Some(2 | 3), Side::Server) = (told.as_ref().map(|told| told.code), self.sealed)
+            && let Some(keys) = &self.keys
+        {
+            keys.refresh.ask();
         }
         let fault = told.as_ref().map_or(Fault::Refused(refusal), |told| Fault::PeerError(told.code));
         self.tell(fault, told.is_none().then_some(refusal.body()), way)
@@ -286,7 +291,8 @@ impl Crossing {
         moment: &Moment,
     ) -> Result<(), Fault> {
         let kind = self.echoed.as_mut().and_then(VecDeque::pop_front).unwrap_or(message.kind);
-        let sealing = self.messages.as_mut().ok_or(NoSealingKey)?.sealing(&moment.ring, moment.now)?;
+        let ring = moment.ring.as_ref().ok_or(NoSealingKey)?;
+        let sealing = self.messages.as_mut().ok_or(NoSealingKey)?.sealing(ring, moment.now)?;
         let length = sealing.sealed_len(message.payload.len());
         let sealed = way.to.write(|encoder, out| {
             encoder

@@ -14,16 +14,15 @@ use super::session::Session;
 use super::wire::{Server, Wire};
 use super::{Handshake, Side};
 use crate::ale::MessageSession;
-use crate::keys::{Key, KeyStore};
+use crate::keys::Key;
 use crate::metrics::Outcome;
 use crate::net::{PeerAccount, Stop, Upgrade};
-use crate::proxy::ProxyConfig;
 use crate::proxy::body::ReplyBody;
 use crate::proxy::client::Client;
 use crate::proxy::exchange::{Exchange, Shared};
 use crate::proxy::forward::{self, ReplyFault};
 use crate::proxy::replay::Network;
-use crate::sources::Refresh;
+use crate::proxy::{KeyAccess, ProxyConfig};
 use crate::websocket::Role;
 
 /// What follows HTTP on a connection of a client; each connection has one, mostly empty.
@@ -64,15 +63,14 @@ pub(crate) struct Opening {
 pub(crate) struct Seat {
     pub(crate) config: Arc<ProxyConfig>,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) keys: Arc<KeyStore>,
+    /// None where nothing is ever sealed.
+    pub(crate) keys: Option<KeyAccess>,
     /// The handshake's path.
     pub(crate) path: Box<str>,
     /// The handshake's key, and what opens and seals; none where all of it is plain.
     pub(crate) sealing: Option<(Arc<Key>, MessageSession)>,
     /// On which side messages are sealed.
     pub(crate) sealed: Side,
-    /// Has the keys read anew where either side does not know the one that was used.
-    pub(crate) refresh: Refresh,
 }
 
 /// An upstream's 101, held to the handshake that it answers.
@@ -95,7 +93,7 @@ impl Agreement {
         forward::strip_hop_by_hop(&mut head.headers);
         forward::strip_sealed_body_fields(&mut head.headers);
         // P5: a 101 bears nothing of the envelope.
-        forward::strip_envelope(&mut head.headers, &seat.config.profile);
+        seat.shared.strip_envelope(&mut head.headers);
         Ok(Self::with(head, client, seat, server))
     }
 
@@ -124,7 +122,7 @@ impl Agreement {
 impl Opening {
     async fn run(self: Box<Self>, client: Upgrade, stop: &Stop) {
         let Self { seat, peer, account, server } = *self;
-        let Seat { config, shared, keys, path, sealing, sealed, refresh } = seat;
+        let Seat { config, shared, keys, path, sealing, sealed } = seat;
         let (key, messages) = sealing.unzip();
         let settings = &config.websocket;
         let max_message = server.max_message(settings.max_message);
@@ -147,7 +145,7 @@ impl Opening {
             Side::Server => Network::Upstream,
         };
         let replay = (shared.replay.clone(), from);
-        let crossing = Crossing::new(messages, sealed, keys, refresh, config, replay);
+        let crossing = Crossing::new(messages, sealed, keys, config, replay);
         let crossing = if echoes { crossing.echoing() } else { crossing };
         Session::new(client, server, crossing, record, taking).run(stop).await;
     }

@@ -90,6 +90,7 @@ impl Drop for Record {
         tracing::info!(
             target: "alewife::access",
             proxy = &*self.shared.name,
+            route = self.shared.route.as_deref(),
             peer = %self.peer,
             path = &*self.path,
             key = self.key.as_deref(),

@@ -40,7 +40,7 @@ fn table_of_exit_statuses_is_that_of_the_code() {
 #[test]
 fn table_of_log_fields_is_what_an_exchange_logs() {
     let key = TestKey::new("AES-256-GCM");
-    let sidecar = Sidecar::inbound().keys(&[&key]).start();
+    let sidecar = Sidecar::inbound().keys(&[&key]).proxy("[[proxy.route]]").start();
     // Nobody listens behind it, so that this line has a reason and a key.
     let reply = sidecar.connect().exchange(&key.request("POST", "/orders", "", b"{}"));
     assert_eq!(reply.status, 502);
@@ -56,7 +56,8 @@ fn table_of_log_fields_is_what_an_exchange_logs() {
 fn table_of_the_fields_of_a_session_is_what_a_session_logs() {
     let key = TestKey::new("AES-256-GCM");
     let application = WebSocketOrigin::echo();
-    let sidecar = Sidecar::inbound().keys(&[&key]).upstream(application.address()).start();
+    let sidecar = Sidecar::inbound().keys(&[&key]).upstream(application.address());
+    let sidecar = sidecar.proxy("[[proxy.route]]").start();
     let mut client = sidecar.connect();
     let headers = "upgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-version: 13\r\n\
                    sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";

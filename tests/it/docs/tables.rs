@@ -69,8 +69,8 @@ fn settings() -> BTreeSet<String> {
     let mut section = String::new();
     let mut found = BTreeSet::new();
     for line in examples().lines() {
-        if line.starts_with('[') {
-            section = line.trim_matches(['[', ']']).to_owned() + ".";
+        if line.trim_start_matches('#').starts_with('[') {
+            section = line.trim_matches(['#', '[', ']']).to_owned() + ".";
         } else if let Some((key, _)) = line.trim_start_matches('#').split_once(" = ")
             && key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
         {

@@ -16,12 +16,12 @@ use crate::crypto::SecretKey;
 use crate::keys::{Key, KeyRing, KeyStore, RingPolicy, Validity};
 use crate::metrics::Metrics;
 use crate::net::HeldBudget;
-use crate::profile::StreamProfile;
+use crate::profile::{Profile, StreamProfile};
 use crate::proxy::exchange::Shared;
 use crate::proxy::replay::{Network, ReplayGuard};
 use crate::proxy::{
-    ForwardedPolicy, HostPolicy, InboundConfig, Mode, OnBadMessage, ProxyConfig, Timeouts, Upstream,
-    WebSocketConfig, now,
+    ForwardedPolicy, HostPolicy, InboundConfig, KeyAccess, Mode, OnBadMessage, Policy, ProxyConfig,
+    RouteConfig, Routes, Timeouts, Upstream, WebSocketConfig, now,
 };
 use crate::sources::{Refresh, Waiting};
 use crate::websocket::{Decoder, Encoder, Event, Kind, Role};
@@ -42,10 +42,11 @@ fn config(on_bad_message: OnBadMessage) -> Arc<ProxyConfig> {
     Arc::new(ProxyConfig {
         name: "kitchen".into(),
         listen: "127.0.0.1:0".parse().unwrap(),
-        keys: "default".into(),
         mode: Mode::Inbound(InboundConfig::default()),
-        upstream: Upstream { host: "test".into(), port: 80, tls: None, protocol: Default::default() },
-        profile: Arc::new(StreamProfile::ale()),
+        routes: Routes::one(RouteConfig::of_all(
+            Policy::Require { keys: "default".into(), profile: Profile::ale() },
+            Upstream { host: "test".into(), port: 80, tls: None, protocol: Default::default() },
+        )),
         host: HostPolicy::Pass,
         forwarded: ForwardedPolicy::Off,
         max_body: 1024,
@@ -107,8 +108,9 @@ impl Stage {
         let replay = ReplayGuard::new(&config, None, Arc::default(), counters.clone());
         let shared = Arc::new(Shared {
             name: "kitchen".into(),
+            route: None,
             metrics: counters,
-            profile: Arc::clone(&config.profile),
+            profile: Some(Profile::ale()),
             replay: replay.clone(),
         });
         let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -121,8 +123,8 @@ impl Stage {
             (leg(client_wire, Role::Client, true), leg(server_wire, Role::Server, false));
         let record = Record::begin(&shared, peer, "/", Some(&key("known")));
         let replay = (replay, Network::of(peer));
-        let crossing =
-            Crossing::new(Some(session_of(&keys)), Side::Client, Arc::clone(&keys), refresh, config, replay);
+        let access = KeyAccess { store: Arc::clone(&keys), refresh };
+        let crossing = Crossing::new(Some(session_of(&keys)), Side::Client, Some(access), config, replay);
         let session = Session::new(client_leg, server_leg, crossing, record, Duration::from_secs(30));
         let stop = Stop::default();
         let heard = stop.clone();

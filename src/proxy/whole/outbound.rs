@@ -1,0 +1,168 @@
+//! The outbound way of messages that are held: an application's requests sealed whole, the peer's replies opened whole.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{Method, Request};
+use http_body::Body;
+use hyper::body::Incoming;
+
+use super::WholeAnswer;
+use super::taken::{Charging, Plain, take};
+use crate::ale::{self, ClearError, Receipt, Refusal, ReplyFault, SealedWhole, WholeReplyOpening};
+use crate::profile::WholeProfile;
+use crate::proxy::body::{HoldFault, HoldLimits, RequestBody};
+use crate::proxy::clear::{Clear, ClearAnswer};
+use crate::proxy::client::Client;
+use crate::proxy::exchange::{Exchange, Shared};
+use crate::proxy::forward::{self, Framing};
+use crate::proxy::onward::{self, Onward, Sent};
+use crate::proxy::replay::{Denial, Network};
+use crate::proxy::respond::Failure;
+use crate::proxy::service::Answer;
+use crate::proxy::websocket::{Handshake, Side};
+use crate::proxy::{KeyAccess, ProxyConfig, now};
+
+/// One route on one worker.
+pub(crate) struct WholeOutbound {
+    config: Arc<ProxyConfig>,
+    profile: Arc<WholeProfile>,
+    keys: KeyAccess,
+    onward: Onward,
+    shared: Arc<Shared>,
+}
+
+impl WholeOutbound {
+    pub(crate) fn new(
+        config: Arc<ProxyConfig>,
+        profile: Arc<WholeProfile>,
+        keys: KeyAccess,
+        onward: Onward,
+        shared: Arc<Shared>,
+    ) -> Self {
+        Self { config, profile, keys, onward, shared }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Seals one request, and opens the peer's answer to it.
+    pub(crate) async fn exchange(
+        &self,
+        client: &Client,
+        mut head: Parts,
+        body: Incoming,
+        exchange: &mut Exchange,
+    ) -> Result<Answer, Failure> {
+        let ring = self.keys.store.snapshot();
+        if !ring.encryption() {
+            self.profile.carriers().iter().for_each(|name| drop(head.headers.remove(name)));
+            let Self { config, shared, keys, onward, .. } = self;
+            let clear = Clear { config, shared, keys: Some(keys), onward, sealed: Side::Server };
+            return clear.exchange(client, head, body, exchange).await;
+        }
+        forward::check_framing(&head)?;
+        if Handshake::asked_by(&head, !body.is_end_stream())?.is_some() {
+            return Err(Failure::NoWebSocket);
+        }
+        forward::strip_hop_by_hop(&mut head.headers);
+        let Some(key) = ale::whole_sealing_key(&self.profile, &ring, now()) else {
+            client.discard(body, &head);
+            return Err(Failure::NoSealingKey);
+        };
+        drop(ring);
+        exchange.keyed(&key);
+        let has_bytes = onward::may_have_bytes(&body);
+        let length = body.size_hint().exact();
+        let taken = take(body, length, self.limits(client)).await.map_err(|fault: HoldFault<Refusal>| {
+            client.activity.linger();
+            Failure::from(fault)
+        })?;
+        exchange.request_bytes(taken.len() as u64);
+        self.onward.prepare(&mut head, client, false)?;
+        forward::ask_for_identity(&mut head.headers);
+        let charging = Charging::of(&client.account, taken.len() as u64).map_err(Failure::NoCapacity)?;
+        let method = head.method.clone();
+        let SealedWhole { body, reply } =
+            ale::seal_whole(&self.profile, &mut head, &taken, &key, now(), &mut rand::rng())?;
+        drop(taken);
+        let framing = match has_bytes || !body.is_empty() {
+            true => Framing::Length(body.len() as u64),
+            false => Framing::Unstated,
+        };
+        framing.write(&mut head.headers);
+        let body = if body.is_empty() {
+            RequestBody::Empty
+        } else {
+            RequestBody::Held(charging.into_body(body).map_err(Failure::NoCapacity)?)
+        };
+        let sent = self.onward.send(Request::from_parts(head, body), None, &client.timer).await?;
+        let answer = self.read(sent, reply, method, client, exchange).await;
+        if let Err(Failure::Peer { code: Some(2 | 3), .. }) = &answer {
+            // The peer may have other keys by now.
+            self.keys.refresh.ask();
+        }
+        answer
+    }
+
+    fn limits<'c>(&self, client: &'c Client) -> HoldLimits<'c> {
+        HoldLimits {
+            max_body: self.config.max_body,
+            progress: self.config.timeouts.body,
+            account: &client.account,
+        }
+    }
+
+    /// The peer's reply: as it comes where the profile leaves replies plain, or held and opened.
+    async fn read(
+        &self,
+        sent: Sent,
+        opening: WholeReplyOpening,
+        method: Method,
+        client: &Client,
+        exchange: &Exchange,
+    ) -> Result<Answer, Failure> {
+        if !opening.is_sealed() {
+            return Ok(Answer::Clear(ClearAnswer::without(&self.profile.carriers(), sent, method)));
+        }
+        let (response, lease) = sent;
+        let (mut head, body) = response.into_parts();
+        let length = onward::stated_length(&head, &body, &method).filter(|_| method != Method::HEAD);
+        let taken = take::<ReplyFault>(body, length, self.limits(client)).await?;
+        if exchange.request_is_whole() {
+            lease.give_back();
+        }
+        let charging =
+            Charging::of(&client.account, taken.len() as u64).map_err(Failure::NoCapacityForReply)?;
+        let opened = opening.open(&method, head.status, &mut head.headers, &taken, now());
+        let opened = opened.map_err(|fault| {
+            let status = head.status;
+            if !(status.is_client_error() || status.is_server_error()) {
+                return Failure::Unbelieved(fault);
+            }
+            let code = ClearError::code_in(&taken);
+            self.shared.metrics.peer_error(code.into());
+            Failure::Peer { status, code }
+        })?;
+        forward::strip_hop_by_hop(&mut head.headers);
+        forward::strip_sealed_body_fields(&mut head.headers);
+        let Some(opened) = opened else {
+            return Ok(Answer::Whole(WholeAnswer { head, body: None }));
+        };
+        if let Some(receipt) = &opened.receipt {
+            self.admit(receipt).await?;
+        }
+        let body = charging.into_body(Plain(opened.body)).map_err(Failure::NoCapacityForReply)?;
+        Ok(Answer::Whole(WholeAnswer { head, body: Some(body) }))
+    }
+
+    /// P11: whether a reply may go on that has opened.
+    async fn admit(&self, receipt: &Receipt) -> Result<(), Failure> {
+        let admitted = self.shared.replay.admit(receipt, Network::Upstream).await;
+        admitted.map_err(|denial| match denial {
+            Denial::Replayed => Failure::Unbelieved(ReplyFault::Replayed),
+            Denial::StoreFailed => Failure::ReplayStore,
+        })
+    }
+}
