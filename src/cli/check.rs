@@ -16,7 +16,7 @@ use super::{ConfigArg, complain, print};
 use crate::config::{self, Config};
 use crate::document::{Fault, Faults};
 use crate::keys::ParsedRing;
-use crate::proxy::{Mode, ProxyConfig, replay_warning};
+use crate::proxy::{Mode, ProxyConfig, replay_warning, unfit_keys};
 use crate::sources::{KeysConfig, ask_now, file_now, key_file};
 
 #[derive(Debug, clap::Args)]
@@ -82,6 +82,9 @@ pub(super) fn run(args: &Args) -> ExitCode {
     let faults = keys.iter().filter_map(|keys| keys.ring.as_ref().err());
     let exit = match examined.config {
         Ok(config) if faults.clone().next().is_none() => {
+            if let Some(unfit) = unfit(&config, &keys) {
+                return refuse(std::iter::once(unfit)).into();
+            }
             for warning in outlived(&config, &keys, now) {
                 complain(&format!("warning: {warning}"));
             }
@@ -114,6 +117,18 @@ fn header_warnings(keys: &KeysConfig) -> Vec<String> {
     let url = &portal.client.url;
     let faults = portal.client.headers.iter().filter_map(|header| header.check_value().err());
     faults.map(|fault| format!("warning: {url}: {fault}\n    remedy: {}", fault.remedy())).collect()
+}
+
+/// Profiles for which there is no key.
+fn unfit(config: &Config, keys: &[CheckedKeys]) -> Option<Faults> {
+    let mut faults = Vec::new();
+    for keys in keys {
+        let Ok(parsed) = &keys.ring else { continue };
+        let place = keys.config.places();
+        let of_proxy = |proxy| unfit_keys(proxy, &keys.config.name, &parsed.ring, &place);
+        faults.extend(config.proxies.iter().flat_map(of_proxy));
+    }
+    Faults::check(faults).err()
 }
 
 /// Replay windows that keys outlive.

@@ -10,9 +10,9 @@ use super::exit::Exit;
 use super::{ConfigArg, complain, print};
 use crate::app::{App, StartError, StopError};
 use crate::config::Config;
-use crate::document::Faults;
+use crate::document::{Fault, Faults};
 use crate::metrics::Metrics;
-use crate::proxy::ProxyConfig;
+use crate::proxy::{ProxyConfig, unfit_keys};
 use crate::sources::{LoadedKeys, Refresh, load_all};
 use crate::telemetry::{self, LogError};
 
@@ -69,10 +69,16 @@ impl RunError {
 fn sidecar(args: &Args) -> Result<(), RunError> {
     let config = Config::load(&args.config.config)?;
     let keys = load_all(&config.key_sets)?;
+    // A portal may bring other keys at any time.
+    let (settled, open): (Vec<_>, Vec<_>) = keys.iter().partition(|keys| keys.config.portal.is_none());
+    Faults::check(unfit(&config, &settled))?;
     let metrics = Arc::new(Metrics::new());
     let _log = telemetry::init(&config.log, metrics.log_lines_dropped.clone())?;
     for warning in config.warnings.iter().chain(keys.iter().flat_map(|keys| &keys.warnings)) {
         tracing::warn!("{}", warning.one_line());
+    }
+    for fault in unfit(&config, &open) {
+        tracing::warn!("{}", fault.one_line());
     }
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Runtime)?;
@@ -80,6 +86,16 @@ fn sidecar(args: &Args) -> Result<(), RunError> {
     // A key that is still being derived, or a name that is looked up, is not waited for.
     runtime.shutdown_background();
     served
+}
+
+/// Profiles for which these sets have no key.
+fn unfit(config: &Config, sets: &[&LoadedKeys]) -> Vec<Fault> {
+    let of_set = |keys: &&LoadedKeys| {
+        let (ring, place) = (keys.store.snapshot(), keys.config.places());
+        let of_proxy = |proxy| unfit_keys(proxy, &keys.config.name, &ring, &place);
+        config.proxies.iter().flat_map(of_proxy).collect::<Vec<_>>()
+    };
+    sets.iter().flat_map(of_set).collect()
 }
 
 async fn serve(config: Config, keys: Vec<LoadedKeys>, metrics: Arc<Metrics>) -> Result<(), RunError> {

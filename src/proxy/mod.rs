@@ -7,6 +7,7 @@ mod clear;
 mod client;
 mod config;
 mod exchange;
+mod fitting;
 mod forward;
 mod inbound;
 mod key_access;
@@ -37,6 +38,7 @@ pub use config::{
     ProxyConfig, Replies, Timeouts, Upstream, WebSocketConfig,
 };
 use exchange::Shared;
+pub use fitting::unfit_keys;
 use inbound::Inbound;
 pub use key_access::KeyAccess;
 use onward::{Onward, Pools};
