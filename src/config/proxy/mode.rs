@@ -87,6 +87,7 @@ fn read_inbound<'t>(
     let carriers_at = raw.carriers.start();
     let without_origins = matches!(&raw.origins, Field::Absent)
         || matches!(&raw.origins, Field::Read(origins, _) if origins.is_empty());
+    overrides.carriers_at = carriers_at;
     overrides.seal_replies = document.optional(&at, "seal_replies", raw.seal_replies);
     overrides.credential_mismatch = document.optional(&at, "credential_mismatch", raw.credential_mismatch);
     let required_headers =

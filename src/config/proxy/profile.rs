@@ -18,6 +18,8 @@ pub(super) struct Overrides {
     pub(super) credential_mismatch: Option<bool>,
     /// Where `replies` is written, which only messages that stream have a use for.
     pub(super) replies_at: Option<usize>,
+    /// Where `carriers` is written, likewise.
+    pub(super) carriers_at: Option<usize>,
 }
 
 /// Finds profiles for one proxy.
@@ -110,6 +112,12 @@ impl Chooser<'_> {
         }
         if self.overrides.replies_at.is_some() {
             refuse("its replies are what its seal_replies says", "remove replies from the proxy");
+        }
+        if self.overrides.carriers_at.is_some() {
+            refuse(
+                "iv and fingerprint stand where it says, and nowhere else",
+                "remove carriers from the proxy",
+            );
         }
         if whole.seal_replies
             && whole.own_places().any(|place| matches!(place, crate::profile::Place::Query(_)))

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, Request};
+use http::{Method, Request, StatusCode};
 use http_body::Body;
 use hyper::body::Incoming;
 
@@ -21,11 +22,12 @@ use crate::proxy::replay::{Denial, Network};
 use crate::proxy::respond::Failure;
 use crate::proxy::service::Answer;
 use crate::proxy::websocket::{Handshake, Side};
-use crate::proxy::{KeyAccess, ProxyConfig, now};
+use crate::proxy::{KeyAccess, OutboundConfig, PlainErrors, ProxyConfig, now};
 
 /// One route on one worker.
 pub(crate) struct WholeOutbound {
     config: Arc<ProxyConfig>,
+    outbound: OutboundConfig,
     profile: Arc<WholeProfile>,
     keys: KeyAccess,
     onward: Onward,
@@ -35,12 +37,13 @@ pub(crate) struct WholeOutbound {
 impl WholeOutbound {
     pub(crate) fn new(
         config: Arc<ProxyConfig>,
+        outbound: OutboundConfig,
         profile: Arc<WholeProfile>,
         keys: KeyAccess,
         onward: Onward,
         shared: Arc<Shared>,
     ) -> Self {
-        Self { config, profile, keys, onward, shared }
+        Self { config, outbound, profile, keys, onward, shared }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -136,17 +139,16 @@ impl WholeOutbound {
         let charging =
             Charging::of(&client.account, taken.len() as u64).map_err(Failure::NoCapacityForReply)?;
         let opened = opening.open(&method, head.status, &mut head.headers, &taken, now());
-        let opened = opened.map_err(|fault| {
-            let status = head.status;
-            if !(status.is_client_error() || status.is_server_error()) {
-                return Failure::Unbelieved(fault);
-            }
-            let code = ClearError::code_in(&taken);
-            self.shared.metrics.peer_error(code.into());
-            Failure::Peer { status, code }
-        })?;
         forward::strip_hop_by_hop(&mut head.headers);
         forward::strip_sealed_body_fields(&mut head.headers);
+        let opened = match opened {
+            Ok(opened) => opened,
+            Err(fault) => {
+                let body = self.read_unopened(fault, head.status, &taken)?;
+                let body = charging.into_body(body).map_err(Failure::NoCapacityForReply)?;
+                return Ok(Answer::Whole(WholeAnswer { head, body: Some(body) }));
+            }
+        };
         let Some(opened) = opened else {
             return Ok(Answer::Whole(WholeAnswer { head, body: None }));
         };
@@ -155,6 +157,19 @@ impl WholeOutbound {
         }
         let body = charging.into_body(Plain(opened.body)).map_err(Failure::NoCapacityForReply)?;
         Ok(Answer::Whole(WholeAnswer { head, body: Some(body) }))
+    }
+
+    /// A reply that does not open: an error that nothing vouches for passes where that is allowed.
+    fn read_unopened(&self, fault: ReplyFault, status: StatusCode, body: &Bytes) -> Result<Bytes, Failure> {
+        if !(status.is_client_error() || status.is_server_error()) {
+            return Err(Failure::Unbelieved(fault));
+        }
+        let code = ClearError::code_in(body);
+        self.shared.metrics.peer_error(code.into());
+        match self.outbound.plain_errors {
+            PlainErrors::Pass => Ok(body.clone()),
+            PlainErrors::Replace => Err(Failure::Peer { status, code }),
+        }
     }
 
     /// P11: whether a reply may go on that has opened.
