@@ -17,7 +17,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::HeaderMap;
 use http::request::Parts;
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, Uri};
 use jiff::Timestamp;
 use rand::CryptoRng;
 use zeroize::Zeroizing;
@@ -30,7 +30,7 @@ use super::{Receipt, ReplyFault, envelope, reply};
 use crate::crypto::Iv;
 use crate::keys::{Key, KeyRing};
 use crate::metrics::AleReason;
-use crate::profile::{Aad, Scope, WholeProfile};
+use crate::profile::{Aad, KeyNaming, Place, Scope, WholeProfile};
 
 /// A body in clear, wiped when nobody has it any more.
 pub type PlainBody = Zeroizing<Vec<u8>>;
@@ -55,15 +55,7 @@ pub fn open_whole(
     now: Timestamp,
 ) -> Result<OpenedWhole, WholeFault> {
     let context = Context::of(head);
-    let named = {
-        let body = if body.is_empty() {
-            parts::Body::Bytes
-        } else {
-            open::read_body(&profile.scope, &head.headers, body)?
-        };
-        let message = parts::Message { headers: &head.headers, target: Some(&head.uri), body };
-        message.fingerprint(profile)?
-    };
+    let named = named_key(profile, &head.headers, Some(&head.uri), body)?;
     let keys = keys::opening(profile, named.as_deref(), ring, now)?;
     if is_bodyless(profile, &head.method, body) {
         let key = keys.into_iter().next().ok_or(super::Refusal::unable(AleReason::UnknownFingerprint))?;
@@ -82,6 +74,22 @@ pub fn open_whole(
     let receipt = receipt.map(|iv| Receipt { key: Arc::clone(&key), iv, mark: tag.map(Mark::from) });
     let reply = WholeReplySealing { profile: Arc::clone(profile), key, context, request_iv: iv };
     Ok(OpenedWhole { body, receipt, reply })
+}
+
+/// The name of the key, where a message bears it. Its body is looked into only if that stands there.
+fn named_key(
+    profile: &WholeProfile,
+    headers: &HeaderMap,
+    target: Option<&Uri>,
+    body: &[u8],
+) -> Result<Option<String>, WholeFault> {
+    let body = match &profile.key {
+        KeyNaming::At(Place::Field(_) | Place::Member(_)) if !body.is_empty() => {
+            open::read_body(&profile.scope, headers, body)?
+        }
+        KeyNaming::At(_) | KeyNaming::Fixed(_) | KeyNaming::SealingKey => parts::Body::Bytes,
+    };
+    parts::Message { headers, target, body: &body }.fingerprint(profile)
 }
 
 /// P4: a method that may come without a body, without one. Where values are sealed, those of the query are there all the
@@ -207,10 +215,7 @@ impl WholeReplyOpening {
         if reply::is_bodyless(method, status) {
             return Ok(None);
         }
-        let named = {
-            let body = open::read_body(&profile.scope, headers, body).map_err(ReplyFault::from)?;
-            parts::Message { headers, target: None, body }.fingerprint(&profile)?
-        };
+        let named = named_key(&profile, headers, None, body)?;
         if named.is_some_and(|named| named != key.fingerprint.as_str()) {
             return Err(ReplyFault::OtherKey);
         }

@@ -46,13 +46,10 @@ impl Opening<'_> {
         body: &[u8],
     ) -> Result<Opened, WholeFault> {
         let Self { profile, keys, context, now } = self;
+        let read = read_body(&profile.scope, headers, body)?;
         let mut first = None;
         for key in keys {
-            let message = Message {
-                headers,
-                target: target.as_deref(),
-                body: read_body(&profile.scope, headers, body)?,
-            };
+            let message = Message { headers, target: target.as_deref(), body: &read };
             match open_under(profile, &key, &message, body, &context) {
                 Ok((opened, changed)) => {
                     finish(profile, headers, target.as_deref_mut(), changed)?;
@@ -109,7 +106,7 @@ fn open_under(
         cipher::open(profile, key, text, sides).map_err(|reason| WholeFault::unable(reason, at))
     };
     let vouched_for = cipher::is_vouched_for(profile, key);
-    let (plain, iv, tag) = match (&profile.scope, &message.body) {
+    let (plain, iv, tag) = match (&profile.scope, message.body) {
         (Scope::Values(values), _) => {
             let direction = Direction::Opening { vouched_for };
             let change =

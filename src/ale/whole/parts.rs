@@ -18,7 +18,7 @@ use crate::profile::{Aad, KeyNaming, Place, TagPlace, WholeIv, WholeProfile};
 pub(super) struct Message<'m> {
     pub(super) headers: &'m HeaderMap,
     pub(super) target: Option<&'m Uri>,
-    pub(super) body: Body<'m>,
+    pub(super) body: &'m Body<'m>,
 }
 
 /// A body as a profile's scope reads it.
@@ -41,7 +41,7 @@ pub(super) type Text = Zeroizing<Vec<u8>>;
 impl Message<'_> {
     /// What stands at `place`; an error where it stands there twice, or is no text.
     pub(super) fn text_at(&self, place: &Place) -> Result<Option<Text>, Unclear> {
-        match (place, &self.body) {
+        match (place, self.body) {
             (Place::Header(name), _) => {
                 let mut values = self.headers.get_all(name).iter();
                 match (values.next(), values.next()) {

@@ -90,7 +90,7 @@ impl Sealing<'_> {
         read_body(&profile.scope, headers, body)?;
         // What the application wrote where the envelope stands would be sealed or stand there twice.
         parts::strip_head(profile, headers, target.as_deref_mut());
-        let message = Message { headers, target: target.as_deref(), body: Body::Bytes };
+        let message = Message { headers, target: target.as_deref(), body: &Body::Bytes };
         let aad = message.aad(&profile.aad)?;
         // All values are under the one that stands in the head; in front of each stands its own.
         let shared = if profile.shares_iv() { Some(cipher::fresh_iv(profile, rng)) } else { None };
@@ -131,7 +131,7 @@ impl Sealing<'_> {
                 } else {
                     Body::Bytes
                 };
-                Message { headers, target: target.as_deref(), body }.aad(aad)?
+                Message { headers, target: target.as_deref(), body: &body }.aad(aad)?
             }
         };
         let Sealed { text, iv, tag } = cipher::seal(profile, key, &plain, Some(&iv), &aad, rng)
@@ -189,7 +189,7 @@ impl Sealing<'_> {
             }
             (Scope::Field(name, _), _) => {
                 let place = Place::Field(name.clone());
-                let message = Message { headers, target: None, body: read };
+                let message = Message { headers, target: None, body: &read };
                 let text =
                     message.text_at(&place).map_err(|_| WholeFault::unable(AleReason::BadValue, &place))?;
                 text.ok_or_else(|| WholeFault::unable(AleReason::MissingValue, &place))?
