@@ -27,9 +27,7 @@ pub use fingerprint::{Fingerprint, NotAFingerprint};
 pub use key::{Key, Validity};
 pub use merge::{ParsedRing, merge, merge_some};
 pub use pbkdf2::read_pbkdf2;
-pub use portal::{
-    DocumentFormat, JsonPointer, MemberNames, NotAPointer, ValueForm, read_document, switch_of,
-};
+pub use portal::{DocumentFormat, MemberNames, ValueForm, read_document, switch_of};
 pub use ring::{KeyRing, KeyUnavailable, RingFault, RingPolicy, RingWarning, StepBack};
 pub use seal_limit::{OnSealLimit, SealLimit, SealMark, SealNotice};
 pub use source::{Company, SourceKeys};

@@ -5,7 +5,6 @@
 
 mod entry;
 mod json;
-mod pointer;
 #[cfg(test)]
 mod tests;
 
@@ -16,18 +15,18 @@ use serde_json::error::Category;
 
 use self::entry::Entries;
 use self::json::{Kind, Node};
-pub use self::pointer::{JsonPointer, NotAPointer};
 use super::source::{Company, Draft};
 use super::whereabouts::{Layout, Part, Whereabouts};
 use super::{Derivations, RingPolicy, SourceKeys, ValueEncoding};
 use crate::crypto::{Algorithm, Pbkdf2};
 use crate::document::{Fault, Faults, Places, Refusal};
+use crate::payload::{Pointer, element_number};
 
 /// How a document is laid out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DocumentFormat {
     /// Where the list of keys stands.
-    pub keys_pointer: JsonPointer,
+    pub keys_pointer: Pointer,
     /// What the members of a key are called.
     pub members: MemberNames,
     /// The algorithm of keys that name none.
@@ -35,7 +34,7 @@ pub struct DocumentFormat {
     /// How a value becomes a key.
     pub value: ValueForm,
     /// Where a boolean says whether the service is secured; what the document lacks there, it doesn't say.
-    pub encryption: Option<JsonPointer>,
+    pub encryption: Option<Pointer>,
 }
 
 /// What the members of a key are called.
@@ -55,7 +54,7 @@ pub struct MemberNames {
 
 impl MemberNames {
     /// Where a part of a key stands.
-    pub(super) fn pointer(&self, list: &JsonPointer, key: usize, part: Part) -> JsonPointer {
+    pub(super) fn pointer(&self, list: &Pointer, key: usize, part: Part) -> Pointer {
         let entry = list.child(&key.to_string());
         match part {
             Part::Algorithm => self.algorithm.as_ref().map_or(entry.clone(), |name| entry.child(name)),
@@ -188,7 +187,7 @@ impl<'d> Reader<'d> {
         }
     }
 
-    fn refuse(&mut self, at: usize, path: &JsonPointer, Refusal { problem, remedy }: Refusal) {
+    fn refuse(&mut self, at: usize, path: &Pointer, Refusal { problem, remedy }: Refusal) {
         let (file, place) = (Arc::clone(&self.file), Some(self.places.at(at)));
         self.faults.push(Fault { file, place, key_path: path.to_string(), problem, remedy });
     }
@@ -219,14 +218,14 @@ impl<'d> Reader<'d> {
 }
 
 /// Follows a pointer through a document.
-fn seek<'d>(root: Node<'d>, pointer: &JsonPointer) -> Result<Node<'d>, Astray> {
+fn seek<'d>(root: Node<'d>, pointer: &Pointer) -> Result<Node<'d>, Astray> {
     let mut node = root;
-    for (done, step) in pointer.steps().enumerate() {
+    for (done, step) in pointer.segments().iter().enumerate() {
         let astray = |at: Node<'_>, why| Astray { at: at.at(), steps: done + 1, why };
         node = match node.kind() {
             Kind::Object => {
                 let is_meant =
-                    |(name, _): &(Node<'_>, Node<'_>)| name.text().is_some_and(|name| *name == *step);
+                    |(name, _): &(Node<'_>, Node<'_>)| name.text().is_some_and(|name| *name == **step);
                 let mut meant = node.members().into_iter().filter(is_meant);
                 let (_, value) = meant.next().ok_or_else(|| astray(node, Stray::Missing))?;
                 if let Some((second, _)) = meant.next() {
@@ -235,7 +234,7 @@ fn seek<'d>(root: Node<'d>, pointer: &JsonPointer) -> Result<Node<'d>, Astray> {
                 value
             }
             Kind::List => {
-                let number = pointer::element_number(step);
+                let number = element_number(step);
                 let element = number.and_then(|number| node.elements().get(number).copied());
                 element.ok_or_else(|| astray(node, Stray::Missing))?
             }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::portal::{JsonPointer, MemberNames};
+use super::portal::MemberNames;
 use super::{RingFault, RingWarning};
 use crate::document::{Fault, Place, Refusal};
+use crate::payload::Pointer;
 
 /// Where the keys of one source stand in its text. Holds nothing of the text.
 pub(super) struct Whereabouts {
@@ -17,7 +18,7 @@ pub(super) struct Whereabouts {
 /// How the parts of a key are called in a source.
 pub(super) enum Layout {
     /// Members of the elements of a list.
-    Document { list: JsonPointer, members: MemberNames },
+    Document { list: Pointer, members: MemberNames },
     /// Keys of a table `[[key]]`.
     KeyFile,
 }

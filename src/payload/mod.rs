@@ -3,8 +3,10 @@
 
 pub mod form;
 pub mod json;
+mod pattern;
 mod pointer;
 mod splice;
 
-pub use pointer::{NotAPointer, Pointer, PointerPattern};
+pub use pattern::PointerPattern;
+pub use pointer::{NotAPointer, Pointer, element_number};
 pub use splice::Splice;

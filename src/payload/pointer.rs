@@ -1,171 +1,155 @@
-//! JSON pointers (RFC 6901), and patterns of them.
+//! JSON pointers (RFC 6901): where in somebody else's document something stands.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The place of a value in a JSON document; the empty one is the document itself.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Pointer(Vec<Box<str>>);
+/// A place in a JSON document, for example `/services/pos/keys`. The empty one is the whole document.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Pointer {
+    steps: Vec<Box<str>>,
+}
 
 impl Pointer {
     /// The place that these names lead to.
     pub fn of<S: AsRef<str>>(segments: &[S]) -> Self {
-        Self(segments.iter().map(|segment| segment.as_ref().into()).collect())
+        Self { steps: segments.iter().map(|segment| segment.as_ref().into()).collect() }
     }
 
-    /// The names of members and the indices of elements that lead there.
+    /// The names of members and numbers of elements on the way, without escapes.
     pub fn segments(&self) -> &[Box<str>] {
-        &self.0
+        &self.steps
+    }
+
+    /// What stands under `name` at this place.
+    pub fn child(&self, name: &str) -> Self {
+        let steps = self.steps.iter().cloned().chain([name.into()]).collect();
+        Self { steps }
+    }
+
+    /// What stands under `name` beside this place; the whole document has nothing beside it.
+    pub fn sibling(&self, name: &str) -> Option<Self> {
+        let (_, parents) = self.steps.split_last()?;
+        let steps = parents.iter().cloned().chain([name.into()]).collect();
+        Some(Self { steps })
+    }
+
+    /// The first `count` steps.
+    pub fn up_to(&self, count: usize) -> Self {
+        Self { steps: self.steps.iter().take(count).cloned().collect() }
     }
 }
 
 impl fmt::Display for Pointer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|segment| write!(f, "/{}", segment.replace('~', "~0").replace('/', "~1")))
+        self.steps.iter().try_for_each(|step| write!(f, "/{}", step.replace('~', "~0").replace('/', "~1")))
     }
 }
 
 impl FromStr for Pointer {
     type Err = NotAPointer;
 
-    fn from_str(text: &str) -> Result<Self, NotAPointer> {
-        if text.is_empty() {
-            return Ok(Self(Vec::new()));
-        }
-        let rest = text.strip_prefix('/').ok_or(NotAPointer)?;
-        rest.split('/').map(unescaped).collect::<Option<_>>().map(Self).ok_or(NotAPointer)
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let Some(steps) = text.strip_prefix('/') else {
+            return if text.is_empty() { Ok(Self::default()) } else { Err(NotAPointer::NoSlash) };
+        };
+        let steps = steps.split('/').map(unescaped).collect::<Result<_, _>>()?;
+        Ok(Self { steps })
     }
 }
 
-fn unescaped(segment: &str) -> Option<Box<str>> {
-    let mut text = String::with_capacity(segment.len());
-    let mut rest = segment.chars();
-    while let Some(character) = rest.next() {
-        text.push(match character {
-            '~' => match rest.next()? {
-                '0' => '~',
-                '1' => '/',
-                _ => return None,
-            },
-            other => other,
-        });
-    }
-    Some(text.into())
+/// `~1` stands for `/`, `~0` for `~`, and a `~` by itself for nothing.
+fn unescaped(step: &str) -> Result<Box<str>, NotAPointer> {
+    let dangling = step.split('~').skip(1).any(|rest| !rest.starts_with(['0', '1']));
+    if dangling { Err(NotAPointer::LoneTilde) } else { Ok(step.replace("~1", "/").replace("~0", "~").into()) }
 }
 
-/// A pointer in which the segment `*` is any one member or element, and `**`, as the last, anything below.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PointerPattern {
-    segments: Vec<Segment>,
-    /// Whether it ends with `**`.
-    is_open: bool,
+/// The number of an element, which has one spelling only.
+pub fn element_number(step: &str) -> Option<usize> {
+    let canonical = step == "0" || !step.starts_with(['0', '+']);
+    step.parse().ok().filter(|_| canonical)
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Segment {
-    Any,
-    Exactly(Box<str>),
-}
-
-impl PointerPattern {
-    /// The one place that it names, if it names only one.
-    pub fn is_exact(&self) -> Option<Pointer> {
-        let names = self.segments.iter().map(|segment| match segment {
-            Segment::Any => None,
-            Segment::Exactly(name) => Some(name.clone()),
-        });
-        names.collect::<Option<_>>().filter(|_| !self.is_open).map(Pointer)
-    }
-
-    /// Whether it names that place.
-    pub fn matches_pointer(&self, pointer: &Pointer) -> bool {
-        self.matches(pointer.0.len(), |depth, name| &*pointer.0[depth] == name)
-    }
-
-    /// Whether it names a place that is `depth` segments deep, of which `is_called` tells the names.
-    pub(super) fn matches(&self, depth: usize, is_called: impl Fn(usize, &str) -> bool) -> bool {
-        let fits = if self.is_open { depth > self.segments.len() } else { depth == self.segments.len() };
-        fits && self.segments.iter().enumerate().all(|(depth, segment)| match segment {
-            Segment::Any => true,
-            Segment::Exactly(name) => is_called(depth, name),
-        })
-    }
-}
-
-impl fmt::Display for PointerPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for segment in &self.segments {
-            match segment {
-                Segment::Any => f.write_str("/*")?,
-                Segment::Exactly(name) => Pointer(vec![name.clone()]).fmt(f)?,
-            }
-        }
-        if self.is_open { f.write_str("/**") } else { Ok(()) }
-    }
-}
-
-impl FromStr for PointerPattern {
-    type Err = NotAPointer;
-
-    fn from_str(text: &str) -> Result<Self, NotAPointer> {
-        let (text, is_open) = text.strip_suffix("/**").map_or((text, false), |rest| (rest, true));
-        let Pointer(names) = text.parse()?;
-        // Anywhere else it would look like a promise that is not kept.
-        if names.iter().any(|name| &**name == "**") {
-            return Err(NotAPointer);
-        }
-        let segment = |name: Box<str>| if &*name == "*" { Segment::Any } else { Segment::Exactly(name) };
-        Ok(Self { segments: names.into_iter().map(segment).collect(), is_open })
-    }
-}
-
-/// The text is no JSON pointer.
+/// Why a text is no JSON pointer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it is no JSON pointer")]
-pub struct NotAPointer;
+pub enum NotAPointer {
+    /// A `~` without 0 or 1 behind it.
+    #[error("a JSON pointer writes ~0 for ~ and ~1 for / within a name")]
+    LoneTilde,
+    /// A pattern whose `**` is not its end.
+    #[error("** stands at the end of a pattern only")]
+    OpenInside,
+    /// It does not begin with a slash.
+    #[error("a JSON pointer begins with /, unless it is empty")]
+    NoSlash,
+}
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
+    fn steps(text: &str) -> Vec<String> {
+        text.parse::<Pointer>().unwrap().segments().iter().map(ToString::to_string).collect()
+    }
+
     #[test]
-    fn pointers_of_rfc_6901_are_read_and_written_back() {
-        for (text, segments) in [
+    fn pointers_of_rfc_6901_are_taken_apart() {
+        for (text, expected) in [
             ("", &[][..]),
             ("/foo", &["foo"]),
             ("/foo/0", &["foo", "0"]),
             ("/", &[""]),
             ("/a~1b", &["a/b"]),
+            ("/c%d", &["c%d"]),
+            ("/ ", &[" "]),
             ("/m~0n", &["m~n"]),
             ("/~01", &["~1"]),
-            ("/ ", &[" "]),
+            ("//", &["", ""]),
         ] {
-            let pointer: Pointer = text.parse().unwrap();
-            assert_eq!(pointer, Pointer::of(segments), "{text}");
-            assert_eq!(pointer.to_string(), text);
-        }
-        for text in ["foo", "/~", "/~2", "/a~"] {
-            assert_eq!(text.parse::<Pointer>(), Err(NotAPointer), "{text}");
+            assert_eq!(steps(text), expected, "for {text}");
+            assert_eq!(text.parse::<Pointer>().unwrap().to_string(), text);
         }
     }
 
     #[test]
-    fn pattern_names_what_it_says_and_nothing_else() {
-        let cases = [
-            ("/a", &["/a"][..], &["", "/b", "/a/b"][..]),
-            ("/a/*", &["/a/b", "/a/0", "/a/*"], &["/a", "/a/b/c", "/b/b"]),
-            ("/*/name", &["/a/name", "/0/name"], &["/name", "/a/b"]),
-            ("/a/**", &["/a/b", "/a/b/c"], &["/a", "/b/c"]),
-            ("/**", &["/a", "/a/b/0"], &[""]),
-        ];
-        for (pattern, named, others) in cases {
-            let read: PointerPattern = pattern.parse().unwrap();
-            assert_eq!(read.to_string(), pattern);
-            assert_eq!(read.is_exact().is_some(), !pattern.contains('*'));
-            let names = |pointer: &&str| read.matches_pointer(&pointer.parse().unwrap());
-            assert!(named.iter().all(names), "{pattern}");
-            assert!(!others.iter().any(|pointer| names(&pointer)), "{pattern}");
+    fn texts_that_are_no_pointers_are_refused() {
+        for (text, fault) in [
+            ("keys", NotAPointer::NoSlash),
+            (" /keys", NotAPointer::NoSlash),
+            ("/a~", NotAPointer::LoneTilde),
+            ("/a~2", NotAPointer::LoneTilde),
+            ("/a~~1", NotAPointer::LoneTilde),
+            ("/a/~/b", NotAPointer::LoneTilde),
+        ] {
+            assert_eq!(text.parse::<Pointer>(), Err(fault), "for {text}");
         }
-        assert_eq!("/**/a".parse::<PointerPattern>(), Err(NotAPointer));
+    }
+
+    #[test]
+    fn neighbours_are_named() {
+        let keys: Pointer = "/services/pos/keys".parse().unwrap();
+        assert_eq!(keys.sibling("encryption").unwrap().to_string(), "/services/pos/encryption");
+        assert_eq!(keys.child("a/b").to_string(), "/services/pos/keys/a~1b");
+        assert_eq!(keys.up_to(1).to_string(), "/services");
+        assert_eq!("/keys".parse::<Pointer>().unwrap().sibling("e").unwrap().to_string(), "/e");
+        assert_eq!(Pointer::default().sibling("encryption"), None);
+    }
+
+    #[test]
+    fn elements_have_one_number_each() {
+        assert_eq!(["0", "7", "10"].map(element_number), [Some(0), Some(7), Some(10)]);
+        for text in ["", "-", "00", "01", "+1", "-1", "1e0", " 1", "99999999999999999999999"] {
+            assert_eq!(element_number(text), None, "for {text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn pointer_is_read_back_from_its_text(names in proptest::collection::vec("[~/01a-c é]{0,4}", 0..5)) {
+            let pointer = names.iter().fold(Pointer::default(), |pointer, name| pointer.child(name));
+            let read: Pointer = pointer.to_string().parse().unwrap();
+            prop_assert_eq!(read.segments().iter().map(|name| &**name).collect::<Vec<_>>(), names);
+        }
     }
 }

@@ -16,12 +16,11 @@ use super::exchange::{Exchange, Shared};
 use super::forward::{self, Framing};
 use super::onward::{self, Onward, Sent};
 use super::ping;
-use super::replay::{Denial, Network};
 use super::respond::Failure;
 use super::service::Answer;
 use super::websocket::{Agreement, Handshake, Seat, Side};
 use super::{InboundConfig, KeyAccess, ProxyConfig, now, unknown_key};
-use crate::ale::{BodyOpening, Opened, Receipt, Refusal, ReplySealing, RequestEnvelope, SealedReply};
+use crate::ale::{BodyOpening, Opened, Refusal, ReplySealing, RequestEnvelope, SealedReply};
 use crate::keys::KeyRing;
 use crate::metrics::AleReason;
 use crate::profile::StreamProfile;
@@ -87,7 +86,7 @@ impl Inbound {
             };
         }
         if let Some(receipt) = opening.unproven().filter(|_| onward::may_have_bytes(&body))
-            && let Err(failure) = self.admit(&receipt, client).await
+            && let Err(failure) = self.shared.replay.admit_request(&receipt, client.peer).await
         {
             client.discard(body, &head);
             return Err(failure);
@@ -231,15 +230,6 @@ impl Inbound {
         Ok((body, onward::framing_onward(framing, version), Some(upload)))
     }
 
-    /// P11: whether a message may go on that has opened, or whose tag would prove nothing.
-    async fn admit(&self, receipt: &Receipt, client: &Client) -> Result<(), Failure> {
-        let admitted = self.shared.replay.admit(receipt, Network::of(client.peer)).await;
-        admitted.map_err(|denial| match denial {
-            Denial::Replayed => Refusal::replayed().into(),
-            Denial::StoreFailed => Failure::ReplayStore,
-        })
-    }
-
     /// The verified body under GCM, whole.
     async fn hold_body(
         &self,
@@ -263,7 +253,7 @@ impl Inbound {
         })?;
         exchange.request_bytes(held.length);
         if let Opened::Body(receipt) = &held.opened {
-            self.admit(receipt, client).await?;
+            self.shared.replay.admit_request(receipt, client.peer).await?;
         }
         if let Some(trailers) = &mut held.trailers {
             exchange.strip_trailers(trailers);

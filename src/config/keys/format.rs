@@ -5,15 +5,16 @@ use serde::Deserialize;
 use crate::config::values::Literal;
 use crate::crypto::{Algorithm, Pbkdf2};
 use crate::document::{Document, Fault, Field, Refusal, Section, Value};
-use crate::keys::{DocumentFormat, JsonPointer, MemberNames, ValueEncoding, ValueForm, read_pbkdf2};
+use crate::keys::{DocumentFormat, MemberNames, ValueEncoding, ValueForm, read_pbkdf2};
+use crate::payload::Pointer;
 
 /// The layout, as it is written.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(in crate::config) struct RawFormat {
     preset: Field<Preset>,
-    keys_pointer: Field<JsonPointer>,
-    encryption_pointer: Field<JsonPointer>,
+    keys_pointer: Field<Pointer>,
+    encryption_pointer: Field<Pointer>,
     algorithm: Field<Algorithm>,
     encoding: Field<ValueEncoding>,
 }
@@ -92,8 +93,8 @@ impl<'t> Parts<'t> {
 }
 
 /// Where the array is, unless the configuration says otherwise.
-fn keys_by_default() -> JsonPointer {
-    JsonPointer::default().child("keys")
+fn keys_by_default() -> Pointer {
+    Pointer::default().child("keys")
 }
 
 /// The algorithm of the vendor's own keys.
@@ -145,7 +146,7 @@ fn read_derive<'t>(
     pbkdf2
 }
 
-impl Value for JsonPointer {
+impl Value for Pointer {
     const EXPECTED: &'static str = "a JSON pointer in quotes";
 
     fn from_text(text: &str) -> Result<Self, Refusal> {

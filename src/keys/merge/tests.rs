@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::keys::{
-    Company, Derivations, DocumentFormat, JsonPointer, MemberNames, ValueEncoding, ValueForm, read_document,
-    read_key_file,
+    Company, Derivations, DocumentFormat, MemberNames, ValueEncoding, ValueForm, read_document, read_key_file,
 };
+use crate::payload::Pointer;
 
 fn now() -> Timestamp {
     "2026-06-01T00:00:00Z".parse().unwrap()
@@ -28,7 +28,7 @@ fn format() -> DocumentFormat {
         members: MemberNames { algorithm: Some("cipher".to_owned()), ..MemberNames::default() },
         algorithm: Some("AES-128-GCM".parse().unwrap()),
         value: ValueForm::Encoded(ValueEncoding::Utf8),
-        encryption: "/pos/keys".parse::<JsonPointer>().unwrap().sibling("encryption"),
+        encryption: "/pos/keys".parse::<Pointer>().unwrap().sibling("encryption"),
     }
 }
 

@@ -6,12 +6,13 @@ use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use super::json::{Kind, Node, Text};
-use super::{JsonPointer, MemberNames, Reader, ValueForm};
+use super::{MemberNames, Reader, ValueForm};
 use crate::crypto::{Algorithm, SecretKey};
 use crate::document::{Refusal, Value};
 use crate::keys::source::{DraftKey, DraftSecret};
 use crate::keys::whereabouts::EntryPlaces;
 use crate::keys::{Fingerprint, Validity, ValueEncoding};
+use crate::payload::Pointer;
 
 /// The keys of a document as far as they could be read, and where they stand.
 pub(super) struct Entries<'d> {
@@ -188,7 +189,7 @@ struct Entry<'d> {
 
 impl Entry<'_> {
     /// Where the key stands, or a member of it.
-    fn path(&self, reader: &Reader<'_>, member: Option<&str>) -> JsonPointer {
+    fn path(&self, reader: &Reader<'_>, member: Option<&str>) -> Pointer {
         let entry = reader.format.keys_pointer.child(&self.number.to_string());
         member.map_or(entry.clone(), |name| entry.child(name))
     }

@@ -12,7 +12,7 @@ fn now() -> Timestamp {
 
 /// The vendor's site object, with one level of services.
 fn format() -> DocumentFormat {
-    let keys_pointer: JsonPointer = "/services/pos/keys".parse().unwrap();
+    let keys_pointer: Pointer = "/services/pos/keys".parse().unwrap();
     DocumentFormat {
         encryption: keys_pointer.sibling("encryption"),
         keys_pointer,
@@ -46,7 +46,7 @@ fn faults_as(format: &DocumentFormat, text: &str) -> Vec<String> {
 
 /// The faults of these members as the only key, without the part of the path that they share.
 fn faults_of_key(members: &str) -> Vec<String> {
-    let format = DocumentFormat { keys_pointer: JsonPointer::default(), encryption: None, ..format() };
+    let format = DocumentFormat { keys_pointer: Pointer::default(), encryption: None, ..format() };
     faults_as(&format, &format!("[{{{members}}}]"))
 }
 
@@ -99,7 +99,7 @@ fn vault_of_the_second_version_is_read() {
 fn passphrases_are_derived_once_and_forgotten_when_no_source_uses_them() {
     let pbkdf2 = Pbkdf2::new(Prf::Sha256, Iterations::try_from(2).unwrap(), b"salt".to_vec());
     let value = ValueForm::Derived(pbkdf2.clone());
-    let format = DocumentFormat { keys_pointer: JsonPointer::default(), encryption: None, value, ..format() };
+    let format = DocumentFormat { keys_pointer: Pointer::default(), encryption: None, value, ..format() };
     let mut derivations = Derivations::default();
     let read = |text: &str, derivations: &mut Derivations| {
         read_document(text, "portal", &format, RingPolicy::default(), now(), derivations).ok()
@@ -265,12 +265,8 @@ fn each_wrong_member_is_told_with_its_place() {
 
 #[test]
 fn faults_of_all_keys_are_told_together_and_with_those_among_the_keys() {
-    let format = DocumentFormat {
-        keys_pointer: JsonPointer::default(),
-        encryption: None,
-        algorithm: None,
-        ..format()
-    };
+    let format =
+        DocumentFormat { keys_pointer: Pointer::default(), encryption: None, algorithm: None, ..format() };
     assert_eq!(
         faults_as(&format, "[7,\n{\"fingerprint\":\"a\"},\n{\"fingerprint\":\"a\",\"value\":\"x\"}]"),
         [
@@ -286,8 +282,7 @@ fn faults_of_all_keys_are_told_together_and_with_those_among_the_keys() {
 #[test]
 fn names_with_signs_of_pointers_are_escaped_in_paths() {
     let members = MemberNames { value: "a/~b".to_owned(), ..MemberNames::default() };
-    let format =
-        DocumentFormat { keys_pointer: JsonPointer::default(), encryption: None, members, ..format() };
+    let format = DocumentFormat { keys_pointer: Pointer::default(), encryption: None, members, ..format() };
     assert_eq!(faults_as(&format, r#"[{"fingerprint":"a"}]"#), ["1:2: /0/a~1~0b: missing"]);
 }
 
@@ -300,7 +295,7 @@ fn members_that_are_nobodys_are_passed_over() {
 #[test]
 fn documents_of_great_depth_are_faults_or_passed_over() {
     let deep = "[".repeat(100_000) + &"]".repeat(100_000);
-    let whole = DocumentFormat { keys_pointer: JsonPointer::default(), encryption: None, ..format() };
+    let whole = DocumentFormat { keys_pointer: Pointer::default(), encryption: None, ..format() };
     assert_eq!(faults_as(&whole, &deep), ["1:2: /0: expected a key, which is an object, found a list"]);
     assert_eq!(faults_as(&format(), &deep), ["1:1: /services: missing in what stands here"]);
     assert_eq!(faults_as(&format(), &"[".repeat(100_000)), ["1:100000: the document ends in the middle"]);
@@ -329,7 +324,7 @@ fn large_document_in_one_line_is_read_and_its_faults_are_told_one_by_one() {
 
 #[test]
 fn list_of_more_than_100_000_is_one_fault() {
-    let format = DocumentFormat { keys_pointer: JsonPointer::default(), encryption: None, ..format() };
+    let format = DocumentFormat { keys_pointer: Pointer::default(), encryption: None, ..format() };
     let list = |length: usize| format!("[{}]", vec!["0"; length].join(","));
     assert_eq!(faults_as(&format, &list(100_001)), ["1:1: more than 100000 keys"]);
     assert_eq!(faults_as(&format, &list(100_000)).len(), 100_000);

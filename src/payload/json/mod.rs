@@ -10,7 +10,7 @@ use std::ops::Range;
 pub use scan::NotJson;
 pub use strings::{escape, unescape};
 
-use super::{Pointer, PointerPattern};
+use super::{Pointer, PointerPattern, element_number};
 
 /// A JSON text whose grammar was checked to its end.
 pub struct Json<'t> {
@@ -201,16 +201,9 @@ impl<'t> Json<'t> {
         match &self.nodes[node].step {
             Step::Root => false,
             Step::Member(span) => strings::is_text(&self.text[span.clone()], name),
-            Step::Element(index) => is_index(name, *index),
+            Step::Element(index) => element_number(name) == Some(*index),
         }
     }
-}
-
-/// RFC 6901 §4: digits without leading zeros.
-fn is_index(name: &str, index: usize) -> bool {
-    let is_canonical =
-        name == "0" || !name.starts_with('0') && name.bytes().all(|byte| byte.is_ascii_digit());
-    is_canonical && name.parse() == Ok(index)
 }
 
 impl Leaf<'_> {

@@ -4,7 +4,7 @@ use http::{Method, Response, StatusCode, response};
 use hyper::body::Incoming;
 
 use super::{Asked, Outbound};
-use crate::ale::{ClearError, OpenedReply, Receipt, ReplyBodyOpening, ReplyFault, ReplyOpening};
+use crate::ale::{ClearError, OpenedReply, ReplyBodyOpening, ReplyFault, ReplyOpening};
 use crate::metrics::PeerCode;
 use crate::net::Lease;
 use crate::proxy::body::{
@@ -14,7 +14,6 @@ use crate::proxy::body::{
 use crate::proxy::exchange::Exchange;
 use crate::proxy::forward::{self, Framing};
 use crate::proxy::onward::{self, Sent};
-use crate::proxy::replay::{Denial, Network};
 use crate::proxy::respond::Failure;
 use crate::proxy::service::Answer;
 use crate::proxy::{PlainErrors, now};
@@ -102,7 +101,7 @@ impl Outbound {
             }
             OpenedReply::Sealed(opening) => {
                 if let Some(receipt) = opening.unproven().filter(|_| onward::may_have_bytes(&reply.body)) {
-                    self.admit(&receipt).await?;
+                    self.shared.replay.admit_reply(&receipt).await?;
                 }
                 self.belief.sealed_came(&self.config.name);
                 let length = reply.length;
@@ -140,21 +139,12 @@ impl Outbound {
             account: &asked.client.account,
         };
         let mut held = hold(body, opening, length, limits).await?;
-        self.admit(&held.opened).await?;
+        self.shared.replay.admit_reply(&held.opened).await?;
         self.belief.sealed_came(&self.config.name);
         if let Some(trailers) = &mut held.trailers {
             exchange.strip_trailers(trailers);
         }
         Ok(whole(head, held.into(), lease, length.is_some(), exchange))
-    }
-
-    /// P11: whether a reply may go on that has opened, or whose tag would prove nothing.
-    async fn admit(&self, receipt: &Receipt) -> Result<(), Failure> {
-        let admitted = self.shared.replay.admit(receipt, Network::Upstream).await;
-        admitted.map_err(|denial| match denial {
-            Denial::Replayed => Failure::Unbelieved(ReplyFault::Replayed),
-            Denial::StoreFailed => Failure::ReplayStore,
-        })
     }
 
     /// A reply that bears nothing of the envelope.

@@ -6,6 +6,7 @@ mod outlived;
 mod reuse;
 mod store;
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,7 +17,8 @@ pub use reuse::{IvReuse, IvReuseReport, IvReuses};
 use store::{Health, NoAnswer, Store, Told};
 
 use super::ProxyConfig;
-use crate::ale::{Admission, Receipt, ReplayWindow};
+use super::respond::Failure;
+use crate::ale::{Admission, Receipt, Refusal, ReplayWindow, ReplyFault};
 use crate::metrics::ProxyMetrics;
 use crate::net::Clock;
 
@@ -91,8 +93,24 @@ impl ReplayGuard {
         }))
     }
 
+    /// P11: whether a request may go on that has opened, or whose tag would prove nothing.
+    pub(crate) async fn admit_request(&self, receipt: &Receipt, peer: IpAddr) -> Result<(), Failure> {
+        self.admit(receipt, Network::of(peer)).await.map_err(|denial| match denial {
+            Denial::Replayed => Refusal::replayed().into(),
+            Denial::StoreFailed => Failure::ReplayStore,
+        })
+    }
+
+    /// P11: the same of a reply.
+    pub(crate) async fn admit_reply(&self, receipt: &Receipt) -> Result<(), Failure> {
+        self.admit(receipt, Network::Upstream).await.map_err(|denial| match denial {
+            Denial::Replayed => Failure::Unbelieved(ReplyFault::Replayed),
+            Denial::StoreFailed => Failure::ReplayStore,
+        })
+    }
+
     /// The same, where it can be waited for.
-    pub(crate) async fn admit(&self, receipt: &Receipt, from: Network) -> Result<(), Denial> {
+    async fn admit(&self, receipt: &Receipt, from: Network) -> Result<(), Denial> {
         match self.judge(receipt, from) {
             Judgement::Settled(settled) => settled,
             Judgement::Asked(judging) => judging.await,

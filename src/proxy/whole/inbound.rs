@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 
 use super::WholeAnswer;
 use super::taken::{Charging, Plain, take};
-use crate::ale::{self, OpenedWhole, PlainBody, Receipt, Refusal, ReplyFault, WholeReplySealing};
+use crate::ale::{self, OpenedWhole, PlainBody, Refusal, ReplyFault, WholeReplySealing};
 use crate::keys::KeyRing;
 use crate::metrics::AleReason;
 use crate::profile::{Place, WholeProfile};
@@ -20,7 +20,6 @@ use crate::proxy::client::Client;
 use crate::proxy::exchange::{Exchange, Shared};
 use crate::proxy::forward::{self, Framing};
 use crate::proxy::onward::{self, Onward, Sent};
-use crate::proxy::replay::{Denial, Network};
 use crate::proxy::respond::Failure;
 use crate::proxy::service::Answer;
 use crate::proxy::websocket::{Handshake, Side};
@@ -141,18 +140,9 @@ impl WholeInbound {
         let OpenedWhole { body, receipt, reply } = unknown_key::open(&self.keys, open).await?;
         exchange.keyed(reply.key());
         if let Some(receipt) = receipt {
-            self.admit(&receipt, client).await?;
+            self.shared.replay.admit_request(&receipt, client.peer).await?;
         }
         Ok((body, reply))
-    }
-
-    /// P11: whether a message may go on that has opened.
-    async fn admit(&self, receipt: &Receipt, client: &Client) -> Result<(), Failure> {
-        let admitted = self.shared.replay.admit(receipt, Network::of(client.peer)).await;
-        admitted.map_err(|denial| match denial {
-            Denial::Replayed => Refusal::replayed().into(),
-            Denial::StoreFailed => Failure::ReplayStore,
-        })
     }
 
     /// The application's reply: as it comes, or held and sealed.

@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 
 use super::WholeAnswer;
 use super::taken::{Charging, Plain, take};
-use crate::ale::{self, ClearError, Receipt, Refusal, ReplyFault, SealedWhole, WholeReplyOpening};
+use crate::ale::{self, ClearError, Refusal, ReplyFault, SealedWhole, WholeReplyOpening};
 use crate::profile::WholeProfile;
 use crate::proxy::body::{HoldFault, HoldLimits, RequestBody};
 use crate::proxy::clear::{Clear, ClearAnswer};
@@ -18,7 +18,6 @@ use crate::proxy::client::Client;
 use crate::proxy::exchange::{Exchange, Shared};
 use crate::proxy::forward::{self, Framing};
 use crate::proxy::onward::{self, Onward, Sent};
-use crate::proxy::replay::{Denial, Network};
 use crate::proxy::respond::Failure;
 use crate::proxy::service::Answer;
 use crate::proxy::websocket::{Handshake, Side};
@@ -153,7 +152,7 @@ impl WholeOutbound {
             return Ok(Answer::Whole(WholeAnswer { head, body: None }));
         };
         if let Some(receipt) = &opened.receipt {
-            self.admit(receipt).await?;
+            self.shared.replay.admit_reply(receipt).await?;
         }
         let body = charging.into_body(Plain(opened.body)).map_err(Failure::NoCapacityForReply)?;
         Ok(Answer::Whole(WholeAnswer { head, body: Some(body) }))
@@ -170,14 +169,5 @@ impl WholeOutbound {
             PlainErrors::Pass => Ok(body.clone()),
             PlainErrors::Replace => Err(Failure::Peer { status, code }),
         }
-    }
-
-    /// P11: whether a reply may go on that has opened.
-    async fn admit(&self, receipt: &Receipt) -> Result<(), Failure> {
-        let admitted = self.shared.replay.admit(receipt, Network::Upstream).await;
-        admitted.map_err(|denial| match denial {
-            Denial::Replayed => Failure::Unbelieved(ReplyFault::Replayed),
-            Denial::StoreFailed => Failure::ReplayStore,
-        })
     }
 }

@@ -3,7 +3,8 @@
 use super::*;
 use crate::crypto::encoding::hex_encode;
 use crate::crypto::{Iterations, Pbkdf2, Prf};
-use crate::keys::{JsonPointer, MemberNames, ValueEncoding, ValueForm};
+use crate::keys::{MemberNames, ValueEncoding, ValueForm};
+use crate::payload::Pointer;
 
 const PHRASE: &str = "pbkdf2:correct horse";
 
@@ -162,7 +163,7 @@ fn file_in_company_is_not_blamed_for_what_another_source_may_hold() {
 
 fn format() -> DocumentFormat {
     DocumentFormat {
-        keys_pointer: JsonPointer::default(),
+        keys_pointer: Pointer::default(),
         members: MemberNames::default(),
         algorithm: Some("AES-128-GCM".parse().unwrap()),
         value: ValueForm::Encoded(ValueEncoding::Utf8),
