@@ -8,7 +8,7 @@
 //! | 1 | [`keys`] |
 //! | 2 | [`profile`] |
 //! | 3 | [`ale`] |
-//! | 4 | [`proxy`], [`sources`], [`admin`], [`net`] |
+//! | 4 | [`proxy`], [`sources`], [`admin`], [`net`], [`doctor`] |
 //! | 5 | [`config`] |
 //! | 6 | [`app`], [`cli`] |
 
@@ -18,6 +18,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod crypto;
+pub mod doctor;
 pub mod document;
 pub mod keys;
 pub mod metrics;

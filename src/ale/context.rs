@@ -57,6 +57,11 @@ impl Context {
     }
 }
 
+/// What is authenticated besides a request with this head, where a profile says `aad = "context"` (P12).
+pub fn request_context(head: &http::request::Parts) -> Vec<u8> {
+    Context::of(head).aad(Way::Request)
+}
+
 /// What `profile` has authenticated besides a message, whose exchange has that context, if there is one.
 pub(super) fn aad<'p>(profile: &'p StreamProfile, context: Option<&Context>, way: Way<'_>) -> Cow<'p, [u8]> {
     match (&profile.aad, context) {

@@ -21,6 +21,7 @@ mod whole;
 pub use client::{
     ClearError, OpenedReply, ReplyBodyOpening, ReplyFault, ReplyOpening, RequestSealing, seal_request,
 };
+pub use context::request_context;
 pub use iv_watch::IvWatch;
 pub use message::{MessageSealing, OpenedMessage, open_message};
 pub use receipt::{Mark, Receipt};

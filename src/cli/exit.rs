@@ -11,6 +11,8 @@ pub(super) enum Exit {
     Failure,
     /// The command line of `send` is wrong: curl's number.
     SendUsage,
+    /// What `doctor` is to examine cannot be read.
+    UnreadableCapture,
     /// The command line is wrong.
     Usage,
     /// The configuration is wrong; starting again would not help.
@@ -22,7 +24,7 @@ impl From<Exit> for ExitCode {
         Self::from(match exit {
             Exit::Success => 0,
             Exit::Failure => 1,
-            Exit::SendUsage => 2,
+            Exit::SendUsage | Exit::UnreadableCapture => 2,
             Exit::Usage => 64,
             Exit::WrongConfiguration => 78,
         })

@@ -3,6 +3,7 @@
 mod ask;
 mod check;
 mod demo;
+mod doctor;
 mod duration;
 mod exit;
 mod healthcheck;
@@ -51,6 +52,8 @@ enum Command {
     Check(check::Args),
     /// Shows a sealed order on its way to an application and back
     Demo(demo::Args),
+    /// Finds the profile that a captured message is in
+    Doctor(doctor::Args),
     /// Asks a running sidecar whether it is ready
     Healthcheck(healthcheck::HealthcheckArgs),
     /// Prints a fresh key as an entry of a key file
@@ -74,6 +77,7 @@ impl Command {
         match self {
             Self::Check(args) => check::run(&args),
             Self::Demo(args) => demo::run(&args),
+            Self::Doctor(args) => doctor::run(&args),
             Self::Healthcheck(args) => healthcheck::run(args),
             Self::Keygen(args) => keygen::run(&args),
             Self::Keys(args) => keys::run(args),

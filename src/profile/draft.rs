@@ -171,8 +171,8 @@ fn list<T: ToString>(items: &[T]) -> String {
     format!("[{}]", items.join(", "))
 }
 
-/// A basic string of TOML.
-fn quoted(text: &str) -> String {
+/// A basic string of TOML, with its quotes.
+pub fn quoted(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
     for character in text.chars() {

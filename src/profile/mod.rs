@@ -19,7 +19,7 @@ use http::{HeaderName, Method};
 use crate::crypto::Algorithm;
 
 pub use build::ProfileFault;
-pub use draft::{Draft, IvLengths, StaticIv};
+pub use draft::{Draft, IvLengths, StaticIv, quoted as toml_string};
 pub use errors::{ErrorText, Errors};
 pub use place::{Aad, Becomes, IvPlace, KeyNaming, Padding, Place, ScopePlace, TagPlace, UnknownPlace};
 pub use presets::{PRESETS, Preset};

@@ -4,6 +4,7 @@
 mod demo;
 #[cfg(unix)]
 mod demo_bridge;
+mod doctor;
 mod envelopes;
 mod help;
 mod keys;

@@ -13,6 +13,11 @@ fn rotation_of_keys_goes_as_described() {
 }
 
 #[test]
+fn worked_example_of_doctor_prints_what_the_page_says() {
+    assert_eq!(console::run(&read("docs/DOCTOR.md"), &Origin::echo()), 2);
+}
+
+#[test]
 fn entries_of_key_files_are_right() {
     let text = read("docs/OPERATIONS.md");
     let blocks = text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
