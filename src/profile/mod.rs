@@ -6,6 +6,7 @@
 mod build;
 mod draft;
 mod errors;
+mod keys;
 mod place;
 mod presets;
 mod stream;
@@ -19,6 +20,7 @@ use http::{HeaderName, Method};
 pub use build::ProfileFault;
 pub use draft::{Draft, IvLengths, StaticIv};
 pub use errors::{ErrorText, Errors};
+pub use keys::about;
 pub use place::{Aad, Becomes, IvPlace, KeyNaming, Padding, Place, ScopePlace, TagPlace, UnknownPlace};
 pub use presets::{PRESETS, Preset};
 pub use stream::{StreamAad, StreamProfile};
