@@ -15,6 +15,7 @@ mod message;
 mod open;
 mod ping;
 mod pipe;
+mod profiles;
 mod run;
 mod seal;
 mod send;
@@ -64,6 +65,8 @@ enum Command {
     Open(open::Args),
     /// Asks whether both sidecars of a bridge understand each other
     Ping(ping::Args),
+    /// Shows the wire formats that there are, imports a vendor's, and tries them out
+    Profiles(profiles::Args),
     /// Runs the sidecar
     Run(run::Args),
     /// Seals a message: a pipe, the inverse of open
@@ -83,6 +86,7 @@ impl Command {
             Self::Keys(args) => keys::run(args),
             Self::Open(args) => open::run(&args),
             Self::Ping(args) => ping::run(&args),
+            Self::Profiles(args) => profiles::run(&args),
             Self::Run(args) => run::run(&args),
             Self::Seal(args) => seal::run(&args),
             Self::Send(args) => send::run(&args),

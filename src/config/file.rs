@@ -52,6 +52,7 @@ pub(super) fn parse(text: &str, name: &str, directory: &Path) -> Examined {
         admin: admin.map(|listener| listener.address),
         log,
         proxies: configs,
+        profiles: profiles.sound(),
         warnings,
     });
     Examined { config: document.conclude(config), key_sets: sets.configs }

@@ -17,6 +17,8 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
+pub use profile::OwnProfile;
+
 use crate::document::{Fault, Faults};
 use crate::proxy::ProxyConfig;
 use crate::sources::KeysConfig;
@@ -39,6 +41,8 @@ pub struct Config {
     pub log: LogConfig,
     /// The proxies, at least one, each with a name and an address of its own.
     pub proxies: Vec<ProxyConfig>,
+    /// The wire formats that the file describes, in alphabetical order.
+    pub profiles: Vec<OwnProfile>,
     /// What is right, but not safe; for `check` and for the log at the start.
     pub warnings: Vec<Fault>,
 }

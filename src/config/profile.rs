@@ -13,17 +13,33 @@ use super::values::{
 };
 use crate::crypto::Iv;
 use crate::crypto::encoding::Encoding;
-use crate::document::{Document, Field, Heading, Refusal, Section};
+use crate::document::{Document, Field, Heading, Refusal, Section, Value};
 use crate::payload::PointerPattern;
 use crate::profile::{
     Aad, Becomes, Draft, ErrorText, Errors, IvPlace, KeyNaming, Padding, Preset, Profile, ScopePlace,
     Selector, StaticIv, TagPlace,
 };
+use crate::sources::SecretSource;
+
+/// A profile of a file's own.
+#[derive(Clone, Debug)]
+pub struct OwnProfile {
+    /// `[profile.NAME]`.
+    pub name: String,
+    /// The preset that it begins with; absent for `ale`.
+    pub preset: Option<&'static str>,
+    /// What it says with all that the preset does.
+    pub draft: Draft,
+    /// Where the IV is that no message bears, if there is one.
+    pub static_iv: Option<SecretSource>,
+    /// What comes of that.
+    pub profile: Profile,
+}
 
 /// The profiles of a file, and the presets.
 pub(super) struct Profiles {
     /// By name; nothing where the profile is faulty, which is told already.
-    own: BTreeMap<String, Option<Profile>>,
+    own: BTreeMap<String, Option<OwnProfile>>,
 }
 
 /// A profile as it is written.
@@ -59,7 +75,7 @@ pub(in crate::config) struct RawProfile {
 /// What a peer is told of one class of failure, as it is written.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct RawError {
+pub(in crate::config) struct RawError {
     status: Field<Status>,
     content_type: Field<MediaType>,
     body: Field<Literal>,
@@ -77,6 +93,11 @@ impl Profiles {
         Self { own: own.collect() }
     }
 
+    /// Those that are right, in alphabetical order.
+    pub(super) fn sound(&self) -> Vec<OwnProfile> {
+        self.own.values().flatten().cloned().collect()
+    }
+
     /// The profile `name`, or the preset of that name. What is not there is a fault.
     pub(super) fn named(
         &self,
@@ -86,7 +107,7 @@ impl Profiles {
         at: Option<usize>,
     ) -> Option<Profile> {
         if let Some(own) = self.own.get(name) {
-            return own.clone();
+            return own.as_ref().map(|own| own.profile.clone());
         }
         let Some(preset) = Preset::named(name) else {
             let own = self.own.keys().map(String::as_str);
@@ -116,15 +137,46 @@ impl Profiles {
 fn read_one<'t>(
     document: &mut Document<'t>,
     name: &str,
+    section: Section<'t>,
+    directory: &Path,
+) -> Option<OwnProfile> {
+    let sound = document.fault_count();
+    let Read { heading, starts, preset, draft, static_iv } = read_draft(document, name, section, directory);
+    if document.fault_count() > sound {
+        return None;
+    }
+    match draft.clone().build(name) {
+        Ok(profile) => Some(OwnProfile { name: name.to_owned(), preset, draft, static_iv, profile }),
+        Err(faults) => {
+            for fault in faults {
+                let at = starts.of_key(fault.key).or(heading.start());
+                document.refuse(&heading, fault.key, at, Refusal::new(fault.problem, fault.remedy));
+            }
+            None
+        }
+    }
+}
+
+/// A profile as far as it could be read.
+pub(super) struct Read {
+    heading: Heading,
+    starts: Starts,
+    preset: Option<&'static str>,
+    pub(super) draft: Draft,
+    static_iv: Option<SecretSource>,
+}
+
+/// Reads what is written, whether it works or not.
+pub(super) fn read_draft<'t>(
+    document: &mut Document<'t>,
+    name: &str,
     mut section: Section<'t>,
     directory: &Path,
-) -> Option<Profile> {
-    use crate::document::Value;
+) -> Read {
     let errors = document.table(&mut section, "errors");
     let static_iv = document.table(&mut section, "static_iv");
     let static_iv_at = static_iv.start();
     let (raw, heading) = document.read::<RawProfile>(section);
-    let sound = document.fault_count();
     if Preset::named(name).is_some() {
         let refusal = Refusal::new(
             format!("{name:?} is the name of a preset"),
@@ -135,25 +187,13 @@ fn read_one<'t>(
         document.refuse(&heading, "", heading.start(), refusal);
     }
     let starts = Starts::of(&raw, static_iv_at);
-    let mut draft = overlay(document, &heading, raw);
-    if let Some(source) = secret::read(document, static_iv, directory) {
-        draft.static_iv = read_static_iv(document, &heading, &source, draft.iv_encoding, static_iv_at);
-        draft.static_iv?;
-    }
+    let (preset, mut draft) = overlay(document, &heading, raw);
+    let source = secret::read(document, static_iv, directory);
+    draft.static_iv = source
+        .as_ref()
+        .and_then(|source| read_static_iv(document, &heading, source, draft.iv_encoding, static_iv_at));
     draft.errors = read_errors(document, errors, draft.errors);
-    if document.fault_count() > sound {
-        return None;
-    }
-    match draft.build(name) {
-        Ok(profile) => Some(profile),
-        Err(faults) => {
-            for fault in faults {
-                let at = starts.of_key(fault.key).or(heading.start());
-                document.refuse(&heading, fault.key, at, Refusal::new(fault.problem, fault.remedy));
-            }
-            None
-        }
-    }
+    Read { heading, starts, preset: preset.map(|preset| preset.name), draft, static_iv: source }
 }
 
 /// Where each key stands, for faults that are found when all of them are known.
@@ -190,17 +230,17 @@ impl Starts {
     }
 }
 
-/// The preset with what is written over it.
-fn overlay(document: &mut Document<'_>, at: &Heading, raw: RawProfile) -> Draft {
-    let preset = document.optional(at, "preset", raw.preset);
-    let base = preset.map_or_else(Draft::default, |PresetName(preset)| preset.draft());
+/// The preset, and that with what is written over it.
+fn overlay(document: &mut Document<'_>, at: &Heading, raw: RawProfile) -> (Option<&'static Preset>, Draft) {
+    let preset = document.optional(at, "preset", raw.preset).map(|PresetName(preset)| preset);
+    let base = preset.map_or_else(Draft::default, Preset::draft);
     let AlgorithmName(algorithm) = document.or(at, "algorithm", raw.algorithm, AlgorithmName(base.algorithm));
     let IvLengthValue(iv_length) = document.or(at, "iv_length", raw.iv_length, IvLengthValue(base.iv_length));
     let TagLengthValue(tag_length) =
         document.or(at, "tag_length", raw.tag_length, TagLengthValue(base.tag_length));
     let MediaType(content_type) =
         document.or(at, "content_type", raw.content_type, MediaType(base.content_type));
-    Draft {
+    let draft = Draft {
         algorithm,
         iv: document.or(at, "iv", raw.iv, base.iv),
         iv_length,
@@ -231,13 +271,14 @@ fn overlay(document: &mut Document<'_>, at: &Heading, raw: RawProfile) -> Draft 
         ),
         bodyless_methods: document.or(at, "bodyless_methods", raw.bodyless_methods, base.bodyless_methods),
         errors: base.errors,
-    }
+    };
+    (preset, draft)
 }
 
 fn read_static_iv(
     document: &mut Document<'_>,
     heading: &Heading,
-    source: &crate::sources::SecretSource,
+    source: &SecretSource,
     encoding: Encoding,
     at: Option<usize>,
 ) -> Option<StaticIv> {

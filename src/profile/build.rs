@@ -1,5 +1,9 @@
 //! From a description to a wire format that works, or to everything that keeps it from working.
 
+mod places;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use http::HeaderName;
@@ -23,22 +27,6 @@ pub struct ProfileFault {
     pub remedy: &'static str,
 }
 
-/// Headers that frame or route a message, or change on the way: nothing of a vendor's can stand in them.
-const TAKEN: [HeaderName; 12] = [
-    http::header::CONNECTION,
-    http::header::CONTENT_ENCODING,
-    http::header::CONTENT_LENGTH,
-    http::header::CONTENT_TYPE,
-    http::header::DATE,
-    http::header::EXPECT,
-    http::header::HOST,
-    http::header::TE,
-    http::header::TRAILER,
-    http::header::TRANSFER_ENCODING,
-    http::header::UPGRADE,
-    StreamProfile::CONTENT_ENCODING,
-];
-
 impl Draft {
     /// The wire format `name`, if what is described can work.
     pub fn build(self, name: &str) -> Result<Profile, Vec<ProfileFault>> {
@@ -48,6 +36,7 @@ impl Draft {
         self.check_authentication(&mut faults);
         self.check_scope(&mut faults);
         self.check_places(&mut faults);
+        self.check_selectors(&mut faults);
         self.check_replies(&mut faults);
         let Faults(faults) = faults;
         if faults.is_empty() { Ok(self.into_profile(name)) } else { Err(faults) }
@@ -202,57 +191,6 @@ impl Draft {
         [iv, tag, key, aad].into_iter().flatten()
     }
 
-    fn check_places(&self, faults: &mut Faults) {
-        let scope = if let ScopePlace::At(place) = &self.scope { Some(("scope", place)) } else { None };
-        let mut known: Vec<(&'static str, &Place)> = scope.into_iter().collect();
-        for (key, place) in self.places() {
-            let fits = match (place, &self.scope) {
-                (Place::Header(_) | Place::Query(_), _) => true,
-                (Place::Member(_), ScopePlace::At(Place::Member(_))) => true,
-                (Place::Field(_), ScopePlace::At(Place::Field(_))) => true,
-                (Place::Member(_) | Place::Field(_), _) => false,
-            };
-            if !fits {
-                let problem = format!("{place} is in the body, which {}", self.body());
-                faults.add(key, problem, "name a header or a parameter, or a scope of the same kind");
-            }
-            if let Place::Header(name) = place
-                && key != "aad"
-                && TAKEN.contains(name)
-            {
-                faults.add(
-                    key,
-                    format!("{name} has a meaning of its own"),
-                    "name a header that only sealed messages bear",
-                );
-            }
-            if let Some((other, _)) = known.iter().find(|(_, other)| collide(place, other)) {
-                faults.add(
-                    key,
-                    format!("{place} is used for {other} already"),
-                    "give each part a place of its own",
-                );
-            }
-            known.push((key, place));
-        }
-        if self.scope == ScopePlace::Values && matches!(self.tag, TagPlace::At(_)) {
-            faults.add(
-                "tag",
-                "each value has a tag of its own",
-                "write \"appended\", \"before\" or \"none\"",
-            );
-        }
-    }
-
-    fn body(&self) -> &'static str {
-        match self.scope {
-            ScopePlace::Body => "is ciphertext",
-            ScopePlace::At(Place::Member(_)) => "is a JSON document",
-            ScopePlace::At(_) => "is a form",
-            ScopePlace::Values => "bears no more than its values",
-        }
-    }
-
     fn check_replies(&self, faults: &mut Faults) {
         if !self.seal_replies {
             return;
@@ -282,6 +220,11 @@ impl Draft {
             })),
             None => Profile::Whole(Arc::new(self.into_whole(terms))),
         }
+    }
+
+    /// Whether bodies are sealed and opened as they stream.
+    pub fn streams(&self) -> bool {
+        self.streamed().is_some()
     }
 
     /// What a format that streams still leaves open, if this is one.
@@ -332,7 +275,6 @@ impl Draft {
         WholeProfile {
             terms,
             algorithm: self.algorithm,
-            may_share_iv: self.danger_static_iv,
             iv,
             iv_encoding: self.iv_encoding,
             tag: self.tag,
@@ -344,18 +286,8 @@ impl Draft {
             encoding: self.encoding,
             scope,
             content_type: self.content_type,
+            danger_static_iv: self.danger_static_iv,
         }
-    }
-}
-
-/// Whether two parts of a message cannot stand at these places at once.
-fn collide(one: &Place, other: &Place) -> bool {
-    match (one, other) {
-        (Place::Member(one), Place::Member(other)) => {
-            let (one, other) = (one.segments(), other.segments());
-            one.iter().zip(other).all(|(one, other)| one == other)
-        }
-        (one, other) => one == other,
     }
 }
 

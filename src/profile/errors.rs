@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 
+use super::draft::quoted;
 use crate::metrics::AleCode;
 
 /// One answer for each class of failure.
@@ -27,6 +28,20 @@ pub struct ErrorText {
     pub body: Bytes,
 }
 
+impl ErrorText {
+    /// Its keys in a configuration, and their values as TOML. A body that is no text is shown as one all the same: none
+    /// that a configuration gave is.
+    pub fn settings(&self) -> [(&'static str, String); 3] {
+        let content_type = self.content_type.to_str().unwrap_or_default();
+        let body = String::from_utf8_lossy(&self.body);
+        [
+            ("status", self.status.as_u16().to_string()),
+            ("content_type", quoted(content_type)),
+            ("body", quoted(&body)),
+        ]
+    }
+}
+
 impl Errors {
     /// The answers that the protocol `ale` publishes.
     pub fn ale() -> Self {
@@ -40,6 +55,11 @@ impl Errors {
             decrypt: text(r#"{"errorCode":2,"message":"Unable to decrypt payload"}"#),
             unknown_key: text(r#"{"errorCode":3,"message":"Security credential mismatch"}"#),
         }
+    }
+
+    /// Each answer under its name in a configuration.
+    pub fn classes(&self) -> [(&'static str, &ErrorText); 3] {
+        [("headers", &self.headers), ("decrypt", &self.decrypt), ("unknown_key", &self.unknown_key)]
     }
 
     /// The answer for a class.

@@ -6,6 +6,7 @@
 mod build;
 mod draft;
 mod errors;
+mod keys;
 mod place;
 mod presets;
 mod stream;
@@ -21,6 +22,7 @@ use crate::crypto::Algorithm;
 pub use build::ProfileFault;
 pub use draft::{Draft, IvLengths, StaticIv, quoted as toml_string};
 pub use errors::{ErrorText, Errors};
+pub use keys::about;
 pub use place::{Aad, Becomes, IvPlace, KeyNaming, Padding, Place, ScopePlace, TagPlace, UnknownPlace};
 pub use presets::{PRESETS, Preset};
 pub use stream::{StreamAad, StreamProfile};

@@ -15,8 +15,6 @@ pub struct WholeProfile {
     pub terms: Terms,
     /// The only algorithm that its keys may have; absent where each key has its own.
     pub algorithm: Option<Algorithm>,
-    /// Whether sealing may put several values or messages under one IV.
-    pub may_share_iv: bool,
     /// Where the IV is from.
     pub iv: WholeIv,
     /// How it is written.
@@ -39,6 +37,8 @@ pub struct WholeProfile {
     pub scope: Scope,
     /// The `content-type` that an opened body gets, if not the message's.
     pub content_type: Option<HeaderValue>,
+    /// Whether several values or messages may be sealed under one IV.
+    pub danger_static_iv: bool,
 }
 
 /// Where the IV of a message is from.
@@ -110,6 +110,11 @@ impl WholeProfile {
             (WholeIv::Static(_), _) | (WholeIv::At(..), Scope::Values(_)) => true,
             (WholeIv::Prefix(_), _) | (WholeIv::At(..), _) => false,
         }
+    }
+
+    /// Whether sealing is allowed: it is not where it would betray what is sealed, unless somebody said so.
+    pub fn may_seal(&self) -> bool {
+        self.danger_static_iv || !self.shares_iv()
     }
 
     /// Whether each message has an IV of its own that all of it is under, so that it can be known again (P11).

@@ -1,6 +1,6 @@
 //! `alewife keys`: how the keys of a running sidecar fare; and its subcommand, which rotates a key file.
 
-mod rotate;
+pub(super) mod rotate;
 mod table;
 
 use std::process::ExitCode;

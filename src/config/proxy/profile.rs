@@ -98,7 +98,7 @@ impl Chooser<'_> {
         };
         let seals = self.mode == Some(ModeName::Outbound) || whole.seal_replies;
         let shares_iv = seals && whole.shares_iv();
-        if shares_iv && !whole.may_share_iv {
+        if shares_iv && !whole.may_seal() {
             refuse(
                 "it seals several values or messages under one iv, which betrays them to whoever reads along",
                 "write iv = \"prefix\" in the profile if the other side can open that, else danger_static_iv = true",
@@ -128,7 +128,7 @@ impl Chooser<'_> {
             let key_path = format!("profile.{}.{key}", whole.name);
             warnings.push(document.fault(at, key_path, Refusal::new(problem, remedy)));
         };
-        if shares_iv && whole.may_share_iv {
+        if shares_iv {
             warn(
                 "danger_static_iv",
                 "all that is sealed under one iv betrays itself: two values of CFB give each other away, two of GCM the \

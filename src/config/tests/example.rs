@@ -1,4 +1,4 @@
-//! config.example.toml, config.outbound.example.toml and config.portal.example.toml against the code.
+//! The four examples of a configuration against the code.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -6,10 +6,12 @@ use std::path::Path;
 use super::{SMALLEST, SMALLEST_OUTBOUND, parse};
 use crate::config::file::{RawAdmin, RawLog, RawProcess};
 use crate::config::keys::{RawFormat, RawKeys, RawMembers, RawPortal};
+use crate::config::profile::{RawError, RawProfile};
 use crate::config::proxy::{
     RawInbound, RawOutbound, RawProxy, RawReplay, RawRoute, RawTimeouts, RawWebSocket,
 };
 use crate::document::fields;
+use crate::profile::Draft;
 use crate::proxy::{Mode, Replies};
 
 fn text(name: &str) -> String {
@@ -140,4 +142,36 @@ fn every_key_of_a_portal_is_in_its_example() {
     let text = portal();
     let found: BTreeSet<_> = keys(&text).into_iter().filter(|key| !of_the_proxy.contains(key)).collect();
     assert_eq!(found, known.into_iter().chain(["cache_key"]).collect());
+}
+
+/// The example of a profile, with every default written out.
+fn profile_in_full() -> String {
+    let text = text("config.profiles.example.toml");
+    let lines = text.lines().filter(|line| !line.starts_with("#static_iv"));
+    lines.map(|line| setting(line).unwrap_or(line)).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn example_of_a_profile_means_ale_with_and_without_its_commented_settings() {
+    for text in [text("config.profiles.example.toml"), profile_in_full()] {
+        let config = parse(&text).unwrap_or_else(|faults| panic!("{faults}"));
+        assert_eq!(format!("{:?}", config.proxies), format!("{:?}", parse(SMALLEST).unwrap().proxies));
+        let [profile] = &config.profiles[..] else { panic!("one profile") };
+        let ale = Draft::default();
+        assert!(profile.draft.differences(&ale).is_empty());
+        assert_eq!(profile.draft.errors, ale.errors);
+    }
+    assert!(profile_in_full().contains("\nalgorithm = \"key\"\n"));
+}
+
+#[test]
+fn every_key_of_a_profile_is_in_its_example() {
+    let text = text("config.profiles.example.toml");
+    let of_others = ["file", "name", "mode", "listen", "upstream"];
+    let keys: Vec<_> = keys(&text).into_iter().filter(|key| !of_others.contains(key)).collect();
+    let mut expected = fields::<RawProfile>().to_vec();
+    expected.insert(5, "static_iv");
+    let errors = std::iter::repeat_n(fields::<RawError>(), 3).flatten();
+    expected.extend(errors);
+    assert_eq!(keys, expected);
 }

@@ -77,6 +77,20 @@ pub enum Policy {
 }
 
 impl Policy {
+    /// Has messages look so, where they are sealed at all.
+    pub fn seal_as(&mut self, other: &Profile) {
+        if let Self::Require { profile, .. } = self {
+            profile.clone_from(other);
+        }
+    }
+
+    /// Has messages sealed with the keys of that set, where they are sealed at all.
+    pub fn seal_with(&mut self, set: &Arc<str>) {
+        if let Self::Require { keys, .. } = self {
+            keys.clone_from(set);
+        }
+    }
+
     /// Whether both open the same messages with the same keys, or neither any.
     pub(super) fn opens_as(&self, other: &Self) -> bool {
         match (self, other) {
@@ -138,6 +152,11 @@ impl Routes {
     /// Each of them, in order.
     pub fn iter(&self) -> impl Iterator<Item = &RouteConfig> {
         std::iter::once(&self.first).chain(&self.others)
+    }
+
+    /// Changes what is done to the messages of each.
+    pub fn adjust(&mut self, change: impl Fn(&mut Policy)) {
+        std::iter::once(&mut self.first).chain(&mut self.others).for_each(|route| change(&mut route.policy));
     }
 
     /// Where requests go, in a few words: the upstream, or how many routes there are.

@@ -26,7 +26,9 @@ fn commands() -> Vec<String> {
 fn every_help_is_as_its_snapshot() {
     let mut helps = vec![("alewife".to_owned(), help(&["--help"]))];
     helps.extend(commands().into_iter().map(|command| (command.clone(), help(&[&command, "--help"]))));
-    helps.push(("keys-rotate".to_owned(), help(&["keys", "rotate", "--help"])));
+    for (command, inner) in [("keys", "rotate"), ("profiles", "import"), ("profiles", "test")] {
+        helps.push((format!("{command}-{inner}"), help(&[command, inner, "--help"])));
+    }
     assert!(helps.len() >= 11, "{helps:?}");
     if std::env::var_os("ALEWIFE_UPDATE_SNAPSHOTS").is_some_and(|value| value == "1") {
         for (name, text) in &helps {

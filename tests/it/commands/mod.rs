@@ -12,6 +12,8 @@ mod ping;
 mod ping_bridge;
 mod pipes;
 #[cfg(unix)]
+mod profiles;
+#[cfg(unix)]
 mod rotate;
 mod send;
 #[cfg(unix)]

@@ -8,6 +8,7 @@ mod examples;
 mod layers;
 mod operations;
 mod portal;
+mod profiles;
 mod readme;
 mod tables;
 mod tree;

@@ -1,7 +1,7 @@
 //! `alewife keys rotate`: a key file gets its next key, and its older ones an end.
 
 mod edit;
-mod replace;
+pub(in crate::cli) mod replace;
 
 use std::fmt::Write;
 use std::num::NonZeroUsize;

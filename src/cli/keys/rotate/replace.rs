@@ -12,7 +12,7 @@ use crate::sources::key_file::{self, KeyFileError};
 /// A key file that nobody else rotates meanwhile.
 ///
 /// Its directory is locked rather than the file, which is another one afterwards.
-pub(super) struct Locked {
+pub(in crate::cli) struct Locked {
     /// With every link resolved: they stay where they are.
     path: PathBuf,
     directory: File,
@@ -20,7 +20,7 @@ pub(super) struct Locked {
 
 impl Locked {
     /// Locks the file at `path` against other rotations.
-    pub(super) fn of(path: &Path) -> Result<Self, ReplaceFault> {
+    pub(in crate::cli) fn of(path: &Path) -> Result<Self, ReplaceFault> {
         let path = fs::canonicalize(path).map_err(KeyFileError::Unreadable)?;
         let directory = File::open(parent(&path)).map_err(ReplaceFault::Lock)?;
         match directory.try_lock() {
@@ -31,12 +31,12 @@ impl Locked {
     }
 
     /// The text as it is now.
-    pub(super) fn read(&self) -> Result<Zeroizing<String>, ReplaceFault> {
+    pub(in crate::cli) fn read(&self) -> Result<Zeroizing<String>, ReplaceFault> {
         Ok(key_file::read(&self.path)?)
     }
 
     /// Puts `new` in the place of `old`, with the same mode and owner.
-    pub(super) fn replace(&self, old: &str, new: &str) -> Result<(), ReplaceFault> {
+    pub(in crate::cli) fn replace(&self, old: &str, new: &str) -> Result<(), ReplaceFault> {
         self.replace_unless(old, new, |_| Ok(()))
     }
 
@@ -115,7 +115,7 @@ enum Step {
 
 /// Why a file is not replaced. But for [`ReplaceFault::SyncDirectory`] it is as it was.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ReplaceFault {
+pub(in crate::cli) enum ReplaceFault {
     /// Another rotation has the lock.
     #[error("another rotation is under way")]
     Busy,
