@@ -223,8 +223,8 @@ fn way(
             let belief = Arc::clone(belief);
             Way::Outbound(Outbound::new(config, outbound, profile, keys, onward, shared, belief))
         }
-        (Mode::Outbound(_), Profile::Whole(profile)) => {
-            Way::WholeOutbound(WholeOutbound::new(config, profile, keys, onward, shared))
+        (Mode::Outbound(outbound), Profile::Whole(profile)) => {
+            Way::WholeOutbound(WholeOutbound::new(config, outbound, profile, keys, onward, shared))
         }
     }
 }

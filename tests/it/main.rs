@@ -15,6 +15,7 @@ mod life;
 mod openssl_speed;
 mod outbound;
 mod portal;
+mod profiles;
 #[cfg(unix)]
 mod reload;
 mod replay;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::{Method, Request};
+use http::{Method, Request, response};
 use http_body::Body;
 use hyper::body::Incoming;
 
@@ -21,11 +21,12 @@ use crate::proxy::replay::{Denial, Network};
 use crate::proxy::respond::Failure;
 use crate::proxy::service::Answer;
 use crate::proxy::websocket::{Handshake, Side};
-use crate::proxy::{KeyAccess, ProxyConfig, now};
+use crate::proxy::{KeyAccess, OutboundConfig, PlainErrors, ProxyConfig, now};
 
 /// One route on one worker.
 pub(crate) struct WholeOutbound {
     config: Arc<ProxyConfig>,
+    outbound: OutboundConfig,
     profile: Arc<WholeProfile>,
     keys: KeyAccess,
     onward: Onward,
@@ -35,12 +36,13 @@ pub(crate) struct WholeOutbound {
 impl WholeOutbound {
     pub(crate) fn new(
         config: Arc<ProxyConfig>,
+        outbound: OutboundConfig,
         profile: Arc<WholeProfile>,
         keys: KeyAccess,
         onward: Onward,
         shared: Arc<Shared>,
     ) -> Self {
-        Self { config, profile, keys, onward, shared }
+        Self { config, outbound, profile, keys, onward, shared }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -128,6 +130,9 @@ impl WholeOutbound {
         }
         let (response, lease) = sent;
         let (mut head, body) = response.into_parts();
+        if forward::is_event_stream(&head.headers) {
+            return Err(Failure::EventStream);
+        }
         let length = onward::stated_length(&head, &body, &method).filter(|_| method != Method::HEAD);
         let taken = take::<ReplyFault>(body, length, self.limits(client)).await?;
         if exchange.request_is_whole() {
@@ -135,18 +140,22 @@ impl WholeOutbound {
         }
         let charging =
             Charging::of(&client.account, taken.len() as u64).map_err(Failure::NoCapacityForReply)?;
-        let opened = opening.open(&method, head.status, &mut head.headers, &taken, now());
-        let opened = opened.map_err(|fault| {
-            let status = head.status;
-            if !(status.is_client_error() || status.is_server_error()) {
-                return Failure::Unbelieved(fault);
-            }
-            let code = ClearError::code_in(&taken);
-            self.shared.metrics.peer_error(code.into());
-            Failure::Peer { status, code }
-        })?;
         forward::strip_hop_by_hop(&mut head.headers);
         forward::strip_sealed_body_fields(&mut head.headers);
+        let is_clear_error = self.may_be_clear_error(&head);
+        let opened = match opening.open(&method, head.status, &mut head.headers, &taken, now()) {
+            Ok(opened) => opened,
+            Err(fault) if !is_clear_error => return Err(Failure::Unbelieved(fault)),
+            Err(_) => {
+                let code = ClearError::code_in(&taken);
+                self.shared.metrics.peer_error(code.into());
+                if self.outbound.plain_errors == PlainErrors::Replace {
+                    return Err(Failure::Peer { status: head.status, code });
+                }
+                let body = charging.into_body(taken).map_err(Failure::NoCapacityForReply)?;
+                return Ok(Answer::Whole(WholeAnswer { head, body: Some(body) }));
+            }
+        };
         let Some(opened) = opened else {
             return Ok(Answer::Whole(WholeAnswer { head, body: None }));
         };
@@ -155,6 +164,12 @@ impl WholeOutbound {
         }
         let body = charging.into_body(Plain(opened.body)).map_err(Failure::NoCapacityForReply)?;
         Ok(Answer::Whole(WholeAnswer { head, body: Some(body) }))
+    }
+
+    /// P5: whether this is the head of an error that bears nothing of an envelope, as far as heads can tell.
+    fn may_be_clear_error(&self, head: &response::Parts) -> bool {
+        let is_error = head.status.is_client_error() || head.status.is_server_error();
+        is_error && !self.profile.carriers().iter().any(|name| head.headers.contains_key(name))
     }
 
     /// P11: whether a reply may go on that has opened.
