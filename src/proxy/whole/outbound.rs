@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, Request, StatusCode};
+use http::{Method, Request, response};
 use http_body::Body;
 use hyper::body::Incoming;
 
@@ -130,6 +129,9 @@ impl WholeOutbound {
         }
         let (response, lease) = sent;
         let (mut head, body) = response.into_parts();
+        if forward::is_event_stream(&head.headers) {
+            return Err(Failure::EventStream);
+        }
         let length = onward::stated_length(&head, &body, &method).filter(|_| method != Method::HEAD);
         let taken = take::<ReplyFault>(body, length, self.limits(client)).await?;
         if exchange.request_is_whole() {
@@ -137,14 +139,19 @@ impl WholeOutbound {
         }
         let charging =
             Charging::of(&client.account, taken.len() as u64).map_err(Failure::NoCapacityForReply)?;
-        let opened = opening.open(&method, head.status, &mut head.headers, &taken, now());
         forward::strip_hop_by_hop(&mut head.headers);
         forward::strip_sealed_body_fields(&mut head.headers);
-        let opened = match opened {
+        let is_clear_error = self.may_be_clear_error(&head);
+        let opened = match opening.open(&method, head.status, &mut head.headers, &taken, now()) {
             Ok(opened) => opened,
-            Err(fault) => {
-                let body = self.read_unopened(fault, head.status, &taken)?;
-                let body = charging.into_body(body).map_err(Failure::NoCapacityForReply)?;
+            Err(fault) if !is_clear_error => return Err(Failure::Unbelieved(fault)),
+            Err(_) => {
+                let code = ClearError::code_in(&taken);
+                self.shared.metrics.peer_error(code.into());
+                if self.outbound.plain_errors == PlainErrors::Replace {
+                    return Err(Failure::Peer { status: head.status, code });
+                }
+                let body = charging.into_body(taken).map_err(Failure::NoCapacityForReply)?;
                 return Ok(Answer::Whole(WholeAnswer { head, body: Some(body) }));
             }
         };
@@ -158,16 +165,9 @@ impl WholeOutbound {
         Ok(Answer::Whole(WholeAnswer { head, body: Some(body) }))
     }
 
-    /// A reply that does not open: an error that nothing vouches for passes where that is allowed.
-    fn read_unopened(&self, fault: ReplyFault, status: StatusCode, body: &Bytes) -> Result<Bytes, Failure> {
-        if !(status.is_client_error() || status.is_server_error()) {
-            return Err(Failure::Unbelieved(fault));
-        }
-        let code = ClearError::code_in(body);
-        self.shared.metrics.peer_error(code.into());
-        match self.outbound.plain_errors {
-            PlainErrors::Pass => Ok(body.clone()),
-            PlainErrors::Replace => Err(Failure::Peer { status, code }),
-        }
+    /// P5: whether this is the head of an error that bears nothing of an envelope, as far as heads can tell.
+    fn may_be_clear_error(&self, head: &response::Parts) -> bool {
+        let is_error = head.status.is_client_error() || head.status.is_server_error();
+        is_error && !self.profile.carriers().iter().any(|name| head.headers.contains_key(name))
     }
 }

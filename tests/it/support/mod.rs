@@ -12,6 +12,7 @@ mod portal;
 mod programs;
 mod redis;
 mod sidecar;
+mod talker;
 mod websocket;
 mod wire;
 
@@ -28,6 +29,7 @@ pub(crate) use portal::{Portal, PortalAnswer};
 pub(crate) use programs::{AleServer, Outcome, Program, run};
 pub(crate) use redis::Redis;
 pub(crate) use sidecar::{Sidecar, SidecarBuilder};
+pub(crate) use talker::Talker;
 pub(crate) use websocket::{Event, Frame, Message, Opcode, WebSocketOrigin, accept_of, field, shown};
 pub(crate) use wire::{Connection, End, Reply, uninterrupted};
 

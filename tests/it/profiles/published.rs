@@ -18,7 +18,7 @@ use crate::support::{Program, run};
 const SOURCES: [(&str, &str, Program); 3] = [
     (
         "node.json",
-        include_str!("../vectors/profiles/node.json"),
+        include_str!("../../vectors/profiles/node.json"),
         Program {
             needs: "Node 18 or newer (`node`)",
             program: "node",
@@ -28,7 +28,7 @@ const SOURCES: [(&str, &str, Program); 3] = [
     ),
     (
         "php.json",
-        include_str!("../vectors/profiles/php.json"),
+        include_str!("../../vectors/profiles/php.json"),
         Program {
             needs: "PHP 8.1 or newer with `openssl` (`php`)",
             program: "php",
@@ -38,7 +38,7 @@ const SOURCES: [(&str, &str, Program); 3] = [
     ),
     (
         "python.json",
-        include_str!("../vectors/profiles/python.json"),
+        include_str!("../../vectors/profiles/python.json"),
         Program {
             needs: "Python 3 with the package `cryptography` (`python3`)",
             program: "python3",
