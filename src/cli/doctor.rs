@@ -20,12 +20,12 @@ const LONGEST_KEY: u64 = 4096;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The capture is a request as HTTP/1 has it, headers and a body, or a message alone: JSON, a form, a query, base64, hex or
-bytes. Algorithms, places and encodings of iv, tag and ciphertext, forms of the key, padding and additional data are tried,
-then PBKDF2, all of it offline and within 5 s. What is named has opened the capture as a sidecar would. Only a tag of 12
+The capture is a request as HTTP/1 has it, headers and a body, or a message alone: JSON, a form, a query, base64, hex or \
+bytes. Algorithms, places and encodings of iv, tag and ciphertext, forms of the key, padding and additional data are tried, \
+then PBKDF2, all of it offline and within 5 s. What is named has opened the capture as a sidecar would. Only a tag of 12 \
 bytes or more that verifies is called a proof. Nothing of the plaintext is printed without --show, and never the key.
 
-Exit status: 0 if something opens the capture, 1 if nothing does, 2 if the capture or the key cannot be read, 64 for a wrong
+Exit status: 0 if something opens the capture, 1 if nothing does, 2 if the capture or the key cannot be read, 64 for a wrong \
 command line.
 
 Examples:

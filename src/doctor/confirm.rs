@@ -101,12 +101,12 @@ impl Describing<'_> {
             if !site.is_called_key() || !site.is_free() || used.contains(&index) || opened.contains(&index) {
                 continue;
             }
-            let fits = match (&site.spot, &scope) {
-                (Spot::At(Place::Header(_) | Place::Query(_)), _) => true,
-                (Spot::At(Place::Member(_)), ScopePlace::At(Place::Member(_))) => true,
-                (Spot::At(Place::Field(_)), ScopePlace::At(Place::Field(_))) => true,
-                _ => false,
-            };
+            let fits = matches!(
+                (&site.spot, &scope),
+                (Spot::At(Place::Header(_) | Place::Query(_)), _)
+                    | (Spot::At(Place::Member(_)), ScopePlace::At(Place::Member(_)))
+                    | (Spot::At(Place::Field(_)), ScopePlace::At(Place::Field(_)))
+            );
             let text =
                 std::str::from_utf8(&site.text).ok().filter(|text| text.parse::<Fingerprint>().is_ok());
             if let (true, Some(text), Spot::At(place)) = (fits, text, &site.spot) {

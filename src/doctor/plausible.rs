@@ -46,8 +46,11 @@ const FILES: [(&[u8], &str); 5] = [
     (b"\xff\xd8\xff\xe0", "a JPEG image"),
 ];
 
-/// Alphabets by size; each byte within one is worth `8 - log2(size)` bits.
-const ALPHABETS: [(fn(u8) -> bool, f64); 4] =
+/// Whether a byte is in an alphabet, and how many are.
+type Alphabet = (fn(u8) -> bool, f64);
+
+/// From the smallest on; each byte within one is worth `8 - log2(size)` bits.
+const ALPHABETS: [Alphabet; 4] =
     [(is_of_number, 18.0), (is_lower, 37.0), (is_of_name, 73.0), (is_printable, 98.0)];
 
 /// What speaks for `bytes`; `None` where they are no text and no known file.

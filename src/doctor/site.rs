@@ -117,10 +117,10 @@ pub(super) fn of(capture: &Capture) -> Vec<Site> {
     }
     members(&capture.body, &mut sites);
     if is_form_body(capture) {
-        pairs(&capture.body, |name| Place::Field(name), &mut sites);
+        pairs(&capture.body, Place::Field, &mut sites);
     }
     let query = capture.head.uri.query().unwrap_or_default();
-    pairs(query.as_bytes(), |name| Place::Query(name), &mut sites);
+    pairs(query.as_bytes(), Place::Query, &mut sites);
     let headers = &capture.head.headers;
     for name in headers.keys().take(MOST_OF_A_KIND) {
         let mut values = headers.get_all(name).iter();
