@@ -181,7 +181,8 @@ impl Layout {
         let profile = format!("[profile.{name}]\n{lines}\n");
         let keys = algorithm.to_ascii_lowercase();
         let route = format!(
-            "[[proxy.route]]\nname = \"{name}\"\npath = \"/{name}\"\nprofile = \"{name}\"\nkeys = \"{keys}\"\n"
+            "[[proxy.route]]\nname = \"{name}\"\npath = \"/{name}\"\nprofile = \"{name}\"\nkeys = \"{keys}\"\n\
+             rewrite = \"/{name}/v2\"\n"
         );
         (profile, route)
     }
