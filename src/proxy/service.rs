@@ -78,7 +78,7 @@ impl Way {
             // In a box, so that the futures of the others have no room for theirs.
             Self::WholeInbound(inbound) => Box::pin(inbound.exchange(client, head, body, exchange)).await,
             Self::WholeOutbound(outbound) => Box::pin(outbound.exchange(client, head, body, exchange)).await,
-            Self::Bypass(bypass) => bypass.exchange(client, head, body, exchange).await,
+            Self::Bypass(bypass) => Box::pin(bypass.exchange(client, head, body, exchange)).await,
         }
     }
 }
