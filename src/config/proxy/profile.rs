@@ -45,7 +45,7 @@ impl Chooser<'_> {
         let Some(ProfileName(name)) = document.optional(heading, "profile", name) else {
             return if at.is_none() { own } else { None };
         };
-        self.settled(document, heading, &name, at, warnings)
+        self.settled(document, heading, (&name, at), own.is_none(), warnings)
     }
 
     /// The proxy's own profile: `ale` unless it names another.
@@ -57,7 +57,7 @@ impl Chooser<'_> {
         warnings: &mut Vec<Fault>,
     ) -> Option<Profile> {
         if matches!(name, Field::Absent) {
-            return self.settled(document, heading, ALE, None, warnings);
+            return self.settled(document, heading, (ALE, None), true, warnings);
         }
         self.named(document, heading, name, None, warnings)
     }
@@ -66,8 +66,8 @@ impl Chooser<'_> {
         &self,
         document: &mut Document<'_>,
         heading: &Heading,
-        name: &str,
-        at: Option<usize>,
+        (name, at): (&str, Option<usize>),
+        is_own: bool,
         warnings: &mut Vec<Fault>,
     ) -> Option<Profile> {
         let mut profile = self.profiles.named(document, heading, name, at)?;
@@ -79,7 +79,7 @@ impl Chooser<'_> {
             terms.seal_replies = seal_replies.unwrap_or(terms.seal_replies);
             terms.credential_mismatch = credential_mismatch.unwrap_or(terms.credential_mismatch);
         });
-        self.examine(document, heading, &profile, at, warnings);
+        self.examine(document, heading, (&profile, at), is_own, warnings);
         Some(profile)
     }
 
@@ -88,8 +88,8 @@ impl Chooser<'_> {
         &self,
         document: &mut Document<'_>,
         heading: &Heading,
-        profile: &Profile,
-        at: Option<usize>,
+        (profile, at): (&Profile, Option<usize>),
+        is_own: bool,
         warnings: &mut Vec<Fault>,
     ) {
         let Profile::Whole(whole) = profile else { return };
@@ -110,10 +110,11 @@ impl Chooser<'_> {
                 "remove replay_window, or give the route to a proxy without one",
             );
         }
-        if self.overrides.replies_at.is_some() {
+        // On a route they may be meant for the others.
+        if is_own && self.overrides.replies_at.is_some() {
             refuse("its replies are what its seal_replies says", "remove replies from the proxy");
         }
-        if self.overrides.carriers_at.is_some() {
+        if is_own && self.overrides.carriers_at.is_some() {
             refuse(
                 "iv and fingerprint stand where it says, and nowhere else",
                 "remove carriers from the proxy",

@@ -189,6 +189,38 @@ fn profile_and_keys_are_those_of_the_proxy_and_the_only_one_needs_no_name() {
 }
 
 #[test]
+fn requests_take_the_routes_of_their_proxy() {
+    let directory = Directory::with(
+        "[[proxy.route]]\nname = \"health\"\npath = \"/health\"\npolicy = \"bypass\"\n\
+         [[proxy.route]]\npath = \"/notify\"\nprofile = \"payon\"\n",
+    );
+    let config = directory.at("config.toml");
+    let samples = |expected: [&str; 3]| {
+        let [health, other, notify] = expected;
+        format!(
+            "# expect: {health}\nGET /health/live HTTP/1.1\n\n###\n# expect: {other}\nGET /menu HTTP/1.1\n\n###\n\
+             # expect: {notify}\nPOST /notify HTTP/1.1\n\n00\n"
+        )
+    };
+    let ended = test(&directory, &samples(["bypass", "no route", "missing_iv"]), &["--config", &config]);
+    assert_eq!(ended.status, 0, "{}{}", ended.text(), ended.stderr);
+    assert!(ended.text().contains("=> passes as it is, by the route health"), "{}", ended.text());
+    for wrong in [
+        ["opens", "no route", "missing_iv"],
+        ["bypass", "bypass", "missing_iv"],
+        ["bypass", "no route", "opens"],
+    ] {
+        assert_eq!(test(&directory, &samples(wrong), &["--config", &config]).status, 1, "{wrong:?}");
+    }
+    // Without an expectation what is for no route is none that passes.
+    assert_eq!(test(&directory, "GET /menu HTTP/1.1\n", &["--config", &config]).status, 1);
+    assert_eq!(test(&directory, "GET /health HTTP/1.1\n", &["--config", &config]).status, 0);
+    // Routes keep their hosts and paths, whatever the command line puts in the place of their profile.
+    let args = ["--config", &config, "--profile", "ale"];
+    assert_eq!(test(&directory, &samples(["bypass", "no route", "missing_iv"]), &args).status, 0);
+}
+
+#[test]
 fn what_is_not_there_to_try_with_is_told() {
     let directory = Directory::with("");
     let (keys, config) = (directory.at("keys.toml"), directory.at("config.toml"));
