@@ -75,7 +75,15 @@ pub fn examine(case: &Case<'_>, left: &dyn Fn() -> Duration, now: Timestamp) -> 
     let mut diagnosis = Diagnosis::default();
     let direct = keys::direct(case.key);
     let is_settled = attempt(case, &search, &sources, &direct, now, &mut diagnosis);
+    let mut near = Vec::new();
     if !is_settled {
+        // Before the derivations, which take all the time that they get; and not all of it, so that they get some.
+        let reserved = left() * 3 / 5;
+        let left = || left().saturating_sub(reserved);
+        let search = Search { left: &left, trials: Cell::new(search.trials.get()) };
+        near.extend(diagnosis.hints.iter().cloned());
+        hints::near_misses(case, &search, &sources, &direct, &mut near);
+        near.drain(..diagnosis.hints.len());
         derive(case, &search, &sources, now, &mut diagnosis);
     }
     let is_proven = diagnosis.findings.iter().any(Finding::is_proven);
@@ -85,7 +93,7 @@ pub fn examine(case: &Case<'_>, left: &dyn Fn() -> Duration, now: Timestamp) -> 
     diagnosis.findings.sort_by(Finding::by_rank);
     diagnosis.findings.truncate(MOST_FINDINGS);
     if diagnosis.findings.is_empty() {
-        hints::near_misses(case, &search, &sources, &direct, &mut diagnosis.hints);
+        diagnosis.hints.append(&mut near);
     }
     diagnosis.hints.extend(case.capture.oddities.iter().cloned());
     diagnosis.is_cut_short = search.is_over();

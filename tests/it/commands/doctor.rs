@@ -67,6 +67,19 @@ fn nothing_that_opens_it_is_1_within_five_seconds() {
 }
 
 #[test]
+fn near_miss_is_told_however_long_the_derivations_take() {
+    let sealed = request(KEY.as_bytes(), b"");
+    let body = encoding::base64_encode(&sealed[sealed.len() - 38..]);
+    let iv = encoding::base64_encode(&[7; 16]);
+    let capture = format!("x-iv: {iv}\n\n{}\r\n{}\n", &body[..20], &body[20..]);
+    let ended = doctor(capture.as_bytes(), KEY, &[]);
+    assert_eq!(ended.status, 1);
+    let expected =
+        "body opens, and its tag is right under AES-256-GCM, but its text has white space or line ends in it";
+    assert!(ended.text().contains(expected), "{}", ended.text());
+}
+
+#[test]
 fn what_cannot_be_read_is_2_and_a_wrong_command_line_64() {
     let refused = |ended: Ended, status, message: &str| {
         assert_eq!((ended.status, ended.text()), (status, ""), "{}", ended.stderr);
