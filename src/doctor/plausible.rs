@@ -63,6 +63,10 @@ pub(super) fn judge(bytes: &[u8]) -> Option<Evidence> {
     if text.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r') || c == '\u{feff}') {
         return None;
     }
+    // One byte all along is what a register of zeros makes under any key.
+    if bytes.len() > 2 && bytes.iter().all(|byte| *byte == bytes[0]) {
+        return None;
+    }
     let length = bytes.len() as f64;
     let of_alphabets = ALPHABETS
         .iter()

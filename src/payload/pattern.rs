@@ -29,6 +29,11 @@ impl PointerPattern {
         names.collect::<Option<_>>().filter(|_| !self.is_open).map(|names: Vec<Box<str>>| Pointer::of(&names))
     }
 
+    /// Whether it ends with `**`, and so names what is in a container and not the container itself.
+    pub fn is_open(&self) -> bool {
+        self.is_open
+    }
+
     /// Whether it names that place.
     pub fn matches_pointer(&self, pointer: &Pointer) -> bool {
         self.matches(pointer.segments().len(), |depth, name| &*pointer.segments()[depth] == name)

@@ -38,7 +38,7 @@ pub const PRESETS: &[Preset] = &[
         name: "ale",
         about: "Application-level encryption between a point of sale and a kitchen, and between two Alewives.",
         assumed: &[],
-        notes: &["docs/PROTOCOL.md says all of it, P1 to P11."],
+        notes: &["docs/PROTOCOL.md says all of it, P1 to P12."],
         draft: Draft::default,
     },
     Preset {

@@ -1,7 +1,5 @@
 //! Parameter values, each sealed by itself; names, order, and whatever is not listed stay byte for byte.
 
-use std::fmt;
-
 use http::Uri;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
@@ -158,6 +156,9 @@ impl Change<'_> {
         each: &mut Each<'_>,
     ) -> Result<Option<Vec<u8>>, WholeFault> {
         let json = Json::parse(text).map_err(|_| WholeFault::unable(AleReason::UnsupportedBody, "body"))?;
+        if let Some(container) = json.containers().find(|container| self.lists_whole(container)) {
+            return Err(self.fault(AleReason::BadValue, &Item::Json(&container)));
+        }
         let mut edits = Splice::of(text);
         for leaf in json.leaves() {
             let item = Item::Json(&leaf);
@@ -177,6 +178,17 @@ impl Change<'_> {
             }
         }
         Ok((!edits.is_empty()).then(|| edits.finish()))
+    }
+
+    /// Whether an object or array stands where a value is listed: what is in it would pass in clear, and a reader that takes
+    /// the last of two members of one name would take it for the value.
+    fn lists_whole(&self, container: &Leaf<'_>) -> bool {
+        let names = |selector: &Selector| match selector {
+            Selector::Json(pattern) => !pattern.is_open() && container.matches(pattern),
+            _ => false,
+        };
+        let Values { include, exclude, .. } = self.values;
+        include.iter().any(names) && !exclude.iter().any(names)
     }
 
     /// What is sealed is a string, whatever it was before.
@@ -307,8 +319,15 @@ impl Change<'_> {
         Ok(())
     }
 
+    /// Names the entry that lists the value, the most exact one: names of its own choosing may be what a sender takes for
+    /// sealed, and have no place in a log.
     fn fault(&self, reason: AleReason, item: &Item<'_>) -> WholeFault {
-        WholeFault::unable(reason, item)
+        let mut naming = self.values.include.iter().filter(|selector| item.is_named_by(selector));
+        let named = naming.clone().find(|selector| selector.is_exact()).or_else(|| naming.next());
+        match named {
+            Some(selector) => WholeFault::unable(reason, selector),
+            None => WholeFault::unable(reason, "values"),
+        }
     }
 }
 
@@ -360,18 +379,6 @@ impl Item<'_> {
             (Self::Header(name), Selector::Header(listed)) => *name == listed,
             (Self::Json(leaf), Selector::Json(pattern)) => leaf.matches(pattern),
             _ => false,
-        }
-    }
-}
-
-impl fmt::Display for Item<'_> {
-    /// As a selector would name it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Form(pair) => write!(f, "form:{}", String::from_utf8_lossy(&pair.name())),
-            Self::Header(name) => write!(f, "header:{name}"),
-            Self::Json(leaf) => write!(f, "json:{}", leaf.pointer()),
-            Self::Query(pair) => write!(f, "query:{}", String::from_utf8_lossy(&pair.name())),
         }
     }
 }

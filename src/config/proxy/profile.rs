@@ -143,6 +143,18 @@ impl Chooser<'_> {
                 "ask the vendor for an iv of each value's own",
             );
         }
+        let requires_none = |values: &crate::profile::Values| {
+            let is_optional =
+                |selector| values.optional.contains(selector) || values.exclude.contains(selector);
+            !values.include.iter().any(|selector| selector.is_exact() && !is_optional(selector))
+        };
+        if self.mode == Some(ModeName::Inbound) && whole.values().is_some_and(requires_none) {
+            warn(
+                "include",
+                "no value must be there, so a message in which nothing is sealed passes, whoever sends it",
+                "name in include what the application relies on, for example \"query:phone\"",
+            );
+        }
         let may_be_gcm = whole.algorithm.is_none_or(|algorithm| algorithm.is_authenticated());
         if whole.tag == TagPlace::None && may_be_gcm {
             warn(

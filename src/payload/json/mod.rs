@@ -56,7 +56,7 @@ pub enum Kind {
     Array,
 }
 
-/// A string, a number, a boolean or null.
+/// One value at its place: of [`Json::leaves`] a string, a number, a boolean or null.
 pub struct Leaf<'a> {
     json: &'a Json<'a>,
     node: usize,
@@ -91,6 +91,17 @@ impl<'t> Json<'t> {
     pub fn leaves(&self) -> impl Iterator<Item = Leaf<'_>> {
         let is_leaf = |(_, node): &(usize, &Node)| !matches!(node.kind, Kind::Object | Kind::Array);
         self.nodes.iter().enumerate().filter(is_leaf).map(|(index, node)| Leaf {
+            json: self,
+            node: index,
+            span: node.span.clone(),
+            kind: node.kind,
+        })
+    }
+
+    /// Every object and array, in the order of the text.
+    pub fn containers(&self) -> impl Iterator<Item = Leaf<'_>> {
+        let holds = |(_, node): &(usize, &Node)| matches!(node.kind, Kind::Object | Kind::Array);
+        self.nodes.iter().enumerate().filter(holds).map(|(index, node)| Leaf {
             json: self,
             node: index,
             span: node.span.clone(),

@@ -5,20 +5,35 @@ use http::HeaderName;
 use super::{Draft, Faults};
 use crate::profile::{Name, Place, ScopePlace, Selector, TagPlace};
 
-/// Headers that frame a message, belong to one connection, or speak of its sealed bytes.
-const FRAMING: [&str; 12] = [
+/// Headers that frame a message, belong to one connection, speak of its sealed bytes, or are written anew on the way.
+const FRAMING: [&str; 27] = [
+    "accept-encoding",
+    "accept-ranges",
     "connection",
+    "content-digest",
     "content-encoding",
     "content-length",
+    "content-md5",
+    "content-range",
+    "digest",
     "expect",
     "http2-settings",
+    "if-range",
     "keep-alive",
     "proxy-connection",
+    "range",
+    "repr-digest",
     "te",
     "trailer",
     "transfer-encoding",
     "upgrade",
+    "want-content-digest",
+    "want-digest",
+    "want-repr-digest",
     "x-ale-content-encoding",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
 ];
 
 /// Nothing of a vendor's can stand in these.

@@ -133,7 +133,7 @@ fn values_under_one_iv_are_sealed_only_where_somebody_said_so() {
 fn what_a_profile_cannot_seal_is_refused_as_outbound() {
     let directory = Directory::with(&format!("{CALLS}danger_static_iv = true\n"));
     directory.write("calls.iv", "0123456789abcdef\n");
-    let samples = "# expect: bad_value at json:/n\nPOST /\ncontent-type: application/json\n\n{\"n\":1}\n";
+    let samples = "# expect: bad_value at json:/**\nPOST /\ncontent-type: application/json\n\n{\"n\":1}\n";
     let ended = test(
         &directory,
         samples,
