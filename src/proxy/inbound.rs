@@ -241,11 +241,7 @@ impl Inbound {
         exchange: &mut Exchange,
     ) -> Result<(RequestBody, Framing), Failure> {
         let length = body.size_hint().exact();
-        let limits = HoldLimits {
-            max_body: self.config.max_body,
-            progress: self.config.timeouts.body,
-            account: &client.account,
-        };
+        let limits = HoldLimits::of(&self.config, &client.account);
         let held = hold(body, opening, length, limits).await.map_err(Failure::from);
         let mut held = held.inspect_err(|failure| {
             if !matches!(failure, Failure::Ale(_)) {

@@ -1,8 +1,8 @@
 //! IV, tag, fingerprint and ciphertext where a profile has them stand: read, taken out, and put there.
 
+use http::Uri;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::uri::PathAndQuery;
-use http::{HeaderName, Uri};
 use zeroize::Zeroizing;
 
 use super::WholeFault;
@@ -267,6 +267,5 @@ pub(super) fn media(headers: &HeaderMap) -> Media {
 
 /// Sets the one `content-type`.
 pub(super) fn set_media(headers: &mut HeaderMap, value: &HeaderValue) {
-    let name: HeaderName = CONTENT_TYPE;
-    headers.insert(name, value.clone());
+    headers.insert(CONTENT_TYPE, value.clone());
 }

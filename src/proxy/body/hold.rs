@@ -18,6 +18,7 @@ use zeroize::Zeroize;
 
 use crate::ale::{BodyOpening, Opened, Receipt, Refusal, ReplyBodyOpening, ReplyFault};
 use crate::net::{NoCapacity, PeerAccount, Reservation};
+use crate::proxy::ProxyConfig;
 
 /// One segment at most; a body of this size or less lies in one piece.
 const LARGEST_SEGMENT: u64 = 64 * 1024;
@@ -31,6 +32,13 @@ pub(crate) struct HoldLimits<'a> {
     pub(crate) progress: Duration,
     /// Who pays for the bytes.
     pub(crate) account: &'a Arc<PeerAccount>,
+}
+
+impl<'a> HoldLimits<'a> {
+    /// Those of a proxy.
+    pub(crate) fn of(config: &ProxyConfig, account: &'a Arc<PeerAccount>) -> Self {
+        Self { max_body: config.max_body, progress: config.timeouts.body, account }
+    }
 }
 
 /// What opens a body that is to be held.

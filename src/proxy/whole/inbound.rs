@@ -9,12 +9,12 @@ use http_body::Body;
 use hyper::body::Incoming;
 
 use super::WholeAnswer;
-use super::taken::{Charging, Plain, take};
+use super::taken::{Charging, Plain, take, take_request};
 use crate::ale::{self, OpenedWhole, PlainBody, Refusal, ReplyFault, WholeReplySealing};
 use crate::keys::KeyRing;
 use crate::metrics::AleReason;
 use crate::profile::{Place, WholeProfile};
-use crate::proxy::body::{HoldFault, HoldLimits, RequestBody};
+use crate::proxy::body::{HoldLimits, RequestBody};
 use crate::proxy::clear::{Clear, ClearAnswer};
 use crate::proxy::client::Client;
 use crate::proxy::exchange::{Exchange, Shared};
@@ -74,7 +74,7 @@ impl WholeInbound {
         }
         forward::strip_hop_by_hop(&mut head.headers);
         let has_bytes = onward::may_have_bytes(&body);
-        let taken = self.take(body, client).await?;
+        let taken = take_request(body, &self.config, client).await?;
         exchange.request_bytes(taken.len() as u64);
         let (body, reply) = self.open(&mut head, &taken, client, exchange).await?;
         drop(taken);
@@ -114,20 +114,6 @@ impl WholeInbound {
         !self.keys.store.snapshot().encryption() && !self.profile.own_places().any(is_borne)
     }
 
-    async fn take(&self, body: Incoming, client: &Client) -> Result<Bytes, Failure> {
-        let length = body.size_hint().exact();
-        let limits = HoldLimits {
-            max_body: self.config.max_body,
-            progress: self.config.timeouts.body,
-            account: &client.account,
-        };
-        let taken = take(body, length, limits).await;
-        taken.map_err(|fault: HoldFault<Refusal>| {
-            client.activity.linger();
-            fault.into()
-        })
-    }
-
     /// The plaintext, and the right to answer. The key is one for the whole exchange.
     async fn open(
         &self,
@@ -165,11 +151,7 @@ impl WholeInbound {
             return Err(Failure::EventStream);
         }
         let length = onward::stated_length(&head, &body, &method).filter(|_| method != Method::HEAD);
-        let limits = HoldLimits {
-            max_body: self.config.max_body,
-            progress: self.config.timeouts.body,
-            account: &client.account,
-        };
+        let limits = HoldLimits::of(&self.config, &client.account);
         let taken = take::<ReplyFault>(body, length, limits).await?;
         if exchange.request_is_whole() {
             lease.give_back();

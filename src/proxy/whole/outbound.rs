@@ -8,10 +8,10 @@ use http_body::Body;
 use hyper::body::Incoming;
 
 use super::WholeAnswer;
-use super::taken::{Charging, Plain, take};
-use crate::ale::{self, ClearError, Refusal, ReplyFault, SealedWhole, WholeReplyOpening};
+use super::taken::{Charging, Plain, take, take_request};
+use crate::ale::{self, ClearError, ReplyFault, SealedWhole, WholeReplyOpening};
 use crate::profile::WholeProfile;
-use crate::proxy::body::{HoldFault, HoldLimits, RequestBody};
+use crate::proxy::body::{HoldLimits, RequestBody};
 use crate::proxy::clear::{Clear, ClearAnswer};
 use crate::proxy::client::Client;
 use crate::proxy::exchange::{Exchange, Shared};
@@ -75,11 +75,7 @@ impl WholeOutbound {
         drop(ring);
         exchange.keyed(&key);
         let has_bytes = onward::may_have_bytes(&body);
-        let length = body.size_hint().exact();
-        let taken = take(body, length, self.limits(client)).await.map_err(|fault: HoldFault<Refusal>| {
-            client.activity.linger();
-            Failure::from(fault)
-        })?;
+        let taken = take_request(body, &self.config, client).await?;
         exchange.request_bytes(taken.len() as u64);
         self.onward.prepare(&mut head, client, false)?;
         forward::ask_for_identity(&mut head.headers);
@@ -107,14 +103,6 @@ impl WholeOutbound {
         answer
     }
 
-    fn limits<'c>(&self, client: &'c Client) -> HoldLimits<'c> {
-        HoldLimits {
-            max_body: self.config.max_body,
-            progress: self.config.timeouts.body,
-            account: &client.account,
-        }
-    }
-
     /// The peer's reply: as it comes where the profile leaves replies plain, or held and opened.
     async fn read(
         &self,
@@ -133,7 +121,7 @@ impl WholeOutbound {
             return Err(Failure::EventStream);
         }
         let length = onward::stated_length(&head, &body, &method).filter(|_| method != Method::HEAD);
-        let taken = take::<ReplyFault>(body, length, self.limits(client)).await?;
+        let taken = take::<ReplyFault>(body, length, HoldLimits::of(&self.config, &client.account)).await?;
         if exchange.request_is_whole() {
             lease.give_back();
         }

@@ -5,10 +5,15 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use http_body::Body;
 use hyper::body::Incoming;
 
+use crate::ale::Refusal;
 use crate::net::{NoCapacity, PeerAccount, Reservation};
+use crate::proxy::ProxyConfig;
 use crate::proxy::body::{HeldBody, HoldFault, HoldLimits, Opening, hold};
+use crate::proxy::client::Client;
+use crate::proxy::respond::Failure;
 
 /// Takes a body in as it comes. `F` says of whose it is how it can fail.
 struct Taking<F>(PhantomData<F>);
@@ -52,6 +57,20 @@ pub(super) async fn take<F>(
         bytes.extend_from_slice(&piece);
     }
     Ok(Bytes::from_owner(Charged { bytes, _charged: whole.0 }))
+}
+
+/// The whole body of a request. A client that is refused in the middle of it is heard out.
+pub(super) async fn take_request(
+    body: Incoming,
+    config: &ProxyConfig,
+    client: &Client,
+) -> Result<Bytes, Failure> {
+    let length = body.size_hint().exact();
+    let taken = take(body, length, HoldLimits::of(config, &client.account)).await;
+    taken.map_err(|fault: HoldFault<Refusal>| {
+        client.activity.linger();
+        fault.into()
+    })
 }
 
 /// Room in the budget for something that is about to be made.
