@@ -5,6 +5,7 @@ mod budget;
 mod clock;
 mod connection;
 mod listener;
+mod networks;
 mod pool;
 mod stop;
 mod timer;
@@ -17,6 +18,7 @@ pub use connection::{
     serve_connection,
 };
 pub use listener::{Accepted, BindError, Listener};
+pub use networks::Networks;
 pub(crate) use pool::UpstreamStream;
 pub use pool::{ConnectFault, Lease, Pool, PoolSettings, Resend, SendFault};
 pub use stop::Stop;

@@ -1,6 +1,7 @@
 //! The kinds of values that a configuration bears: durations, sizes, addresses, names.
 
 mod choices;
+mod network;
 mod origin;
 mod profile;
 mod route;
@@ -15,6 +16,7 @@ use http::uri::{Scheme, Uri};
 use http::{HeaderName, Method};
 
 pub(super) use choices::{Carrier, Direction, ModeName};
+pub(super) use network::NetworkList;
 pub(super) use origin::Origin;
 pub(super) use profile::{AlgorithmName, IvLengthValue, MediaType, PresetName, Status, TagLengthValue};
 pub(super) use route::{Hosts, PolicyName, ProfileName};
