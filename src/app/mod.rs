@@ -20,8 +20,8 @@ use tokio_util::sync::CancellationToken;
 use crate::admin::{AdminConfig, AdminError, AdminServer, AdminState, KeySetStatus, Readiness, Status};
 use crate::config::Config;
 use crate::metrics::Metrics;
-use crate::net::{Accepted, BindError, HeldBudget, Listener, Stop};
-use crate::proxy::{IvReuses, KeyAccess, OutlivedWindow, Proxy, ProxyCommon, ProxyConfig};
+use crate::net::{Accepted, BindError, Door, HeldBudget, Listener, Stop};
+use crate::proxy::{IvReuses, KeyAccess, Limits, OutlivedWindow, Proxy, ProxyCommon, ProxyConfig};
 use crate::sources::{KeyFollower, LoadedKeys, Refresh, WatchSettings, first_keys};
 use worker::Worker;
 
@@ -103,8 +103,8 @@ impl App {
         }
         app.await_keys(&keys).await;
         app.warn_of_outlived_windows(&keys);
-        for (listener, inlets) in listeners {
-            app.tasks.spawn(listener.run(inlets, stop.clone()));
+        for (listener, inlets, door) in listeners {
+            app.tasks.spawn(listener.run(inlets, door, stop.clone()));
         }
         Ok(app)
     }
@@ -191,17 +191,19 @@ impl App {
         &mut self,
         config: &Config,
         metrics: &Arc<Metrics>,
-    ) -> Result<Vec<(Listener, Vec<Inlet>)>, StartError> {
+    ) -> Result<Vec<(Listener, Vec<Inlet>, Door)>, StartError> {
         let budget = HeldBudget::new(config.max_held, metrics.held_bytes.clone());
         let mut listeners = Vec::new();
         for proxy in &config.proxies {
             let listener = Listener::bind(proxy.listen)
                 .map_err(|source| StartError::Bind { proxy: Arc::clone(&proxy.name), source })?;
             let config = Arc::new(proxy.clone());
+            let limits = Limits::new(Arc::clone(&config.name), &config.limits, metrics.proxy(&config.name));
             let common = ProxyCommon::new(
                 Arc::clone(&config),
                 |name| self.keys(name),
                 Arc::clone(&budget),
+                limits,
                 self.stop.clone(),
                 Arc::clone(&self.reuses),
             );
@@ -218,7 +220,10 @@ impl App {
             }
             self.workers.push(Worker::start(number, proxies).map_err(StartError::Worker)?);
         }
-        Ok(listeners.into_iter().map(|(listener, _, inlets)| (listener, inlets)).collect())
+        let whole = |(listener, common, inlets): (Listener, ProxyCommon, Vec<Inlet>)| {
+            (listener, inlets, common.door())
+        };
+        Ok(listeners.into_iter().map(whole).collect())
     }
 }
 
