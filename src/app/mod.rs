@@ -30,7 +30,7 @@ use crate::admin::{AdminError, AdminServer, AdminState, Order, Orders, Readiness
 use crate::config::{Config, ConfigDigest};
 use crate::metrics::Metrics;
 use crate::net::{BindError, HeldBudget, Listener, Stop};
-use crate::proxy::{IvReuses, KeyAccess, OutlivedWindow, ProxyCommon, ProxyConfig};
+use crate::proxy::{IvReuses, KeyAccess, Limits, OutlivedWindow, ProxyCommon, ProxyConfig};
 use crate::sources::{LoadedKeys, WatchSettings, WatchedFile};
 pub use application::{Application, ApplicationError, ApplicationHandle, exit_code};
 use configuration::Configuration;
@@ -213,6 +213,7 @@ impl App {
                 Arc::new(proxy.clone()),
                 |name| self.access(name),
                 Arc::clone(&self.budget),
+                Limits::new(Arc::clone(&proxy.name), &proxy.limits, self.metrics.proxy(&proxy.name)),
                 stop.clone(),
                 Arc::clone(&self.reuses),
             );

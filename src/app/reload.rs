@@ -19,7 +19,7 @@ use crate::document::{Fault, Faults};
 use crate::keys::KeyStore;
 use crate::metrics::ReloadOutcome;
 use crate::net::{Listener, Stop};
-use crate::proxy::{ProxyCommon, ProxyConfig};
+use crate::proxy::{Limits, ProxyCommon, ProxyConfig};
 use crate::sources::{KeysConfig, LoadedKeys, load_beside, load_now};
 
 /// As many faults as the log tells.
@@ -153,9 +153,15 @@ impl App {
                     Behind::Fresh(Box::new(listener), Stop::default())
                 }
             };
-            let stop = match &behind {
-                Behind::Standing(place) => self.slots[*place].stop(),
-                Behind::Fresh(_, stop) => stop,
+            let (stop, limits) = match &behind {
+                Behind::Standing(place) => {
+                    let slot = &self.slots[*place];
+                    (slot.stop(), Arc::clone(slot.common().limits()))
+                }
+                Behind::Fresh(_, stop) => {
+                    let metrics = self.metrics.proxy(&proxy.name);
+                    (stop, Limits::new(Arc::clone(&proxy.name), &proxy.limits, metrics))
+                }
             };
             let access =
                 |name: &str| sets().find(|set| *set.config().name == *name).map(|set| set.access().clone());
@@ -163,6 +169,7 @@ impl App {
                 Arc::new(proxy.clone()),
                 access,
                 Arc::clone(&self.budget),
+                limits,
                 stop.clone(),
                 Arc::clone(&self.reuses),
             );

@@ -63,7 +63,7 @@ impl Slot {
     pub(super) fn open(&mut self) {
         let Some(listener) = self.closed.take() else { return };
         let (inlets, connections) = (self.inlets.clone(), self.connections.clone());
-        let stop = self.stop.clone();
+        let (door, stop) = (self.common.door(), self.stop.clone());
         self.accepting = Some(tokio::spawn(async move {
             let mut turn = inlets.iter().cycle();
             let hand_over = |accepted| {
@@ -72,12 +72,13 @@ impl Slot {
                     let _ = worker.send(Handed::Connection(accepted, connections.token()));
                 }
             };
-            listener.run(hand_over, stop).await;
+            listener.run(hand_over, door, stop).await;
         }));
     }
 
     /// Has `common` serve from the next request on.
     pub(super) fn succeed(&mut self, common: ProxyCommon, metrics: &Metrics) {
+        common.limits().change(&common.config().limits);
         for inlet in &self.inlets {
             let successor = Handed::Successor(Box::new(Proxy::new(&common, metrics)));
             let _ = inlet.send(successor);

@@ -21,7 +21,7 @@ pub enum Outcome {
     PeerError,
     /// The peer's reply was not believed, or could not be held.
     ReplyRefused,
-    /// The body went past `max_body`.
+    /// The body went past `max_body`, or the head past its limits.
     TooLarge,
     /// The upstream could not be reached.
     UpstreamRefused,
@@ -29,6 +29,8 @@ pub enum Outcome {
     UpstreamBroke,
     /// No room among the bytes that may be held.
     NoCapacity,
+    /// As many requests or WebSockets were under way as may be.
+    Overloaded,
     /// No key that may be used.
     NoKey,
     /// The replay store did not answer, and must.
@@ -43,7 +45,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome, in the order of the declaration.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Answered,
         Self::AleError,
         Self::Framing,
@@ -55,6 +57,7 @@ impl Outcome {
         Self::UpstreamRefused,
         Self::UpstreamBroke,
         Self::NoCapacity,
+        Self::Overloaded,
         Self::NoKey,
         Self::ReplayStore,
         Self::TimedOut,
@@ -76,6 +79,7 @@ impl Outcome {
             Self::UpstreamRefused => "upstream_refused",
             Self::UpstreamBroke => "upstream_broke",
             Self::NoCapacity => "no_capacity",
+            Self::Overloaded => "overloaded",
             Self::NoKey => "no_key",
             Self::ReplayStore => "replay_store",
             Self::TimedOut => "timed_out",

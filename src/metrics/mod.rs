@@ -7,6 +7,7 @@
 
 mod keys;
 mod labels;
+mod limits;
 mod peer;
 mod proxy;
 mod reload;
@@ -24,6 +25,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 pub use keys::{FetchOutcome, KeySetMetrics, SourceKind};
 pub use labels::{AleCode, AleReason, Closer, Direction, MessageRefusal, Outcome};
+pub use limits::{Limit, Shed};
 pub use peer::{PeerCode, ReplyReason};
 pub use proxy::{ConnectionGuard, ProxyMetrics, RequestGuard};
 pub use reload::{ConfigMetrics, ReloadOutcome};

@@ -10,10 +10,13 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::labels::{AleErrorLabels, DirectionLabels, OutcomeLabels, ProxyLabel};
+use super::limits::{LimitCounters, LimitFamilies};
 use super::peer::{PeerCounters, PeerFamilies};
 use super::replay::{ReplayCounters, ReplayFamilies};
 use super::websocket::{SessionCounters, SessionFamilies, SessionGuard};
-use super::{AleCode, AleReason, Closer, Direction, MessageRefusal, Outcome, PeerCode, ReplyReason};
+use super::{
+    AleCode, AleReason, Closer, Direction, Limit, MessageRefusal, Outcome, PeerCode, ReplyReason, Shed,
+};
 
 /// Upper bounds in seconds: a proxied call on loopback at one end, the longest default deadline at the other.
 const DURATION_BUCKETS: [f64; 16] =
@@ -73,6 +76,16 @@ impl ProxyMetrics {
     pub fn request_started(&self) -> RequestGuard {
         self.counters.in_flight.inc();
         RequestGuard { counters: Arc::clone(&self.counters) }
+    }
+
+    /// Counts what was turned away at a limit.
+    pub fn shed(&self, reason: Shed) {
+        self.counters.limits.shed(reason);
+    }
+
+    /// Notes what a limit is.
+    pub fn limit(&self, limit: Limit, value: u64) {
+        self.counters.limits.set(limit, value);
     }
 
     /// Counts a connection made to the upstream.
@@ -166,6 +179,7 @@ struct Counters {
     in_flight: Gauge,
     upstream_connections_opened: Counter,
     upstream_retries: Counter,
+    limits: LimitCounters,
     sessions: SessionCounters,
     peer: PeerCounters,
     replay: ReplayCounters,
@@ -183,6 +197,7 @@ pub(super) struct ProxyFamilies {
     in_flight: Family<ProxyLabel, Gauge>,
     upstream_connections_opened: Family<ProxyLabel, Counter>,
     upstream_retries: Family<ProxyLabel, Counter>,
+    limits: LimitFamilies,
     sessions: SessionFamilies,
     peer: PeerFamilies,
     replay: ReplayFamilies,
@@ -200,6 +215,7 @@ impl ProxyFamilies {
             in_flight: Family::default(),
             upstream_connections_opened: Family::default(),
             upstream_retries: Family::default(),
+            limits: LimitFamilies::register(registry),
             sessions: SessionFamilies::register(registry),
             peer: PeerFamilies::register(registry),
             replay: ReplayFamilies::register(registry),
@@ -225,6 +241,7 @@ impl ProxyFamilies {
             in_flight: self.in_flight.get_or_create_owned(&label),
             upstream_connections_opened: self.upstream_connections_opened.get_or_create_owned(&label),
             upstream_retries: self.upstream_retries.get_or_create_owned(&label),
+            limits: self.limits.proxy(&proxy),
             sessions: self.sessions.proxy(&proxy),
             peer: self.peer.proxy(&proxy),
             replay: self.replay.proxy(&proxy),

@@ -4,8 +4,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    AleCode, AleReason, Closer, Direction, FetchOutcome, MessageRefusal, Metrics, Outcome, PeerCode,
-    ReplyReason, SourceKind,
+    AleCode, AleReason, Closer, Direction, FetchOutcome, Limit, MessageRefusal, Metrics, Outcome, PeerCode,
+    ReplyReason, Shed, SourceKind,
 };
 
 fn epoch_second(second: i64) -> Timestamp {
@@ -82,6 +82,8 @@ fn each_enum_lists_all_its_values_in_the_order_that_indexes_the_counters() {
     let peers = PeerCode::ALL.map(|code| code as usize);
     assert_eq!(replies, std::array::from_fn(|index| index));
     assert_eq!(peers, std::array::from_fn(|index| index));
+    assert_eq!(Shed::ALL.map(|reason| reason as usize), std::array::from_fn(|index| index));
+    assert_eq!(Limit::ALL.map(|limit| limit as usize), std::array::from_fn(|index| index));
     let sources = SourceKind::ALL.map(|source| source as usize);
     let fetches = FetchOutcome::ALL.map(|outcome| outcome as usize);
     assert_eq!(sources, std::array::from_fn(|index| index));

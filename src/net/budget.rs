@@ -1,14 +1,13 @@
 //! One budget for all bytes that are held until their tag verifies.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use prometheus_client::metrics::gauge::Gauge;
 
-/// The part of an IPv6 address that its holder cannot choose.
-const NETWORK: u128 = !0 << 64;
+use super::peer;
 
 /// Counts the bytes held in the whole process and for each peer address.
 ///
@@ -30,10 +29,7 @@ impl HeldBudget {
     ///
     /// An IPv6 host has a whole /64 to choose its addresses from, so these count as one.
     pub fn account(self: &Arc<Self>, peer: IpAddr) -> Arc<PeerAccount> {
-        let peer = match peer.to_canonical() {
-            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & NETWORK).into(),
-            v4 => v4,
-        };
+        let peer = peer::counted(peer);
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(account) = peers.get(&peer).and_then(Weak::upgrade) {
             return account;

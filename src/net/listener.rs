@@ -2,12 +2,15 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::unix::AsyncFd;
 
 use super::Stop;
+use super::gate::{ConnectionGate, ConnectionPermit, Excess};
+use super::shed::{Shedder, TurnedAway};
 
 const BACKLOG: i32 = 1024;
 /// How long a stop waits for handshakes that have begun.
@@ -19,6 +22,18 @@ pub struct Accepted {
     pub stream: TcpStream,
     /// Who connected.
     pub peer: SocketAddr,
+    /// Its place among the connections.
+    pub permit: ConnectionPermit,
+}
+
+/// Who gets in, and what the others are told.
+pub struct Door {
+    /// Counts the connections.
+    pub gate: Arc<ConnectionGate>,
+    /// For those who don't get in.
+    pub turned_away: TurnedAway,
+    /// Told of each of them.
+    pub on_excess: Box<dyn Fn(Excess) + Send + Sync>,
 }
 
 /// A bound listener.
@@ -46,16 +61,21 @@ impl Listener {
         self.address
     }
 
-    /// Accepts until `stop`, then takes what had begun to connect by then, and closes.
-    pub async fn run(self, mut hand_over: impl FnMut(Accepted), stop: Stop) {
+    /// Accepts until `stop`, then takes what had begun to connect by then, and closes. Whoever finds no place behind
+    /// `door` is turned away at once.
+    pub async fn run(self, hand_over: impl FnMut(Accepted), door: Door, stop: Stop) {
+        let shedder = Shedder::new(door.turned_away.clone());
+        let mut entrance = Entrance { shedder, door, hand_over };
         loop {
+            let lingering = entrance.shedder.due();
             tokio::select! {
                 biased;
                 () = stop.heard() => break,
+                () = until(lingering), if lingering.is_some() => entrance.shedder.look(Instant::now()),
                 ready = self.socket.readable() => {
                     let Ok(mut ready) = ready else { break };
                     match ready.try_io(|socket| accept(socket.get_ref())) {
-                        Ok(Ok(accepted)) => hand_over(accepted),
+                        Ok(Ok(accepted)) => entrance.take(accepted),
                         Ok(Err(error)) => pause_after(&error, self.address).await,
                         Err(_would_block) => {}
                     }
@@ -69,11 +89,36 @@ impl Listener {
         }
         loop {
             match accept(self.socket.get_ref()) {
-                Ok(accepted) => hand_over(accepted),
+                Ok(accepted) => entrance.take(accepted),
                 Err(error) if is_of_one_peer(&error) => {}
                 Err(_none_left) => break,
             }
         }
+    }
+}
+
+/// Where connections come in: to a worker, or out again.
+struct Entrance<F> {
+    door: Door,
+    shedder: Shedder,
+    hand_over: F,
+}
+
+impl<F: FnMut(Accepted)> Entrance<F> {
+    fn take(&mut self, (stream, peer): (TcpStream, SocketAddr)) {
+        match self.door.gate.admit().and_then(|permit| permit.claim(peer.ip())) {
+            Ok(permit) => (self.hand_over)(Accepted { stream, peer, permit }),
+            Err(excess) => {
+                (self.door.on_excess)(excess);
+                self.shedder.turn_away(stream, Instant::now());
+            }
+        }
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    if let Some(due) = due {
+        tokio::time::sleep_until(due.into()).await;
     }
 }
 
@@ -96,11 +141,11 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-fn accept(listener: &TcpListener) -> io::Result<Accepted> {
+fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
     let (stream, peer) = listener.accept()?;
     stream.set_nonblocking(true)?;
     stream.set_nodelay(true)?;
-    Ok(Accepted { stream, peer })
+    Ok((stream, peer))
 }
 
 /// Has the kernel drop what begins a connection. Closing a listener resets the connections in its queue, and one that

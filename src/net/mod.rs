@@ -4,9 +4,12 @@
 mod budget;
 mod clock;
 mod connection;
+mod gate;
 mod listener;
 mod networks;
+mod peer;
 mod pool;
+mod shed;
 mod stop;
 mod timer;
 mod tls;
@@ -17,10 +20,12 @@ pub use connection::{
     Activity, ArrivingBody, ClientStream, ConnectionEnd, ConnectionLimits, Upgrade, UpgradedStream,
     serve_connection,
 };
-pub use listener::{Accepted, BindError, Listener};
+pub use gate::{ConnectionBounds, ConnectionGate, ConnectionPermit, Crowd, Excess};
+pub use listener::{Accepted, BindError, Door, Listener};
 pub use networks::Networks;
 pub(crate) use pool::UpstreamStream;
 pub use pool::{ConnectFault, Lease, Pool, PoolSettings, Resend, SendFault, reach};
+pub use shed::TurnedAway;
 pub use stop::Stop;
 pub(crate) use timer::{LazyTimer, SpareTimer};
 pub(crate) use tls::Tls;

@@ -67,6 +67,7 @@ impl Clear<'_> {
         handshake: &Handshake,
         exchange: &Exchange,
     ) -> Result<Answer, Failure> {
+        let place = self.shared.session()?;
         let path = exchange.path().into();
         Framing::Unstated.write(&mut head.headers);
         Handshake::ask(&mut head.headers);
@@ -76,6 +77,7 @@ impl Clear<'_> {
             return Ok(Answer::Clear(ClearAnswer { sent, method: Method::GET }));
         }
         let seat = Seat {
+            place,
             config: Arc::clone(self.config),
             shared: Arc::clone(self.shared),
             keys: self.keys.cloned(),

@@ -29,6 +29,15 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    /// A client is refused whose body, if it has one, is not even read away. Whether the connection can't serve on.
+    pub(crate) fn leave(&self, body: &Incoming, head: &Parts) -> bool {
+        let is_left = !body.is_end_stream() && head.version != Version::HTTP_2;
+        if is_left {
+            self.activity.linger();
+        }
+        is_left
+    }
+
     /// A client that is still sending when it is refused would be reset before it reads why. What it still sends is
     /// read away beside the reply, so that the connection can serve on; after too much of it the connection closes
     /// with patience. Nothing of it is kept.

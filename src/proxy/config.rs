@@ -9,6 +9,7 @@ use http::HeaderName;
 use http::uri::Authority;
 
 use super::Routes;
+use super::limits::LimitsConfig;
 use super::replay::ReplayConfig;
 use crate::net::{PoolSettings, TlsSettings, UpstreamProtocol};
 
@@ -35,6 +36,8 @@ pub struct ProxyConfig {
     pub websocket: WebSocketConfig,
     /// The deadlines of its connections.
     pub timeouts: Timeouts,
+    /// How much it takes on at once.
+    pub limits: LimitsConfig,
 }
 
 impl ProxyConfig {

@@ -8,10 +8,11 @@ use http::{HeaderMap, Method, StatusCode, Uri, Version};
 
 use super::body::{Upload, UploadEnd};
 use super::forward;
+use super::limits::{Limits, Place};
 use super::replay::ReplayGuard;
 use super::respond::Failure;
 use crate::keys::Key;
-use crate::metrics::{Outcome, ProxyMetrics, ReplyReason, RequestGuard};
+use crate::metrics::{Outcome, ProxyMetrics, ReplyReason, RequestGuard, Shed};
 use crate::net::Activity;
 use crate::profile::Profile;
 
@@ -36,6 +37,7 @@ pub(crate) struct Exchange {
     own: Option<Outcome>,
     ended: bool,
     _in_flight: RequestGuard,
+    _place: Option<Place>,
 }
 
 /// What all exchanges of a route have in common.
@@ -44,6 +46,7 @@ pub(crate) struct Shared {
     /// The route, where the proxy has routes and one is taken.
     pub(crate) route: Option<Arc<str>>,
     pub(crate) metrics: ProxyMetrics,
+    pub(crate) limits: Arc<Limits>,
     /// What the messages look like; none where nothing is ever sealed.
     pub(crate) profile: Option<Profile>,
     pub(crate) replay: ReplayGuard,
@@ -55,6 +58,11 @@ impl Shared {
         if let Some(profile) = &self.profile {
             forward::strip_envelope(headers, profile);
         }
+    }
+
+    /// A place for a WebSocket.
+    pub(crate) fn session(&self) -> Result<Place, Failure> {
+        self.limits.session().ok_or(Failure::Sessions)
     }
 
     /// Leaves in trailers only what may stand there.
@@ -69,6 +77,7 @@ impl Exchange {
         activity: &Arc<Activity>,
         head: &http::request::Parts,
         peer: IpAddr,
+        place: Option<Place>,
     ) -> Self {
         activity.exchange_begins();
         Self {
@@ -86,6 +95,7 @@ impl Exchange {
             own: None,
             ended: false,
             _in_flight: shared.metrics.request_started(),
+            _place: place,
         }
     }
 
@@ -131,6 +141,9 @@ impl Exchange {
             Failure::Whole(fault) => metrics.ale_error(fault.refusal.code, fault.refusal.reason),
             Failure::EventStream => metrics.reply_refused(ReplyReason::EventStream),
             Failure::Unbelieved(fault) => metrics.reply_refused(fault.reason()),
+            Failure::Head(_) => self.shared.limits.shed(Shed::Header),
+            Failure::Requests { .. } => self.shared.limits.shed(Shed::Requests),
+            Failure::Sessions => self.shared.limits.shed(Shed::Sessions),
             _ => {}
         }
     }

@@ -14,6 +14,7 @@ use super::clear::Clear;
 use super::client::Client;
 use super::exchange::{Exchange, Shared};
 use super::forward::{self, Framing};
+use super::limits::Place;
 use super::onward::{self, Onward, Sent};
 use super::ping;
 use super::respond::Failure;
@@ -82,7 +83,7 @@ impl Inbound {
         exchange.keyed(sealing.key());
         if let Some(handshake) = handshake {
             return match is_ping {
-                true => Ok(self.shake_own_hand(client, &head, &handshake, sealing)),
+                true => self.shake_own_hand(client, &head, &handshake, sealing),
                 false => self.shake_hands(client, head, &handshake, sealing).await,
             };
         }
@@ -149,6 +150,7 @@ impl Inbound {
         handshake: &Handshake,
         sealing: ReplySealing,
     ) -> Result<Answer, Failure> {
+        let place = self.shared.session()?;
         let path = head.uri.path().into();
         self.onward.prepare(&mut head, client, false)?;
         forward::ask_for_identity(&mut head.headers);
@@ -159,7 +161,7 @@ impl Inbound {
         if sent.0.status() != StatusCode::SWITCHING_PROTOCOLS {
             return Ok(Answer::Sealed(SealedAnswer { sent, sealing, method: Method::GET }));
         }
-        let seat = self.seat(path, sealing);
+        let seat = self.seat(path, sealing, place);
         Ok(Answer::Switch(Agreement::reached(handshake, sent.0, client, seat)?))
     }
 
@@ -170,13 +172,14 @@ impl Inbound {
         head: &Parts,
         handshake: &Handshake,
         sealing: ReplySealing,
-    ) -> Answer {
-        let seat = self.seat(head.uri.path().into(), sealing);
-        Answer::Switch(Agreement::to_echo(handshake, client, seat))
+    ) -> Result<Answer, Failure> {
+        let seat = self.seat(head.uri.path().into(), sealing, self.shared.session()?);
+        Ok(Answer::Switch(Agreement::to_echo(handshake, client, seat)))
     }
 
-    fn seat(&self, path: Box<str>, sealing: ReplySealing) -> Seat {
+    fn seat(&self, path: Box<str>, sealing: ReplySealing, place: Place) -> Seat {
         Seat {
+            place,
             config: Arc::clone(&self.config),
             shared: Arc::clone(&self.shared),
             keys: Some(self.keys.clone()),
@@ -241,7 +244,7 @@ impl Inbound {
         exchange: &mut Exchange,
     ) -> Result<(RequestBody, Framing), Failure> {
         let length = body.size_hint().exact();
-        let limits = HoldLimits::of(&self.config, &client.account);
+        let limits = HoldLimits::of_request(&self.config, &self.shared.limits, &client.account);
         let held = hold(body, opening, length, limits).await.map_err(Failure::from);
         let mut held = held.inspect_err(|failure| {
             if !matches!(failure, Failure::Ale(_)) {

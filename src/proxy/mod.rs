@@ -11,6 +11,7 @@ mod fitting;
 mod forward;
 mod inbound;
 mod key_access;
+mod limits;
 mod onward;
 mod origins;
 mod outbound;
@@ -42,6 +43,7 @@ use exchange::Shared;
 pub use fitting::unfit_keys;
 use inbound::Inbound;
 pub use key_access::KeyAccess;
+pub use limits::{Limits, LimitsConfig};
 use onward::{Onward, Pools};
 use outbound::{Belief, Outbound};
 pub use ping::{PING_PATH, PingReport};
@@ -58,14 +60,17 @@ use service::{Router, Way};
 use websocket::AfterHttp;
 use whole::{WholeInbound, WholeOutbound};
 
-use crate::metrics::{Metrics, ProxyMetrics};
-use crate::net::{self, Accepted, Activity, ConnectionEnd, ConnectionLimits, HeldBudget, SpareTimer, Stop};
+use crate::metrics::{Metrics, ProxyMetrics, Shed};
+use crate::net::{
+    self, Accepted, Activity, ConnectionEnd, ConnectionLimits, Door, HeldBudget, SpareTimer, Stop, TurnedAway,
+};
 use crate::profile::Profile;
 
 /// One proxy as the process has it: what its workers share.
 pub struct ProxyCommon {
     config: Arc<ProxyConfig>,
     budget: Arc<HeldBudget>,
+    limits: Arc<Limits>,
     stop: Stop,
     /// What is known of each route that is no bypass, in order.
     routes: Vec<Option<RouteCommon>>,
@@ -75,18 +80,34 @@ pub struct ProxyCommon {
 }
 
 impl ProxyCommon {
-    /// A proxy that seals and opens with the key sets that `keys` knows by name, and tells its clients to go once `stop` is
-    /// cancelled. Senders that repeat IVs are noted in `reuses`. `None` if `keys` does not know one of them.
+    /// A proxy that seals and opens with the key sets that `keys` knows by name, within `limits`, and tells its clients to
+    /// go once `stop` is cancelled. Senders that repeat IVs are noted in `reuses`. `None` if `keys` does not know one of them.
     pub fn new(
         config: Arc<ProxyConfig>,
         keys: impl Fn(&str) -> Option<KeyAccess>,
         budget: Arc<HeldBudget>,
+        limits: Arc<Limits>,
         stop: Stop,
         reuses: Arc<IvReuses>,
     ) -> Option<Self> {
         let routes = RouteCommon::of_all(&config, keys)?;
         let window = config.replay.as_ref().map(|replay| SharedWindow::new(&config.name, replay));
-        Some(Self { config, budget, stop, routes, window, reuses })
+        Some(Self { config, budget, limits, stop, routes, window, reuses })
+    }
+
+    /// How much it takes on, whatever its settings become.
+    pub fn limits(&self) -> &Arc<Limits> {
+        &self.limits
+    }
+
+    /// Who gets in by its listener.
+    pub fn door(&self) -> Door {
+        let limits = Arc::clone(&self.limits);
+        Door {
+            gate: Arc::clone(limits.gate()),
+            turned_away: TurnedAway::Answered(respond::turned_away()),
+            on_excess: Box::new(move |excess| limits.turned_away(excess)),
+        }
     }
 
     /// The same in the place of `predecessor`, that had the same name: what that one knows of messages and peers is not
@@ -155,13 +176,14 @@ pub struct Proxy {
     router: Arc<ArcSwap<Router>>,
     metrics: ProxyMetrics,
     budget: Arc<HeldBudget>,
+    limits: Arc<Limits>,
     stop: Stop,
 }
 
 impl Proxy {
     /// A worker's part of `common`.
     pub fn new(common: &ProxyCommon, metrics: &Metrics) -> Self {
-        let ProxyCommon { config, budget, stop, routes, window, reuses } = common;
+        let ProxyCommon { config, budget, limits, stop, routes, window, reuses } = common;
         let metrics = metrics.proxy(&config.name);
         let replay = ReplayGuard::new(config, window.clone(), Arc::clone(reuses), metrics.clone());
         let mut pools = Pools::new(Arc::clone(config), metrics.clone());
@@ -170,6 +192,7 @@ impl Proxy {
                 name: Arc::clone(&config.name),
                 route: route.and_then(|route| route.name.clone()),
                 metrics: metrics.clone(),
+                limits: Arc::clone(limits),
                 profile: route.and_then(RouteConfig::profile).cloned(),
                 replay: replay.clone(),
             })
@@ -180,7 +203,8 @@ impl Proxy {
         });
         let ways = ways.collect();
         let router = Arc::new(ArcSwap::from_pointee(Router::new(Arc::clone(config), shared(None), ways)));
-        Self { config: Arc::clone(config), router, metrics, budget: Arc::clone(budget), stop: stop.clone() }
+        let (limits, budget) = (Arc::clone(limits), Arc::clone(budget));
+        Self { config: Arc::clone(config), router, metrics, budget, limits, stop: stop.clone() }
     }
 
     /// Has `successor` serve from the next request on, on connections that are open as well as on new ones. Exchanges under
@@ -198,17 +222,20 @@ impl Proxy {
             peer: accepted.peer.ip(),
             forwarded_for: HeaderValue::from_str(&accepted.peer.ip().to_canonical().to_string())
                 .expect("an address is visible ASCII"),
-            activity: Arc::new(Activity::new(self.limits())),
+            activity: Arc::new(Activity::new(self.connection_limits(), accepted.permit.crowd())),
             account: self.budget.account(accepted.peer.ip()),
             timer: SpareTimer::default(),
             after_http: AfterHttp::default(),
         });
-        let stop = self.stop.clone();
+        let (limits, stop) = (Arc::clone(&self.limits), self.stop.clone());
         let serving = self.serve_stream(accepted.stream, Arc::clone(&client));
         async move {
             match serving.await {
                 ConnectionEnd::Closed => {}
                 ConnectionEnd::Failed(error) => {
+                    if error.is_parse_too_large() {
+                        limits.shed(Shed::Header);
+                    }
                     tracing::debug!(peer = %accepted.peer, %error, "connection failed");
                 }
                 ConnectionEnd::TimedOut(deadline) => {
@@ -216,7 +243,7 @@ impl Proxy {
                 }
             }
             client.after_http.follow(&stop).await;
-            drop(opened);
+            drop((opened, accepted.permit));
         }
     }
 
@@ -231,9 +258,11 @@ impl Proxy {
         net::serve_connection(stream, activity, service, self.stop.clone())
     }
 
-    fn limits(&self) -> ConnectionLimits {
+    fn connection_limits(&self) -> ConnectionLimits {
         let Timeouts { first_byte, headers, body, idle, .. } = self.config.timeouts;
-        ConnectionLimits { first_byte, headers, body, idle }
+        let limits = &self.config.limits;
+        let (head_bytes, head_fields) = (limits.head_read(), limits.header_count as usize);
+        ConnectionLimits { head_bytes, head_fields, first_byte, headers, body, idle }
     }
 }
 

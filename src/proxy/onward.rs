@@ -15,6 +15,7 @@ use super::body::{Change, Flow, RequestBody, Upload, UploadEnd};
 use super::client::Client;
 use super::exchange::Exchange;
 use super::forward::{self, Framing, FramingFault, Onto};
+use super::limits::Pace;
 use super::respond::Failure;
 use super::{ProxyConfig, RouteConfig, Timeouts, Upstream};
 use crate::metrics::ProxyMetrics;
@@ -95,6 +96,7 @@ impl Onward {
         let (body, upload) = RequestBody::streamed(
             Flow::new(body, change, length),
             self.config.timeouts.body,
+            Pace::new(&self.config, &exchange.shared().limits),
             Arc::clone(exchange.shared()),
             client.activity.body_arrives(),
         );
@@ -181,6 +183,7 @@ fn blame(fault: SendFault, upload: Option<&Upload>) -> Failure {
     match upload.map(Upload::end) {
         Some(UploadEnd::ClientBroke) => Failure::ClientBroke,
         Some(UploadEnd::ClientTimedOut) => Failure::ClientTimedOut,
+        Some(UploadEnd::ClientTooSlow) => Failure::ClientTooSlow,
         Some(UploadEnd::TooLong) => Failure::TooLarge,
         Some(UploadEnd::NotYet | UploadEnd::Whole) | None => fault.into(),
     }

@@ -9,6 +9,7 @@ use super::body::{HoldFault, ReplyBody};
 use super::client::Client;
 use super::exchange::Exchange;
 use super::forward::{FramingFault, ReplyFault};
+use super::limits::HeadFault;
 use crate::ale::{self, Refusal, WholeFault};
 use crate::metrics::Outcome;
 use crate::net::{ConnectFault, NoCapacity, SendFault};
@@ -38,6 +39,9 @@ pub(crate) enum Failure {
     /// The client stopped sending its body.
     #[error("the client did not send its body in time")]
     ClientTimedOut,
+    /// The client sent its body more slowly than `min_body_rate`.
+    #[error("the client sent its body more slowly than min_body_rate")]
+    ClientTooSlow,
     /// P10: a stream of events under GCM would be held to an end that it does not have.
     #[error(
         "an event stream cannot be held until its tag verifies; a key under CTR or a websocket carries it"
@@ -46,6 +50,9 @@ pub(crate) enum Failure {
     /// The request can be read in more than one way.
     #[error("the request is not clear: {0}")]
     Framing(#[from] FramingFault),
+    /// The request's head is past its limits.
+    #[error("the head of the request {0}")]
+    Head(#[from] HeadFault),
     /// The upstream's reply cannot be passed on.
     #[error("the upstream's reply is not clear: {0}")]
     Reply(#[from] ReplyFault),
@@ -75,6 +82,15 @@ pub(crate) enum Failure {
     /// P11: nobody can say whether a message has been opened before.
     #[error("the replay store did not say whether this was opened before")]
     ReplayStore,
+    /// As many requests are in flight as may be.
+    #[error("as many requests are in flight as may be")]
+    Requests {
+        /// Whether the connection cannot serve on.
+        closes: bool,
+    },
+    /// As many WebSockets are open as may be.
+    #[error("as many websockets are open as may be")]
+    Sessions,
     /// The reply is longer than `max_body`.
     #[error("the reply is longer than max_body")]
     ReplyTooLarge,
@@ -98,6 +114,7 @@ impl From<HoldFault<Refusal>> for Failure {
             HoldFault::NoCapacity(full) => Self::NoCapacity(full),
             HoldFault::TimedOut => Self::ClientTimedOut,
             HoldFault::TooLarge => Self::TooLarge,
+            HoldFault::TooSlow => Self::ClientTooSlow,
         }
     }
 }
@@ -109,7 +126,7 @@ impl From<HoldFault<ale::ReplyFault>> for Failure {
             HoldFault::Broke(error) => Self::Upstream(SendFault::Broke(error)),
             HoldFault::Forged(fault) => Self::Unbelieved(fault),
             HoldFault::NoCapacity(full) => Self::NoCapacityForReply(full),
-            HoldFault::TimedOut => Self::UpstreamTimedOut,
+            HoldFault::TimedOut | HoldFault::TooSlow => Self::UpstreamTimedOut,
             HoldFault::TooLarge => Self::ReplyTooLarge,
         }
     }
@@ -148,16 +165,18 @@ impl Failure {
             Self::Ale(_) | Self::Whole(_) => Outcome::AleError,
             Self::UpstreamTimedOut
             | Self::ClientTimedOut
+            | Self::ClientTooSlow
             | Self::Upstream(SendFault::Connect(ConnectFault::TimedOut)) => Outcome::TimedOut,
             Self::ClientBroke => Outcome::ClientGone,
             Self::Framing(_) => Outcome::Framing,
             Self::NoRoute => Outcome::NoRoute,
             Self::Origin => Outcome::Origin,
             Self::NoCapacity(_) | Self::NoCapacityForReply(_) => Outcome::NoCapacity,
+            Self::Requests { .. } | Self::Sessions => Outcome::Overloaded,
             Self::NoSealingKey => Outcome::NoKey,
             Self::ReplayStore => Outcome::ReplayStore,
             Self::Peer { .. } => Outcome::PeerError,
-            Self::TooLarge | Self::ReplyTooLarge => Outcome::TooLarge,
+            Self::Head(_) | Self::TooLarge | Self::ReplyTooLarge => Outcome::TooLarge,
             Self::EventStream | Self::Unbelieved(_) | Self::Unsealable(_) => Outcome::ReplyRefused,
             Self::NoWebSocket => Outcome::NoRoute,
             Self::Upstream(SendFault::Connect(ConnectFault::Refused(_) | ConnectFault::Tls(_))) => {
@@ -195,7 +214,7 @@ impl Failure {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, content_type);
         headers.insert(CONTENT_LENGTH, length);
-        if matches!(self, Self::NoCapacity(_) | Self::NoCapacityForReply(_) | Self::ReplayStore) {
+        if self.may_be_tried_again() {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         if self.leaves_body_unread() {
@@ -204,13 +223,28 @@ impl Failure {
         response
     }
 
+    /// Whether the same request may well be answered in a second.
+    fn may_be_tried_again(&self) -> bool {
+        matches!(
+            self,
+            Self::NoCapacity(_)
+                | Self::NoCapacityForReply(_)
+                | Self::ReplayStore
+                | Self::Requests { .. }
+                | Self::Sessions
+        )
+    }
+
     /// Whether the connection cannot serve on, since its next bytes belong to this request still.
     fn leaves_body_unread(&self) -> bool {
         matches!(
             self,
             Self::ClientBroke
                 | Self::ClientTimedOut
+                | Self::ClientTooSlow
                 | Self::Framing(_)
+                | Self::Head(_)
+                | Self::Requests { closes: true }
                 | Self::NoCapacity(_)
                 | Self::TooLarge
         )
@@ -222,7 +256,9 @@ impl Failure {
                 (StatusCode::BAD_REQUEST, 100, "Malformed request")
             }
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, 101, "Payload too large"),
-            Self::ClientTimedOut => (StatusCode::REQUEST_TIMEOUT, 102, "Request not received in time"),
+            Self::ClientTimedOut | Self::ClientTooSlow => {
+                (StatusCode::REQUEST_TIMEOUT, 102, "Request not received in time")
+            }
             Self::Upstream(SendFault::Connect(ConnectFault::Refused(_) | ConnectFault::Tls(_))) => {
                 (StatusCode::BAD_GATEWAY, 103, "Upstream not reachable")
             }
@@ -234,6 +270,9 @@ impl Failure {
             Self::NoCapacity(_) | Self::NoCapacityForReply(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, 105, "No capacity")
             }
+            Self::Requests { .. } => (StatusCode::SERVICE_UNAVAILABLE, 117, "Overloaded"),
+            Self::Sessions => (StatusCode::SERVICE_UNAVAILABLE, 118, "Too many WebSockets"),
+            Self::Head(_) => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, 119, "Request head too large"),
             Self::NoSealingKey => (StatusCode::SERVICE_UNAVAILABLE, 106, "No usable key"),
             Self::ReplayStore => (StatusCode::SERVICE_UNAVAILABLE, 113, "Replay store not reachable"),
             Self::UpstreamTimedOut | Self::Upstream(SendFault::Connect(ConnectFault::TimedOut)) => {
@@ -249,6 +288,19 @@ impl Failure {
         let peer = if let Self::Peer { code, .. } = self { *code } else { None };
         Told { status, code, message, peer }
     }
+}
+
+/// What a client is told under HTTP/1 whose connection is one too many, before it has asked for anything.
+pub(crate) fn turned_away() -> Bytes {
+    let (status, body) = Failure::Requests { closes: true }.told().into_parts();
+    let mut reply = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nretry-after: 1\r\n\
+         connection: close\r\n\r\n",
+        body.len()
+    )
+    .into_bytes();
+    reply.extend_from_slice(&body);
+    reply.into()
 }
 
 /// Tells the client whether its connection stays.

@@ -14,6 +14,7 @@ use super::client::Client;
 use super::exchange::{Exchange, Shared};
 use super::forward;
 use super::inbound::{Inbound, SealedAnswer};
+use super::limits::check_head;
 use super::outbound::{OpenedAnswer, Outbound};
 use super::ping::PingAnswer;
 use super::respond::{self, Failure};
@@ -91,6 +92,7 @@ impl Router {
 
     /// The way of a request: that of the first route that is for it. A proxy without routes has one for all.
     fn choose(&self, head: &Parts) -> Result<&Way, Failure> {
+        check_head(head, &self.config.limits)?;
         if let ([way], false) = (&*self.ways, self.config.routes.are_written()) {
             return Ok(way);
         }
@@ -114,17 +116,26 @@ impl Router {
     ) -> Result<Response<ReplyBody>, Infallible> {
         let upgrade = Upgrade::asked_by(&mut request);
         let (head, body) = request.into_parts();
-        let mut exchange = Exchange::begin(&self.shared, &client.activity, &head, client.peer);
-        let answer = match self.choose(&head) {
+        let place = self.shared.limits.request();
+        let admitted =
+            if place.is_some() { self.choose(&head) } else { Err(Failure::Requests { closes: false }) };
+        let mut exchange = Exchange::begin(&self.shared, &client.activity, &head, client.peer, place);
+        let answer = match admitted {
             Ok(way) => {
                 exchange.routed(way.shared());
                 way.exchange(&client, head, body, &mut exchange).await
             }
+            Err(Failure::NoRoute) => {
+                client.discard(body, &head);
+                Err(Failure::NoRoute)
+            }
             Err(failure) => {
-                if matches!(failure, Failure::NoRoute) {
-                    client.discard(body, &head);
-                }
-                Err(failure)
+                let closes = client.leave(&body, &head);
+                Err(if let Failure::Requests { .. } = failure {
+                    Failure::Requests { closes }
+                } else {
+                    failure
+                })
             }
         };
         let mut opening = None;

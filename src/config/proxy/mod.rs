@@ -1,6 +1,7 @@
 //! `[[proxy]]`: each proxy by itself, then all of them together.
 
 mod addresses;
+mod limits;
 mod mode;
 mod profile;
 mod replay;
@@ -18,6 +19,7 @@ use serde::Deserialize;
 
 #[cfg(test)]
 pub(super) use self::{
+    limits::RawLimits,
     mode::{RawInbound, RawOutbound},
     replay::RawReplay,
     routes::RawRoute,
@@ -131,6 +133,7 @@ impl Entry {
         name_after_itself(&mut section);
         let timeouts = document.table(&mut section, "timeouts");
         let websocket = document.table(&mut section, "websocket");
+        let limits = document.table(&mut section, "limits");
         let parts = mode::Parts::take(&mut section);
         let replay = replay::Parts::take(document, &mut section);
         let routes = document.tables(&mut section, "route");
@@ -138,6 +141,7 @@ impl Entry {
         let (name_at, listen_at) = (raw.name.start(), raw.listen.start());
         let timeouts = timeouts::read(document, timeouts);
         let websocket = websocket::read(document, websocket);
+        let limits = limits::read(document, limits);
         let replay = replay.read(document, directory, warnings);
 
         let required = Required::read(document, &heading, raw.name, raw.mode, raw.listen);
@@ -172,6 +176,7 @@ impl Entry {
             replay,
             websocket,
             timeouts,
+            limits,
         });
         Self { heading, name, name_at, mode, listen, listen_at, upstreams, keys_are_missing, config }
     }

@@ -8,7 +8,7 @@ use crate::config::file::{RawAdmin, RawLog, RawProcess};
 use crate::config::keys::{RawFormat, RawKeys, RawMembers, RawPortal};
 use crate::config::profile::{RawError, RawProfile};
 use crate::config::proxy::{
-    RawInbound, RawOutbound, RawProxy, RawReplay, RawRoute, RawTimeouts, RawWebSocket,
+    RawInbound, RawLimits, RawOutbound, RawProxy, RawReplay, RawRoute, RawTimeouts, RawWebSocket,
 };
 use crate::config::{Config, ConfigDigest};
 use crate::document::fields;
@@ -102,6 +102,7 @@ fn every_key_of_the_code_is_in_the_examples() {
         fields::<RawInbound>(),
         fields::<RawWebSocket>(),
         fields::<RawTimeouts>(),
+        fields::<RawLimits>(),
         fields::<RawRoute>(),
     ];
     assert_eq!(keys(&inbound()), known.concat());

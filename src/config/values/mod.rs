@@ -1,6 +1,7 @@
 //! The kinds of values that a configuration bears: durations, sizes, addresses, names.
 
 mod choices;
+mod limits;
 mod network;
 mod origin;
 mod profile;
@@ -16,6 +17,7 @@ use http::uri::{Scheme, Uri};
 use http::{HeaderName, Method};
 
 pub(super) use choices::{Carrier, Direction, ModeName};
+pub(super) use limits::{BodyRate, FieldCount, HeadSize, Number};
 pub(super) use network::NetworkList;
 pub(super) use origin::Origin;
 pub(super) use profile::{AlgorithmName, IvLengthValue, MediaType, PresetName, Status, TagLengthValue};

@@ -8,17 +8,25 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::net::Clock;
+use crate::net::{Clock, Crowd};
 
 /// How long a stop waits for one more request on an idle HTTP/1 connection, so that one that is on its way is
 /// answered (with `connection: close`) instead of cut.
 const DRAIN_IDLE: Duration = Duration::from_secs(1);
 /// How long a closed connection is read on, so that a refused upload does not reset the refusal.
 const LINGER: Duration = Duration::from_secs(2);
+/// How long a connection may do nothing while others wait for its place.
+const CROWDED: Duration = Duration::from_secs(1);
+/// How often one that does nothing looks whether they do.
+pub(super) const LOOK: Duration = Duration::from_secs(2);
 
-/// The deadlines of one connection.
+/// What one connection is held to.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectionLimits {
+    /// The longest head of a request that is read, in bytes; beyond it HTTP is ended with a bare 431.
+    pub head_bytes: u32,
+    /// The most fields of a head that are read; beyond it the same under HTTP/1.
+    pub head_fields: usize,
     /// From accepting to the first byte.
     pub first_byte: Duration,
     /// From the first byte of a request to the end of its head.
@@ -33,6 +41,7 @@ pub struct ConnectionLimits {
 pub struct Activity {
     clock: Clock,
     limits: ConnectionLimits,
+    crowd: Crowd,
     http2: AtomicBool,
     served: AtomicBool,
     exchanges: AtomicU32,
@@ -59,12 +68,13 @@ pub(super) enum Due {
 }
 
 impl Activity {
-    /// A connection that has just been accepted.
-    pub fn new(limits: ConnectionLimits) -> Self {
+    /// A connection that has just been accepted, among the others of `crowd`.
+    pub fn new(limits: ConnectionLimits, crowd: Crowd) -> Self {
         let clock = Clock::start();
         Self {
             clock,
             limits,
+            crowd,
             http2: AtomicBool::new(false),
             served: AtomicBool::new(false),
             exchanges: AtomicU32::new(0),
@@ -82,7 +92,7 @@ impl Activity {
         }
     }
 
-    /// The deadlines in force.
+    /// What it is held to.
     pub fn limits(&self) -> &ConnectionLimits {
         &self.limits
     }
@@ -204,6 +214,11 @@ impl Activity {
             .min_by_key(|(at, _)| *at)
     }
 
+    /// How long nothing may happen, where `usual` is what is granted as long as there is room.
+    pub(super) fn patience(&self, usual: Duration) -> Duration {
+        if self.crowd.is_dense() { usual.min(CROWDED) } else { usual }
+    }
+
     fn wait(&self, since: &AtomicU64, limit: Duration, due: Due) -> Option<(Instant, Due)> {
         let mark = since.load(Relaxed);
         (mark != 0).then(|| (self.clock.after(mark, limit), due))
@@ -232,7 +247,7 @@ impl Activity {
         head.or_else(|| {
             let no_request_yet = !self.served.load(Relaxed);
             let limit = if no_request_yet { self.limits.headers } else { self.limits.idle };
-            self.wait(&self.idle_since, limit, Due::WindDown)
+            self.wait(&self.idle_since, self.patience(limit), Due::WindDown)
         })
     }
 

@@ -25,8 +25,8 @@ use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio_util::sync::WaitForCancellationFuture;
 
-use activity::Due;
 pub use activity::{Activity, ArrivingBody, ConnectionLimits};
+use activity::{Due, LOOK};
 use sniff::Sniffed;
 pub use stream::ClientStream;
 pub use upgrade::{Upgrade, UpgradedStream};
@@ -35,10 +35,10 @@ use super::{LazyTimer, Stop};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Largest request head, in bytes; beyond it hyper answers 431.
-const MAX_HEAD: usize = 64 * 1024;
-/// hyper's buffer per connection: bounds what one body piece can be.
+/// hyper's buffer per connection: bounds what one body piece can be, and a head.
 const MAX_BUFFER: usize = 128 * 1024;
+/// As many fields hyper parses without taking memory for each head.
+const FIELDS_FOR_FREE: usize = 100;
 
 /// How a connection ended.
 #[derive(Debug)]
@@ -73,26 +73,30 @@ where
     activity.version_known(is_h2);
     let prefix = sniffed.into_prefix();
     let io = TokioIo::new(ClientStream::new(stream, prefix, Arc::clone(&activity)));
+    let limits = activity.limits();
     if is_h2 {
-        let connection = http2_builder().serve_connection(io, service);
+        let connection = http2_builder(limits).serve_connection(io, service);
         drive(pin!(connection), &activity, &stop).await
     } else {
-        let connection = http1_builder().serve_connection(io, service).with_upgrades();
+        let connection = http1_builder(limits).serve_connection(io, service).with_upgrades();
         drive(pin!(connection), &activity, &stop).await
     }
 }
 
-fn http1_builder() -> http1::Builder {
+fn http1_builder(limits: &ConnectionLimits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
         .auto_date_header(false)
         .preserve_header_case(true)
-        .max_header_size(MAX_HEAD)
+        .max_header_size(limits.head_bytes as usize)
         .max_buf_size(MAX_BUFFER);
+    if limits.head_fields > FIELDS_FOR_FREE {
+        builder.max_headers(limits.head_fields);
+    }
     builder
 }
 
-fn http2_builder() -> http2::Builder<TokioExecutor> {
+fn http2_builder(limits: &ConnectionLimits) -> http2::Builder<TokioExecutor> {
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())
@@ -100,7 +104,7 @@ fn http2_builder() -> http2::Builder<TokioExecutor> {
         .initial_stream_window_size(256 * 1024)
         .initial_connection_window_size(1024 * 1024)
         .max_concurrent_streams(100)
-        .max_header_list_size(MAX_HEAD as u32)
+        .max_header_list_size(limits.head_bytes)
         .keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(20));
     builder
@@ -136,7 +140,8 @@ where
 }
 
 async fn drive<C: Winding>(connection: Pin<&mut C>, activity: &Activity, stop: &Stop) -> ConnectionEnd {
-    let timer = LazyTimer::new(activity.next_due().map_or_else(Instant::now, |(at, _)| at));
+    let look = Instant::now() + LOOK;
+    let timer = LazyTimer::new(activity.next_due().map_or(look, |(at, _)| at.min(look)));
     let mut driver = Driver { connection, activity, timer, listening: false, stop };
     let mut heard = pin!(stop.heard());
     poll_fn(|cx| driver.poll(heard.as_mut(), cx)).await
@@ -193,8 +198,8 @@ impl<C: Winding> Driver<'_, C> {
     fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Due> {
         let limits = self.activity.limits();
         // The streams of HTTP/2 run in tasks of their own, so a wait may begin unseen; looking again before any
-        // that begins now could be over misses none.
-        let unseen = limits.body.min(limits.idle);
+        // that begins now could be over misses none. And places may become scarce at any time.
+        let unseen = limits.body.min(limits.idle).min(LOOK);
         let Some((at, due)) = self.activity.next_due() else {
             self.timer.rest(unseen, cx);
             return Poll::Pending;

@@ -6,8 +6,9 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
+use super::activity::LOOK;
 use super::{Activity, ConnectionEnd, Stop};
 
 /// RFC 9113 §3.4.
@@ -36,7 +37,7 @@ pub(super) async fn sniff(
 ) -> Result<Sniffed, ConnectionEnd> {
     let mut prefix = BytesMut::with_capacity(PREFACE.len());
     let limits = *activity.limits();
-    first_byte(stream, &mut prefix, limits.first_byte, stop).await?;
+    first_byte(stream, &mut prefix, activity, stop).await?;
     match timeout(limits.headers, decide(stream, &mut prefix)).await {
         Ok(Ok(true)) => Ok(Sniffed::Http2(prefix.freeze())),
         Ok(Ok(false)) => Ok(Sniffed::Http1(prefix.freeze())),
@@ -48,7 +49,7 @@ pub(super) async fn sniff(
 async fn first_byte(
     stream: &mut TcpStream,
     prefix: &mut BytesMut,
-    limit: Duration,
+    activity: &Activity,
     stop: &Stop,
 ) -> Result<(), ConnectionEnd> {
     let stopping = async {
@@ -60,8 +61,19 @@ async fn first_byte(
             Ok(read) if read > 0 => Ok(()),
             _closed => Err(ConnectionEnd::Closed),
         },
-        () = tokio::time::sleep(limit) => Err(ConnectionEnd::TimedOut("no first byte")),
+        () = silent_for_too_long(activity) => Err(ConnectionEnd::TimedOut("no first byte")),
         () = stopping => Err(ConnectionEnd::Closed),
+    }
+}
+
+async fn silent_for_too_long(activity: &Activity) {
+    let (usual, began) = (activity.limits().first_byte, Instant::now());
+    loop {
+        let left = activity.patience(usual).saturating_sub(began.elapsed());
+        if left.is_zero() {
+            return;
+        }
+        tokio::time::sleep(left.min(LOOK)).await;
     }
 }
 

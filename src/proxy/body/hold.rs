@@ -19,6 +19,7 @@ use zeroize::Zeroize;
 use crate::ale::{BodyOpening, Opened, Receipt, Refusal, ReplyBodyOpening, ReplyFault};
 use crate::net::{NoCapacity, PeerAccount, Reservation};
 use crate::proxy::ProxyConfig;
+use crate::proxy::limits::{Limits, Pace, TooSlow};
 
 /// One segment at most; a body of this size or less lies in one piece.
 const LARGEST_SEGMENT: u64 = 64 * 1024;
@@ -30,14 +31,26 @@ pub(crate) struct HoldLimits<'a> {
     pub(crate) max_body: u64,
     /// Between two pieces.
     pub(crate) progress: Duration,
+    /// How fast it must come, if that matters.
+    pub(crate) pace: Option<Pace>,
     /// Who pays for the bytes.
     pub(crate) account: &'a Arc<PeerAccount>,
 }
 
 impl<'a> HoldLimits<'a> {
-    /// Those of a proxy.
-    pub(crate) fn of(config: &ProxyConfig, account: &'a Arc<PeerAccount>) -> Self {
-        Self { max_body: config.max_body, progress: config.timeouts.body, account }
+    /// Those of a proxy for a reply.
+    pub(crate) fn of_reply(config: &ProxyConfig, account: &'a Arc<PeerAccount>) -> Self {
+        Self { max_body: config.max_body, progress: config.timeouts.body, pace: None, account }
+    }
+
+    /// Those of a proxy for a request.
+    pub(crate) fn of_request(
+        config: &ProxyConfig,
+        limits: &Arc<Limits>,
+        account: &'a Arc<PeerAccount>,
+    ) -> Self {
+        let pace = Pace::new(config, limits);
+        Self { pace: Some(pace), ..Self::of_reply(config, account) }
     }
 }
 
@@ -118,6 +131,14 @@ pub(crate) enum HoldFault<F> {
     TimedOut,
     /// It is longer than `max_body`.
     TooLarge,
+    /// Its sender sent too slowly.
+    TooSlow,
+}
+
+impl<F> From<TooSlow> for HoldFault<F> {
+    fn from(_: TooSlow) -> Self {
+        Self::TooSlow
+    }
 }
 
 impl<F> From<NoCapacity> for HoldFault<F> {
@@ -131,7 +152,7 @@ pub(crate) async fn hold<O: Opening>(
     mut body: Incoming,
     mut opening: O,
     sealed_length: Option<u64>,
-    limits: HoldLimits<'_>,
+    mut limits: HoldLimits<'_>,
 ) -> Result<Held<O::Opened>, HoldFault<O::Fault>> {
     let longest = limits.max_body.saturating_add(opening.overhead());
     if sealed_length.is_some_and(|length| length > longest) {
@@ -140,9 +161,10 @@ pub(crate) async fn hold<O: Opening>(
     let expected = sealed_length.map(|length| length.saturating_sub(opening.overhead()));
     let mut segments = Segments::new(expected, limits.max_body);
     let mut trailers = None;
-    while let Some(frame) = next_frame(&mut body, limits.progress).await? {
+    while let Some(frame) = next_frame(&mut body, &mut limits).await? {
         match frame.into_data() {
             Ok(piece) => {
+                limits.pace.as_mut().map_or(Ok(()), |pace| pace.came(piece.len()))?;
                 if segments.received + piece.len() as u64 > longest {
                     return Err(HoldFault::TooLarge);
                 }
@@ -158,9 +180,12 @@ pub(crate) async fn hold<O: Opening>(
 
 async fn next_frame<F>(
     body: &mut Incoming,
-    progress: Duration,
+    limits: &mut HoldLimits<'_>,
 ) -> Result<Option<hyper::body::Frame<Bytes>>, HoldFault<F>> {
-    match timeout(progress, Pin::new(body).frame()).await {
+    if let Some(pace) = &mut limits.pace {
+        pace.waits();
+    }
+    match timeout(limits.progress, Pin::new(body).frame()).await {
         Ok(None) => Ok(None),
         Ok(Some(Ok(frame))) => Ok(Some(frame)),
         Ok(Some(Err(broken))) => Err(HoldFault::Broke(broken)),

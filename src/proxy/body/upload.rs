@@ -15,6 +15,7 @@ use super::stall::Stall;
 use crate::metrics::ProxyMetrics;
 use crate::net::{ArrivingBody, Clock, Resend};
 use crate::proxy::exchange::Shared;
+use crate::proxy::limits::Pace;
 
 /// A request's body on its way to the upstream.
 pub(crate) enum RequestBody {
@@ -31,6 +32,7 @@ impl RequestBody {
     pub(crate) fn streamed(
         flow: Flow,
         progress: Duration,
+        pace: Pace,
         shared: Arc<Shared>,
         arriving: ArrivingBody,
     ) -> (Self, Arc<Upload>) {
@@ -38,6 +40,7 @@ impl RequestBody {
         let streamed = StreamedBody {
             flow,
             stall: Stall::new(progress),
+            pace,
             upload: Arc::clone(&upload),
             shared,
             _arriving: arriving,
@@ -94,6 +97,7 @@ impl Resend for RequestBody {
 pub(crate) struct StreamedBody {
     flow: Flow,
     stall: Stall,
+    pace: Pace,
     upload: Arc<Upload>,
     shared: Arc<Shared>,
     _arriving: ArrivingBody,
@@ -106,6 +110,7 @@ impl StreamedBody {
             Poll::Ready(next) => next,
             Poll::Pending => {
                 self.upload.awaits_client();
+                self.pace.waits();
                 ready!(self.stall.poll_elapsed(cx));
                 return Poll::Ready(Some(Err(self.broken(UploadEnd::ClientTimedOut))));
             }
@@ -113,6 +118,11 @@ impl StreamedBody {
         self.stall.progress();
         Poll::Ready(match next {
             Some(Ok(frame)) => {
+                if let Some(piece) = frame.data_ref()
+                    && self.pace.came(piece.len()).is_err()
+                {
+                    return Poll::Ready(Some(Err(self.broken(UploadEnd::ClientTooSlow))));
+                }
                 // Nothing follows the last frame, and hyper does not ask again.
                 if frame.is_trailers() || self.flow.is_spent() {
                     self.upload.ended(UploadEnd::Whole);
@@ -156,6 +166,7 @@ pub(crate) enum UploadEnd {
     Whole,
     ClientBroke,
     ClientTimedOut,
+    ClientTooSlow,
     /// P8: it is longer than one message may be.
     TooLong,
 }
@@ -177,7 +188,8 @@ impl Upload {
             1 => UploadEnd::Whole,
             2 => UploadEnd::ClientBroke,
             3 => UploadEnd::ClientTimedOut,
-            4 => UploadEnd::TooLong,
+            4 => UploadEnd::ClientTooSlow,
+            5 => UploadEnd::TooLong,
             _ => UploadEnd::NotYet,
         }
     }

@@ -133,7 +133,7 @@ impl Outbound {
         if forward::is_event_stream(&head.headers) {
             return Err(Failure::EventStream);
         }
-        let limits = HoldLimits::of(&self.config, &asked.client.account);
+        let limits = HoldLimits::of_reply(&self.config, &asked.client.account);
         let mut held = hold(body, opening, length, limits).await?;
         self.shared.replay.admit_reply(&held.opened).await?;
         self.belief.sealed_came(&self.config.name);

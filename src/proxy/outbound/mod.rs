@@ -171,6 +171,7 @@ impl Outbound {
         asked: &Asked<'_>,
         exchange: &Exchange,
     ) -> Result<Answer, Failure> {
+        let place = self.shared.session()?;
         let path = exchange.path().into();
         Framing::Unstated.write(&mut head.headers);
         Handshake::ask(&mut head.headers);
@@ -182,6 +183,7 @@ impl Outbound {
             return self.read(sent, reply, asked, exchange).await.map(Answer::Opened);
         }
         let seat = Seat {
+            place,
             config: Arc::clone(&self.config),
             shared: Arc::clone(&self.shared),
             keys: Some(self.keys.clone()),

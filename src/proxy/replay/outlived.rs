@@ -64,8 +64,8 @@ mod tests {
     use crate::keys::{RingPolicy, Validity};
     use crate::profile::Profile;
     use crate::proxy::{
-        ForwardedPolicy, HostPolicy, InboundConfig, Mode, Policy, ReplayConfig, RouteConfig, Routes,
-        Timeouts, Upstream, WebSocketConfig,
+        ForwardedPolicy, HostPolicy, InboundConfig, LimitsConfig, Mode, Policy, ReplayConfig, RouteConfig,
+        Routes, Timeouts, Upstream, WebSocketConfig,
     };
 
     fn config(window: Option<u64>) -> ProxyConfig {
@@ -84,6 +84,7 @@ mod tests {
             replay: window.map(|window| ReplayConfig { window, entries: ReplayConfig::ENTRIES, store: None }),
             websocket: WebSocketConfig::default(),
             timeouts: Timeouts::default(),
+            limits: LimitsConfig::default(),
         }
     }
 

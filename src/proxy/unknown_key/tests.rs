@@ -18,8 +18,8 @@ use crate::metrics::Metrics;
 use crate::net::{Accepted, HeldBudget, Stop};
 use crate::profile::{Profile, StreamProfile};
 use crate::proxy::{
-    ForwardedPolicy, HostPolicy, InboundConfig, Mode, Policy, Proxy, ProxyCommon, ProxyConfig, RouteConfig,
-    Routes, Timeouts, Upstream, WebSocketConfig, now,
+    ForwardedPolicy, HostPolicy, InboundConfig, Limits, LimitsConfig, Mode, Policy, Proxy, ProxyCommon,
+    ProxyConfig, RouteConfig, Routes, Timeouts, Upstream, WebSocketConfig, now,
 };
 use crate::sources::{Refresh, Waiting};
 
@@ -88,13 +88,17 @@ impl Stage {
         let config = Arc::new(config(application().await));
         let (stop, reuses) = (Stop::default(), Arc::default());
         let access = KeyAccess { store: Arc::clone(&keys), refresh };
-        let common = ProxyCommon::new(config, |_| Some(access.clone()), budget, stop, reuses).unwrap();
+        let limits = Limits::new("kitchen".into(), &config.limits, metrics.proxy("kitchen"));
+        let gate = Arc::clone(limits.gate());
+        let common =
+            ProxyCommon::new(config, |_| Some(access.clone()), budget, limits, stop, reuses).unwrap();
         let proxy = Proxy::new(&common, &metrics);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
             while let Ok((stream, peer)) = listener.accept().await {
-                tokio::spawn(proxy.serve(Accepted { stream: stream.into_std().unwrap(), peer }));
+                let (stream, permit) = (stream.into_std().unwrap(), gate.admit().unwrap());
+                tokio::spawn(proxy.serve(Accepted { stream, peer, permit }));
             }
         });
         Self { address, keys, waits }
@@ -129,6 +133,7 @@ fn config(application: SocketAddr) -> ProxyConfig {
         replay: None,
         websocket: WebSocketConfig::default(),
         timeouts: Timeouts::default(),
+        limits: LimitsConfig::default(),
     }
 }
 

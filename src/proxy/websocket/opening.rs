@@ -21,6 +21,7 @@ use crate::proxy::body::ReplyBody;
 use crate::proxy::client::Client;
 use crate::proxy::exchange::{Exchange, Shared};
 use crate::proxy::forward::{self, ReplyFault};
+use crate::proxy::limits::Place;
 use crate::proxy::replay::Network;
 use crate::proxy::{KeyAccess, ProxyConfig};
 use crate::websocket::Role;
@@ -61,6 +62,8 @@ pub(crate) struct Opening {
 
 /// What a proxy knows of a session before the upstream has agreed to it.
 pub(crate) struct Seat {
+    /// Its place among the sessions.
+    pub(crate) place: Place,
     pub(crate) config: Arc<ProxyConfig>,
     pub(crate) shared: Arc<Shared>,
     /// None where nothing is ever sealed.
@@ -122,7 +125,7 @@ impl Agreement {
 impl Opening {
     async fn run(self: Box<Self>, client: Upgrade, stop: &Stop) {
         let Self { seat, peer, account, server } = *self;
-        let Seat { config, shared, keys, path, sealing, sealed } = seat;
+        let Seat { place, config, shared, keys, path, sealing, sealed } = seat;
         let (key, messages) = sealing.unzip();
         let settings = &config.websocket;
         let max_message = server.max_message(settings.max_message);
@@ -136,7 +139,7 @@ impl Opening {
         };
         let client = leg(client, Side::Client, Role::Client);
         let server = leg(server, Side::Server, Role::Server);
-        let record = Record::begin(&shared, peer, &path, key.as_deref());
+        let record = Record::begin(&shared, place, peer, &path, key.as_deref());
         // From here on a key is known by its name only: once it leaves the ring, nothing of this session holds on to it.
         drop(key);
         let taking = config.timeouts.body;

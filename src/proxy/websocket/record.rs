@@ -9,6 +9,7 @@ use super::fault::Fault;
 use crate::keys::Key;
 use crate::metrics::{Closer, Direction, SessionGuard};
 use crate::proxy::exchange::{Shared, shown};
+use crate::proxy::limits::Place;
 
 /// Lives from the end of the handshake to the end of both legs; counts and logs itself when it ends.
 pub(super) struct Record {
@@ -22,6 +23,7 @@ pub(super) struct Record {
     to_server: Carried,
     end: Option<End>,
     _open: SessionGuard,
+    _place: Place,
 }
 
 /// What was carried in one direction.
@@ -39,7 +41,13 @@ struct End {
 }
 
 impl Record {
-    pub(super) fn begin(shared: &Arc<Shared>, peer: IpAddr, path: &str, key: Option<&Key>) -> Self {
+    pub(super) fn begin(
+        shared: &Arc<Shared>,
+        place: Place,
+        peer: IpAddr,
+        path: &str,
+        key: Option<&Key>,
+    ) -> Self {
         Self {
             shared: Arc::clone(shared),
             started: Instant::now(),
@@ -50,6 +58,7 @@ impl Record {
             to_server: Carried::default(),
             end: None,
             _open: shared.metrics.session_opened(),
+            _place: place,
         }
     }
 

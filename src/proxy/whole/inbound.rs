@@ -74,7 +74,7 @@ impl WholeInbound {
         }
         forward::strip_hop_by_hop(&mut head.headers);
         let has_bytes = onward::may_have_bytes(&body);
-        let taken = take_request(body, &self.config, client).await?;
+        let taken = take_request(body, &self.config, &self.shared, client).await?;
         exchange.request_bytes(taken.len() as u64);
         let (body, reply) = self.open(&mut head, &taken, client, exchange).await?;
         drop(taken);
@@ -151,7 +151,7 @@ impl WholeInbound {
             return Err(Failure::EventStream);
         }
         let length = onward::stated_length(&head, &body, &method).filter(|_| method != Method::HEAD);
-        let limits = HoldLimits::of(&self.config, &client.account);
+        let limits = HoldLimits::of_reply(&self.config, &client.account);
         let taken = take::<ReplyFault>(body, length, limits).await?;
         if exchange.request_is_whole() {
             lease.give_back();

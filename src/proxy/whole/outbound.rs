@@ -75,7 +75,7 @@ impl WholeOutbound {
         drop(ring);
         exchange.keyed(&key);
         let has_bytes = onward::may_have_bytes(&body);
-        let taken = take_request(body, &self.config, client).await?;
+        let taken = take_request(body, &self.config, &self.shared, client).await?;
         exchange.request_bytes(taken.len() as u64);
         self.onward.prepare(&mut head, client, false)?;
         forward::ask_for_identity(&mut head.headers);
@@ -121,7 +121,8 @@ impl WholeOutbound {
             return Err(Failure::EventStream);
         }
         let length = onward::stated_length(&head, &body, &method).filter(|_| method != Method::HEAD);
-        let taken = take::<ReplyFault>(body, length, HoldLimits::of(&self.config, &client.account)).await?;
+        let taken =
+            take::<ReplyFault>(body, length, HoldLimits::of_reply(&self.config, &client.account)).await?;
         if exchange.request_is_whole() {
             lease.give_back();
         }

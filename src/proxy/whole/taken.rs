@@ -13,6 +13,7 @@ use crate::net::{NoCapacity, PeerAccount, Reservation};
 use crate::proxy::ProxyConfig;
 use crate::proxy::body::{HeldBody, HoldFault, HoldLimits, Opening, hold};
 use crate::proxy::client::Client;
+use crate::proxy::exchange::Shared;
 use crate::proxy::respond::Failure;
 
 /// Takes a body in as it comes. `F` says of whose it is how it can fail.
@@ -63,10 +64,12 @@ pub(super) async fn take<F>(
 pub(super) async fn take_request(
     body: Incoming,
     config: &ProxyConfig,
+    shared: &Shared,
     client: &Client,
 ) -> Result<Bytes, Failure> {
     let length = body.size_hint().exact();
-    let taken = take(body, length, HoldLimits::of(config, &client.account)).await;
+    let limits = HoldLimits::of_request(config, &shared.limits, &client.account);
+    let taken = take(body, length, limits).await;
     taken.map_err(|fault: HoldFault<Refusal>| {
         client.activity.linger();
         fault.into()

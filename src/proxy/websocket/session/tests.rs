@@ -20,8 +20,8 @@ use crate::profile::{Profile, StreamProfile};
 use crate::proxy::exchange::Shared;
 use crate::proxy::replay::{Network, ReplayGuard};
 use crate::proxy::{
-    ForwardedPolicy, HostPolicy, InboundConfig, KeyAccess, Mode, OnBadMessage, Policy, ProxyConfig,
-    RouteConfig, Routes, Timeouts, Upstream, WebSocketConfig, now,
+    ForwardedPolicy, HostPolicy, InboundConfig, KeyAccess, Limits, LimitsConfig, Mode, OnBadMessage, Policy,
+    ProxyConfig, RouteConfig, Routes, Timeouts, Upstream, WebSocketConfig, now,
 };
 use crate::sources::{Refresh, Waiting};
 use crate::websocket::{Decoder, Encoder, Event, Kind, Role};
@@ -53,6 +53,7 @@ fn config(on_bad_message: OnBadMessage) -> Arc<ProxyConfig> {
         replay: None,
         websocket: WebSocketConfig { on_bad_message, ping_interval: None, ..WebSocketConfig::default() },
         timeouts: Timeouts::default(),
+        limits: LimitsConfig::default(),
     })
 }
 
@@ -106,10 +107,13 @@ impl Stage {
         let metrics = Metrics::new();
         let counters = metrics.proxy("kitchen");
         let replay = ReplayGuard::new(&config, None, Arc::default(), counters.clone());
+        let limits = Limits::new("kitchen".into(), &config.limits, counters.clone());
+        let place = limits.session().unwrap();
         let shared = Arc::new(Shared {
             name: "kitchen".into(),
             route: None,
             metrics: counters,
+            limits,
             profile: Some(Profile::ale()),
             replay: replay.clone(),
         });
@@ -121,7 +125,7 @@ impl Stage {
             |wire, role, is_sealed| Leg::new(wire, role, is_sealed, 1024 * 1024, None, budget.account(peer));
         let (client_leg, server_leg) =
             (leg(client_wire, Role::Client, true), leg(server_wire, Role::Server, false));
-        let record = Record::begin(&shared, peer, "/", Some(&key("known")));
+        let record = Record::begin(&shared, place, peer, "/", Some(&key("known")));
         let replay = (replay, Network::of(peer));
         let access = KeyAccess { store: Arc::clone(&keys), refresh };
         let crossing = Crossing::new(Some(session_of(&keys)), Side::Client, Some(access), config, replay);
