@@ -11,6 +11,7 @@ mod fitting;
 mod forward;
 mod inbound;
 mod key_access;
+mod network;
 mod onward;
 mod origins;
 mod outbound;
@@ -41,12 +42,13 @@ use exchange::Shared;
 pub use fitting::unfit_keys;
 use inbound::Inbound;
 pub use key_access::KeyAccess;
+pub use network::Network;
 use onward::{Onward, Pools};
 use outbound::{Belief, Outbound};
 pub use ping::{PING_PATH, PingReport};
 pub use replay::{
-    IvReuse, IvReuseReport, IvReuses, Network, OutlivedWindow, ReplayConfig, StoreAddress, StoreConfig,
-    StoreFailure, replay_warning,
+    IvReuse, IvReuseReport, IvReuses, OutlivedWindow, ReplayConfig, StoreAddress, StoreConfig, StoreFailure,
+    replay_warning,
 };
 use replay::{ReplayGuard, SharedWindow};
 pub use route::{

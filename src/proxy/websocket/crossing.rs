@@ -14,8 +14,8 @@ use super::leg::Leg;
 use super::record::Record;
 use crate::ale::{ClearError, MessageSession, NoSealingKey, OpenedMessage, Refusal};
 use crate::keys::KeyRing;
-use crate::proxy::replay::{Denial, Judgement, Judging, Network, ReplayGuard};
-use crate::proxy::{KeyAccess, OnBadMessage, ProxyConfig};
+use crate::proxy::replay::{Denial, Judgement, Judging, ReplayGuard};
+use crate::proxy::{KeyAccess, Network, OnBadMessage, ProxyConfig};
 use crate::sources::Waiting;
 use crate::websocket::{Kind, Message};
 

@@ -21,8 +21,7 @@ use crate::proxy::body::ReplyBody;
 use crate::proxy::client::Client;
 use crate::proxy::exchange::{Exchange, Shared};
 use crate::proxy::forward::{self, ReplyFault};
-use crate::proxy::replay::Network;
-use crate::proxy::{KeyAccess, ProxyConfig};
+use crate::proxy::{KeyAccess, Network, ProxyConfig};
 use crate::websocket::Role;
 
 /// What follows HTTP on a connection of a client; each connection has one, mostly empty.
