@@ -4,6 +4,7 @@
 //! worker is a thread with a runtime of its own and its own connections to the applications; the connections that
 //! were accepted are handed to the workers in turn.
 
+mod migrations;
 mod reuses;
 mod sources;
 mod worker;
@@ -21,7 +22,7 @@ use crate::admin::{AdminConfig, AdminError, AdminServer, AdminState, KeySetStatu
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::net::{Accepted, BindError, HeldBudget, Listener, Stop};
-use crate::proxy::{IvReuses, KeyAccess, OutlivedWindow, Proxy, ProxyCommon, ProxyConfig};
+use crate::proxy::{IvReuses, KeyAccess, Migrations, OutlivedWindow, Proxy, ProxyCommon, ProxyConfig};
 use crate::sources::{KeyFollower, LoadedKeys, Refresh, WatchSettings, first_keys};
 use worker::Worker;
 
@@ -32,6 +33,7 @@ pub struct App {
     key_sets: Vec<KeySet>,
     readiness: Arc<Readiness>,
     reuses: Arc<IvReuses>,
+    migrations: Arc<Migrations>,
     workers: Vec<Worker>,
     /// Accepts, follows the keys; ended by `stop`.
     tasks: JoinSet<()>,
@@ -84,6 +86,7 @@ impl App {
             key_sets: Vec::new(),
             readiness: Arc::clone(&readiness),
             reuses: Arc::default(),
+            migrations: Arc::new(Migrations::new(Arc::clone(&metrics))),
             workers: Vec::new(),
             tasks: JoinSet::new(),
             admin_task: JoinSet::new(),
@@ -97,7 +100,8 @@ impl App {
         let listeners = app.start_proxies(&config, &metrics)?;
         if let Some(admin) = admin {
             let status = Status::of(keys.iter().map(status_of).collect())
-                .with("iv_reuses", reuses::report(Arc::clone(&app.reuses)));
+                .with("iv_reuses", reuses::report(Arc::clone(&app.reuses)))
+                .with("migration", migrations::report(Arc::clone(&app.migrations)));
             let state = AdminState { readiness, metrics, status };
             app.admin_task.spawn(admin.serve(state, app.admin_stop.clone()));
         }
@@ -204,6 +208,7 @@ impl App {
                 Arc::clone(&budget),
                 self.stop.clone(),
                 Arc::clone(&self.reuses),
+                &self.migrations,
             );
             let common = common.ok_or_else(|| StartError::NoKeys { proxy: Arc::clone(&proxy.name) })?;
             self.proxies.push(Listening { config, address: listener.address() });

@@ -11,6 +11,7 @@ mod fitting;
 mod forward;
 mod inbound;
 mod key_access;
+mod migration;
 mod network;
 mod onward;
 mod origins;
@@ -42,6 +43,11 @@ use exchange::Shared;
 pub use fitting::unfit_keys;
 use inbound::Inbound;
 pub use key_access::KeyAccess;
+pub use migration::{
+    Evidence, Migration, MigrationPolicy, MigrationReport, Migrations, NetworkReport, ToRequire, WouldRefuse,
+    to_require,
+};
+use migration::{Migrating, MigrationAccount};
 pub use network::Network;
 use onward::{Onward, Pools};
 use outbound::{Belief, Outbound};
@@ -77,15 +83,17 @@ pub struct ProxyCommon {
 
 impl ProxyCommon {
     /// A proxy that seals and opens with the key sets that `keys` knows by name, and tells its clients to go once `stop` is
-    /// cancelled. Senders that repeat IVs are noted in `reuses`. `None` if `keys` does not know one of them.
+    /// cancelled. Senders that repeat IVs are noted in `reuses`, clients that may be plain still in `migrations`. `None` if
+    /// `keys` does not know one of them.
     pub fn new(
         config: Arc<ProxyConfig>,
         keys: impl Fn(&str) -> Option<KeyAccess>,
         budget: Arc<HeldBudget>,
         stop: Stop,
         reuses: Arc<IvReuses>,
+        migrations: &Migrations,
     ) -> Option<Self> {
-        let routes = RouteCommon::of_all(&config, keys)?;
+        let routes = RouteCommon::of_all(&config, keys, migrations)?;
         let window = config.replay.as_ref().map(|replay| SharedWindow::new(&config.name, replay));
         Some(Self { config, budget, stop, routes, window, reuses })
     }
@@ -95,11 +103,17 @@ impl ProxyCommon {
 struct RouteCommon {
     keys: KeyAccess,
     belief: Arc<Belief>,
+    /// Of its clients, where some may be plain.
+    migration: Option<Arc<MigrationAccount>>,
 }
 
 impl RouteCommon {
     /// Those of all routes. What a peer was found to do holds for all routes that lead to it with the same keys.
-    fn of_all(config: &ProxyConfig, keys: impl Fn(&str) -> Option<KeyAccess>) -> Option<Vec<Option<Self>>> {
+    fn of_all(
+        config: &ProxyConfig,
+        keys: impl Fn(&str) -> Option<KeyAccess>,
+        migrations: &Migrations,
+    ) -> Option<Vec<Option<Self>>> {
         let replies = |route: &RouteConfig| match &config.mode {
             Mode::Inbound(_) => Replies::default(),
             Mode::Outbound(outbound) => outbound.replies.unwrap_or_else(|| {
@@ -108,7 +122,7 @@ impl RouteCommon {
             }),
         };
         let mut beliefs: Vec<(&RouteConfig, Arc<Belief>)> = Vec::new();
-        let mut of_route = |route| {
+        let of_route = |route| {
             let Some(name) = RouteConfig::keys(route) else { return Some(None) };
             let is_same = |known: &RouteConfig| {
                 known.upstream == route.upstream && known.policy.opens_as(&route.policy)
@@ -117,9 +131,12 @@ impl RouteCommon {
                 beliefs.iter().find(|(known, _)| is_same(known)).map(|(_, belief)| Arc::clone(belief));
             let belief = known.unwrap_or_else(|| Arc::new(Belief::new(replies(route))));
             beliefs.push((route, Arc::clone(&belief)));
-            Some(Some(Self { keys: keys(name)?, belief }))
+            let title = route.name.as_deref().unwrap_or(Migrations::ALL);
+            let migration =
+                RouteConfig::migration(route).map(|terms| migrations.account(&config.name, title, terms));
+            Some(Some(Self { keys: keys(name)?, belief, migration }))
         };
-        config.routes.iter().map(&mut of_route).collect()
+        config.routes.iter().map(of_route).collect()
     }
 }
 
@@ -139,8 +156,11 @@ impl Proxy {
         let metrics = metrics.proxy(&config.name);
         let replay = ReplayGuard::new(config, window.clone(), Arc::clone(reuses), metrics.clone());
         let mut pools = Pools::new(Arc::clone(config), metrics.clone());
-        let shared = |route: Option<&RouteConfig>| {
+        let shared = |route: Option<&RouteConfig>, common: Option<&RouteCommon>| {
+            let account = common.and_then(|common| common.migration.clone());
+            let terms = route.and_then(RouteConfig::migration).cloned();
             Arc::new(Shared {
+                migrating: terms.zip(account).map(|(terms, account)| Migrating { terms, account }),
                 name: Arc::clone(&config.name),
                 route: route.and_then(|route| route.name.clone()),
                 metrics: metrics.clone(),
@@ -150,10 +170,10 @@ impl Proxy {
         };
         let ways = config.routes.iter().zip(routes).map(|(route, common)| {
             let onward = Onward::new(route.clone(), &mut pools);
-            way(config, route, common.as_ref(), onward, shared(Some(route)))
+            way(config, route, common.as_ref(), onward, shared(Some(route), common.as_ref()))
         });
         let ways = ways.collect();
-        let router = Arc::new(Router::new(Arc::clone(config), shared(None), ways));
+        let router = Arc::new(Router::new(Arc::clone(config), shared(None, None), ways));
         Self { config: Arc::clone(config), router, metrics, budget: Arc::clone(budget), stop: stop.clone() }
     }
 
@@ -212,7 +232,7 @@ fn way(
     shared: Arc<Shared>,
 ) -> Way {
     let config = Arc::clone(config);
-    let (Some(profile), Some(RouteCommon { keys, belief })) = (route.profile().cloned(), common) else {
+    let (Some(profile), Some(RouteCommon { keys, belief, .. })) = (route.profile().cloned(), common) else {
         return Way::Bypass(Bypass::new(config, onward, shared));
     };
     let keys = keys.clone();

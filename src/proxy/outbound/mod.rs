@@ -182,6 +182,7 @@ impl Outbound {
             return self.read(sent, reply, asked, exchange).await.map(Answer::Opened);
         }
         let seat = Seat {
+            pass: None,
             config: Arc::clone(&self.config),
             shared: Arc::clone(&self.shared),
             keys: Some(self.keys.clone()),

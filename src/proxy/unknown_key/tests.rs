@@ -18,8 +18,8 @@ use crate::metrics::Metrics;
 use crate::net::{Accepted, HeldBudget, Stop};
 use crate::profile::{Profile, StreamProfile};
 use crate::proxy::{
-    ForwardedPolicy, HostPolicy, InboundConfig, Mode, Policy, Proxy, ProxyCommon, ProxyConfig, RouteConfig,
-    Routes, Timeouts, Upstream, WebSocketConfig, now,
+    ForwardedPolicy, HostPolicy, InboundConfig, Migrations, Mode, Policy, Proxy, ProxyCommon, ProxyConfig,
+    RouteConfig, Routes, Timeouts, Upstream, WebSocketConfig, now,
 };
 use crate::sources::{Refresh, Waiting};
 
@@ -88,7 +88,9 @@ impl Stage {
         let config = Arc::new(config(application().await));
         let (stop, reuses) = (Stop::default(), Arc::default());
         let access = KeyAccess { store: Arc::clone(&keys), refresh };
-        let common = ProxyCommon::new(config, |_| Some(access.clone()), budget, stop, reuses).unwrap();
+        let migrations = Migrations::new(Arc::new(Metrics::new()));
+        let common =
+            ProxyCommon::new(config, |_| Some(access.clone()), budget, stop, reuses, &migrations).unwrap();
         let proxy = Proxy::new(&common, &metrics);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -108,6 +108,7 @@ impl Stage {
         let counters = metrics.proxy("kitchen");
         let replay = ReplayGuard::new(&config, None, Arc::default(), counters.clone());
         let shared = Arc::new(Shared {
+            migrating: None,
             name: "kitchen".into(),
             route: None,
             metrics: counters,
