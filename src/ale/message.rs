@@ -15,6 +15,7 @@ use crate::crypto::{Iv, IvLength, MessageTooLong, Opener, encoding};
 use crate::keys::{Key, KeyRing};
 use crate::metrics::AleReason;
 use crate::profile::StreamProfile;
+pub use json::bears_envelope;
 pub(super) use json::read_object;
 use json::{Frame, Members};
 

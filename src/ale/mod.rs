@@ -23,7 +23,7 @@ pub use client::{
 };
 pub use context::request_context;
 pub use iv_watch::IvWatch;
-pub use message::{MessageSealing, OpenedMessage, open_message};
+pub use message::{MessageSealing, OpenedMessage, bears_envelope, open_message};
 pub use receipt::{Mark, Receipt};
 pub use refusal::Refusal;
 pub use replay::{Admission, ReplayWindow};
@@ -32,5 +32,5 @@ pub use request::{BodyOpening, Opened, OpenedRequest, RequestEnvelope, open_requ
 pub use session::{MessageSession, NoSealingKey};
 pub use whole::{
     OpenedWhole, OpenedWholeReply, PlainBody, SealedWhole, WholeFault, WholeReplyOpening, WholeReplySealing,
-    open_whole, seal_whole, whole_sealing_key,
+    bears_sealed, open_whole, seal_whole, whole_sealing_key, would_refuse,
 };

@@ -9,6 +9,7 @@ mod configuration;
 mod end;
 mod fixed;
 mod keys;
+mod migrations;
 mod reload;
 mod reuses;
 mod slot;
@@ -30,7 +31,7 @@ use crate::admin::{AdminError, AdminServer, AdminState, Order, Orders, Readiness
 use crate::config::{Config, ConfigDigest};
 use crate::metrics::Metrics;
 use crate::net::{BindError, HeldBudget, Listener, Stop};
-use crate::proxy::{IvReuses, KeyAccess, Limits, OutlivedWindow, ProxyCommon, ProxyConfig};
+use crate::proxy::{IvReuses, KeyAccess, Limits, Migrations, OutlivedWindow, ProxyCommon, ProxyConfig};
 use crate::sources::{LoadedKeys, WatchSettings, WatchedFile};
 pub use application::{Application, ApplicationError, ApplicationHandle, exit_code};
 use configuration::Configuration;
@@ -58,6 +59,7 @@ pub struct App {
     metrics: Arc<Metrics>,
     budget: Arc<HeldBudget>,
     reuses: Arc<IvReuses>,
+    migrations: Arc<Migrations>,
     /// Ends what warns of replay windows that keys outlive, for the configuration in force.
     windows: CancellationToken,
     /// Everything else that runs beside.
@@ -115,8 +117,10 @@ impl App {
         let readiness = Readiness::under(keys::conditions(key_sets.iter(), Timestamp::now()));
         let (reuses, configuration) = (Arc::<IvReuses>::default(), Configuration::of_start(&config));
         let (told, of_file) = (Arc::clone(&reuses), configuration.clone());
+        let migrations = Arc::new(Migrations::new(Arc::clone(&metrics)));
         let status = Status::of(keys::status(key_sets.iter()))
             .with("iv_reuses", reuses::report(told))
+            .with("migration", migrations::report(Arc::clone(&migrations)))
             .with("configuration", move |_| of_file.report());
         let (orders, given) = orders();
         let mut app = Self {
@@ -132,6 +136,7 @@ impl App {
             budget: HeldBudget::new(config.max_held, metrics.held_bytes.clone()),
             metrics,
             reuses,
+            migrations,
             windows: CancellationToken::new(),
             tasks: TaskTracker::new(),
             orders,
@@ -216,6 +221,7 @@ impl App {
                 Limits::new(Arc::clone(&proxy.name), &proxy.limits, self.metrics.proxy(&proxy.name)),
                 stop.clone(),
                 Arc::clone(&self.reuses),
+                &self.migrations,
             );
             let common = common.ok_or_else(|| StartError::NoKeys { proxy: Arc::clone(&proxy.name) })?;
             bound.push((listener, common, stop));

@@ -172,6 +172,7 @@ impl App {
                 limits,
                 stop.clone(),
                 Arc::clone(&self.reuses),
+                &self.migrations,
             );
             let common = common.ok_or_else(|| StartError::NoKeys { proxy: Arc::clone(&proxy.name) })?;
             let predecessor = self.slots.iter().find(|slot| slot.config().name == proxy.name);

@@ -223,9 +223,16 @@ fn summary(file: &Path, config: &Config, keys: &[CheckedKeys], now: Timestamp) -
     // Writing to a string does not fail.
     for ProxyConfig { name, mode, listen, routes, .. } in &config.proxies {
         let _ = writeln!(text, "  proxy {name}: {mode}, {listen} -> {}", routes.destination());
-        for route in routes.iter().filter(|route| route.name.is_some()) {
-            let name = route.name.as_deref().unwrap_or_default();
-            let _ = writeln!(text, "    route {name}: {} -> {}", route.policy, route.upstream);
+        for route in routes.iter() {
+            match &route.name {
+                Some(name) => {
+                    let _ = writeln!(text, "    route {name}: {} -> {}", route.policy, route.upstream);
+                }
+                None if route.migration().is_some() => {
+                    let _ = writeln!(text, "    all requests: {}", route.policy);
+                }
+                None => {}
+            }
         }
     }
     let admin = config.admin.listen.map_or_else(|| "off".to_owned(), |address| address.to_string());

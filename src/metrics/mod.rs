@@ -3,11 +3,13 @@
 //! Pure: the text is made on request, and the time of a scrape is passed in. Labels are the proxies'
 //! configured names and closed sets; no path, fingerprint or address becomes one. Every combination exists
 //! from the start with value 0, since `rate()` does not see a counter that first appears with 1. Who repeats IVs is the
-//! exception to both: a short hash and a network, of at most 32 senders.
+//! exception to both: a short hash and a network, of at most 32 senders; and so are the networks of clients that a route moves
+//! over, at most 32 as well.
 
 mod keys;
 mod labels;
 mod limits;
+mod migration;
 mod peer;
 mod proxy;
 mod reload;
@@ -26,6 +28,7 @@ use prometheus_client::registry::{Registry, Unit};
 pub use keys::{FetchOutcome, KeySetMetrics, SourceKind};
 pub use labels::{AleCode, AleReason, Closer, Direction, MessageRefusal, Outcome};
 pub use limits::{Limit, Shed};
+pub use migration::{MigrationMetrics, MigrationVerdict, NetworkMetrics};
 pub use peer::{PeerCode, ReplyReason};
 pub use proxy::{ConnectionGuard, ProxyMetrics, RequestGuard};
 pub use reload::{ConfigMetrics, ReloadOutcome};
@@ -46,6 +49,7 @@ pub struct Metrics {
     registry: Registry,
     proxies: proxy::ProxyFamilies,
     keys: keys::KeyFamilies,
+    migrations: migration::MigrationFamilies,
 }
 
 impl Metrics {
@@ -55,6 +59,7 @@ impl Metrics {
         let proxies = proxy::ProxyFamilies::register(&mut registry);
         let keys = keys::KeyFamilies::register(&mut registry);
         let config = ConfigMetrics::register(&mut registry);
+        let migrations = migration::MigrationFamilies::register(&mut registry);
         let mut metrics = Self {
             config,
             held_bytes: Gauge::default(),
@@ -62,6 +67,7 @@ impl Metrics {
             registry,
             proxies,
             keys,
+            migrations,
         };
         metrics.register_process();
         metrics
@@ -70,6 +76,11 @@ impl Metrics {
     /// The counters of the proxy `name`. The same name gives the same counters.
     pub fn proxy(&self, name: &str) -> ProxyMetrics {
         self.proxies.proxy(name)
+    }
+
+    /// The counters of the route `route` of the proxy `proxy`, which takes plain requests as well.
+    pub fn migration(&self, proxy: &str, route: &str) -> MigrationMetrics {
+        self.migrations.route(proxy, route)
     }
 
     /// The counters of the key set `name`, whose keys come from `sources`; their ages count from `now` until they are

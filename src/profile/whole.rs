@@ -122,6 +122,32 @@ impl WholeProfile {
         !self.shares_iv() && !matches!(self.scope, Scope::Values(_))
     }
 
+    /// Whether a sealed message has something at a place where a plain one has nothing, so that the two are told apart.
+    pub fn is_told_by_its_parts(&self) -> bool {
+        let has_member =
+            matches!(self.scope, Scope::Field(_, Becomes::Body) | Scope::Member(_, Becomes::Body));
+        has_member || matches!(self.iv, WholeIv::At(..)) || matches!(self.key, KeyNaming::At(_))
+    }
+
+    /// Whether not every text could be a ciphertext.
+    pub fn encoding_tells(&self) -> bool {
+        self.encoding != Encoding::Raw
+    }
+
+    /// How many bytes a ciphertext has at least, with what stands before and behind it.
+    pub fn shortest_sealed(&self) -> usize {
+        let iv = match self.iv {
+            WholeIv::Prefix(length) => length.bytes(),
+            WholeIv::At(..) | WholeIv::Static(_) => 0,
+        };
+        let is_gcm = self.algorithm.is_some_and(Algorithm::is_authenticated);
+        let tag = match self.tag {
+            TagPlace::Appended | TagPlace::Before if is_gcm => self.tag_length.bytes(),
+            TagPlace::Appended | TagPlace::Before | TagPlace::At(_) | TagPlace::None => 0,
+        };
+        iv + tag
+    }
+
     /// The values that are sealed, where those are.
     pub fn values(&self) -> Option<&Values> {
         match &self.scope {

@@ -8,10 +8,16 @@ use http::{HeaderMap, Uri};
 use super::Carriers;
 use crate::ale::Refusal;
 use crate::metrics::AleReason;
+use crate::payload::form;
 use crate::profile::StreamProfile;
 
 const IV: HeaderName = HeaderName::from_static("x-ale-iv");
 const FINGERPRINT: HeaderName = HeaderName::from_static("x-ale-fingerprint");
+
+/// What names of headers begin with that are of this protocol only.
+const RESERVED: &str = "x-ale-";
+/// Those of the vendor's own, whatever names the profile has.
+const SEC: [&str; 2] = ["sec-iv", "sec-fingerprint"];
 
 /// Where IV and fingerprint stood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +36,26 @@ pub(crate) fn are_borne(head: &Parts, carriers: Carriers, profile: &StreamProfil
     let in_headers = profile.carriers().into_iter().any(borne);
     let in_x_ale = carriers.x_ale && [IV, FINGERPRINT].iter().any(borne);
     in_headers || in_x_ale || (carriers.query && parameters(&head.uri).any(|part| carried(part).is_some()))
+}
+
+/// Whether anything stands in a request that could be meant for an envelope, open to it here or not. Only what has nothing of
+/// the kind is plain on a route that requires sealing of others.
+pub(crate) fn could_be_borne(head: &Parts, profile: &StreamProfile) -> bool {
+    let is_known = |name: &HeaderName| {
+        let name = name.as_str();
+        name.starts_with(RESERVED) || SEC.contains(&name)
+    };
+    let in_headers = head.headers.keys().any(is_known)
+        || profile.carriers().into_iter().any(|name| head.headers.contains_key(name));
+    in_headers || form::pairs(head.uri.query().unwrap_or_default().as_bytes()).any(|pair| is_reserved(&pair))
+}
+
+/// However it is escaped, and in capitals or not.
+fn is_reserved(pair: &form::Pair<'_>) -> bool {
+    let name = pair.name();
+    let decoded = form::decode(&name);
+    let name = decoded.as_deref().map_or(&*name, |name| &name[..]);
+    [IV, FINGERPRINT].iter().any(|known| name.eq_ignore_ascii_case(known.as_str().as_bytes()))
 }
 
 /// Moves IV and fingerprint to the envelope's own headers, where they are judged (P1, P2), and out of where they stood.
@@ -161,6 +187,33 @@ mod tests {
         assert_eq!(gathered(&mut head, Carriers::default(), true), Ok(Carrier::Headers));
         assert_eq!((values(&head, "sec-iv"), values(&head, "x-ale-iv")), (vec!["own"], vec!["a"]));
         assert_eq!(head.uri, target);
+    }
+
+    #[test]
+    fn nothing_of_an_envelope_may_stand_anywhere_in_what_is_taken_for_plain() {
+        let other = StreamProfile { iv: HeaderName::from_static("x-nonce"), ..StreamProfile::ale() };
+        let own: [(&str, &[(&str, &str)]); 9] = [
+            ("/", &[("sec-iv", "")]),
+            ("/", &[("sec-fingerprint", "f")]),
+            ("/", &[("x-ale-iv", "a")]),
+            ("/", &[("x-ale-fingerprint", "f")]),
+            ("/", &[("x-ale-content-encoding", "gzip")]),
+            ("/", &[("x-nonce", "a")]),
+            ("/?a=b&x-ale-iv", &[]),
+            ("/?x%2Dale%2Div=a", &[]),
+            ("/?X-Ale-Fingerprint=f", &[]),
+        ];
+        for (target, headers) in own {
+            assert!(could_be_borne(&head(target, headers), &other), "{target} {headers:?}");
+        }
+        let plain: [(&str, &[(&str, &str)]); 3] = [
+            ("/", &[]),
+            ("/x-ale-iv?x-ale=1&iv=x-ale-iv&%=", &[("iv", "a"), ("sec-fetch-mode", "cors")]),
+            ("/", &[("x-alerts", "sec-iv"), ("sec-websocket-key", "a")]),
+        ];
+        for (target, headers) in plain {
+            assert!(!could_be_borne(&head(target, headers), &other), "{target} {headers:?}");
+        }
     }
 
     #[test]

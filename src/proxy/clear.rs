@@ -1,5 +1,5 @@
-//! The plain way, of a route that is a bypass, and where a portal that is followed (`follow_portal`) says that a service is
-//! not secured: nothing is sealed, and what is plain is taken.
+//! The plain way: of a route that is a bypass, of clients that a route has yet to move over, and where a portal that is followed
+//! (`follow_portal`) says that a service is not secured. Nothing is sealed, and what is plain is taken.
 
 use std::sync::Arc;
 
@@ -41,7 +41,7 @@ impl Clear<'_> {
         let framing = forward::check_framing(&head)?;
         let handshake = Handshake::asked_by(&head, !body.is_end_stream())?;
         let takes_trailers = forward::strip_hop_by_hop(&mut head.headers);
-        self.onward.prepare(&mut head, client, takes_trailers && handshake.is_none())?;
+        self.onward.prepare_plain(&mut head, client, takes_trailers && handshake.is_none())?;
         if let Some(handshake) = handshake {
             return self.shake_hands(client, head, &handshake, exchange).await;
         }
@@ -83,6 +83,7 @@ impl Clear<'_> {
             keys: self.keys.cloned(),
             path,
             sealing: None,
+            pass: exchange.session_pass(),
             sealed: self.sealed,
         };
         Ok(Answer::Switch(Agreement::reached(handshake, sent.0, client, seat)?))
@@ -96,6 +97,11 @@ pub(crate) struct ClearAnswer {
 }
 
 impl ClearAnswer {
+    /// A reply that passes as it is.
+    pub(super) fn new(sent: Sent, method: Method) -> Self {
+        Self { sent, method }
+    }
+
     /// A reply that passes as it is, but for what only a sealed one may bear.
     pub(super) fn without(carriers: &[HeaderName], mut sent: Sent, method: Method) -> Self {
         for name in carriers {

@@ -6,13 +6,15 @@ use std::time::Instant;
 
 use http::{HeaderMap, Method, StatusCode, Uri, Version};
 
+use super::MigrationPolicy;
 use super::body::{Upload, UploadEnd};
 use super::forward;
 use super::limits::{Limits, Place};
+use super::migration::{Migrating, PlainPass, SessionPass, WouldRefuse};
 use super::replay::ReplayGuard;
 use super::respond::Failure;
 use crate::keys::Key;
-use crate::metrics::{Outcome, ProxyMetrics, ReplyReason, RequestGuard, Shed};
+use crate::metrics::{MigrationVerdict, Outcome, ProxyMetrics, ReplyReason, RequestGuard, Shed};
 use crate::net::Activity;
 use crate::profile::Profile;
 
@@ -36,6 +38,10 @@ pub(crate) struct Exchange {
     failure: Option<String>,
     own: Option<Outcome>,
     ended: bool,
+    /// Whether it may pass plain, as far as it is known who asks for what and when.
+    may_be_plain: bool,
+    /// That it passes plain, and what `require` would say of it.
+    plain: Option<(PlainPass, WouldRefuse)>,
     _in_flight: RequestGuard,
     _place: Option<Place>,
 }
@@ -50,6 +56,8 @@ pub(crate) struct Shared {
     /// What the messages look like; none where nothing is ever sealed.
     pub(crate) profile: Option<Profile>,
     pub(crate) replay: ReplayGuard,
+    /// That some clients may be plain.
+    pub(crate) migrating: Option<Migrating>,
 }
 
 impl Shared {
@@ -94,6 +102,8 @@ impl Exchange {
             failure: None,
             own: None,
             ended: false,
+            may_be_plain: false,
+            plain: None,
             _in_flight: shared.metrics.request_started(),
             _place: place,
         }
@@ -102,6 +112,34 @@ impl Exchange {
     /// The request takes a route.
     pub(crate) fn routed(&mut self, shared: &Arc<Shared>) {
         self.shared = Arc::clone(shared);
+    }
+
+    /// The route takes plain requests of this client now, and the target is for no other route, however it is read.
+    pub(crate) fn admit_plain(&mut self) {
+        self.may_be_plain = true;
+    }
+
+    /// How plain requests are taken, if this one may be plain.
+    pub(crate) fn plain_policy(&self) -> Option<MigrationPolicy> {
+        self.shared.migrating.as_ref().filter(|_| self.may_be_plain).map(|migrating| migrating.terms.policy)
+    }
+
+    /// The request passes plain, which `require` would refuse.
+    pub(crate) fn passes_plain(&mut self, would_refuse: WouldRefuse) {
+        let migrating = self.shared.migrating.as_ref();
+        self.plain = migrating.map(|migrating| (migrating.pass(self.peer, would_refuse), would_refuse));
+    }
+
+    /// What a session needs to go on after a handshake that passed plain.
+    pub(crate) fn session_pass(&self) -> Option<SessionPass> {
+        self.shared.migrating.as_ref().filter(|_| self.plain.is_some()).map(Migrating::session)
+    }
+
+    /// The request was sealed, and has opened.
+    pub(crate) fn opened(&self) {
+        if let Some(migrating) = &self.shared.migrating {
+            migrating.count(self.peer, MigrationVerdict::Sealed);
+        }
     }
 
     /// The path that was asked for, whatever the upstream is asked for.
@@ -146,6 +184,9 @@ impl Exchange {
             Failure::Sessions => self.shared.limits.shed(Shed::Sessions),
             _ => {}
         }
+        if let (Failure::Ale(_) | Failure::Whole(_), Some(migrating)) = (failure, &self.shared.migrating) {
+            migrating.count(self.peer, MigrationVerdict::Refused);
+        }
     }
 
     pub(crate) fn request_bytes(&self, count: u64) {
@@ -176,6 +217,15 @@ impl Exchange {
         }
     }
 
+    /// What `require` would say of a request that passed plain, where that is asked for.
+    fn shadowed(&self) -> Option<tracing::field::DisplayValue<WouldRefuse>> {
+        let is_shadow = self.plain_policy() == Some(MigrationPolicy::Shadow);
+        self.plain
+            .as_ref()
+            .filter(|_| is_shadow)
+            .map(|(_, would_refuse)| tracing::field::display(*would_refuse))
+    }
+
     /// Ends the exchange; only the first end counts.
     pub(crate) fn end(&mut self, outcome: Outcome) {
         if std::mem::replace(&mut self.ended, true) {
@@ -196,6 +246,7 @@ impl Exchange {
             status = self.status.map(|status| status.as_u16()),
             outcome = outcome.label(),
             reason = self.failure.as_deref(),
+            would_refuse = self.shadowed(),
             key = self.key.as_ref().map(|key| key.fingerprint.as_str()),
             ms = (elapsed.as_secs_f64() * 1e6).round() / 1e3,
             "exchange"

@@ -20,7 +20,7 @@ use super::ping;
 use super::respond::Failure;
 use super::service::Answer;
 use super::websocket::{Agreement, Handshake, Seat, Side};
-use super::{InboundConfig, KeyAccess, ProxyConfig, now, unknown_key};
+use super::{InboundConfig, KeyAccess, MigrationPolicy, ProxyConfig, now, unknown_key};
 use crate::ale::{BodyOpening, Opened, Refusal, ReplySealing, RequestEnvelope, SealedReply};
 use crate::keys::KeyRing;
 use crate::metrics::AleReason;
@@ -34,6 +34,15 @@ pub(crate) struct Inbound {
     keys: KeyAccess,
     onward: Onward,
     shared: Arc<Shared>,
+}
+
+/// By whose leave a request passes that is not sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leave {
+    /// The portal's, which is followed and says that the service is not secured.
+    Portal,
+    /// The route's, which has yet to move its clients over.
+    Route(MigrationPolicy),
 }
 
 impl Inbound {
@@ -65,9 +74,9 @@ impl Inbound {
         body: Incoming,
         exchange: &mut Exchange,
     ) -> Result<Answer, Failure> {
-        if self.takes_plain(&head) {
+        if let Some(leave) = self.takes_plain(&head, exchange) {
             // In a box, so that the usual way has no room for it.
-            return Box::pin(self.pass(client, head, body, exchange)).await;
+            return Box::pin(self.pass(client, head, body, exchange, leave)).await;
         }
         let framing = forward::check_framing(&head)?;
         let handshake = Handshake::asked_by(&head, !body.is_end_stream())?;
@@ -82,6 +91,9 @@ impl Inbound {
         };
         exchange.keyed(sealing.key());
         if let Some(handshake) = handshake {
+            if !is_ping {
+                exchange.opened();
+            }
             return match is_ping {
                 true => self.shake_own_hand(client, &head, &handshake, sealing),
                 false => self.shake_hands(client, head, &handshake, sealing).await,
@@ -101,6 +113,7 @@ impl Inbound {
             let answer = ping::answer(&self.config.name, method, body, upload, sealing, now()).await?;
             return Ok(Answer::Ping(answer));
         }
+        exchange.opened();
         self.onward.prepare(&mut head, client, takes_trailers)?;
         forward::ask_for_identity(&mut head.headers);
         framing.write(&mut head.headers);
@@ -109,12 +122,17 @@ impl Inbound {
         Ok(Answer::Sealed(SealedAnswer { sent, sealing, method }))
     }
 
-    /// Whether the service is not secured, as far as the portal is followed, and this request bears nothing of an
-    /// envelope: then it passes as it is. A sealed one is opened all the same.
-    fn takes_plain(&self, head: &Parts) -> bool {
-        let is_ping = self.is_asked(head);
-        let is_secured = is_ping || self.keys.store.snapshot().encryption();
-        !is_secured && !carriers::are_borne(head, self.inbound.carriers, &self.profile)
+    /// By whose leave this request passes as it is, if it bears nothing of an envelope. A sealed one is opened all the same.
+    fn takes_plain(&self, head: &Parts, exchange: &Exchange) -> Option<Leave> {
+        if self.is_asked(head) {
+            return None;
+        }
+        if !self.keys.store.snapshot().encryption() {
+            let is_plain = !carriers::are_borne(head, self.inbound.carriers, &self.profile);
+            return is_plain.then_some(Leave::Portal);
+        }
+        let policy = exchange.plain_policy()?;
+        (!carriers::could_be_borne(head, &self.profile)).then_some(Leave::Route(policy))
     }
 
     async fn pass(
@@ -123,12 +141,14 @@ impl Inbound {
         head: Parts,
         body: Incoming,
         exchange: &mut Exchange,
+        leave: Leave,
     ) -> Result<Answer, Failure> {
         let is_page = head.headers.contains_key(UPGRADE);
         let present = |name| head.headers.contains_key(name);
+        let lacks_header = !self.inbound.required_headers.iter().all(present);
         let refusal = if is_page && !self.inbound.allows(head.headers.get_all(ORIGIN), Carrier::Headers) {
             Some(Failure::Origin)
-        } else if !self.inbound.required_headers.iter().all(present) {
+        } else if lacks_header && leave != Leave::Route(MigrationPolicy::Shadow) {
             Some(Refusal::headers(AleReason::MissingRequiredHeader).into())
         } else {
             None
@@ -137,8 +157,14 @@ impl Inbound {
             client.discard(body, &head);
             return Err(failure);
         }
-        let Self { config, shared, keys, onward, .. } = self;
-        let clear = Clear { config, shared, keys: Some(keys), onward, sealed: Side::Client };
+        // Where a route lets it pass, what the portal says of sealing changes nothing.
+        let keys = (leave == Leave::Portal).then_some(&self.keys);
+        if keys.is_none() {
+            let reason = if lacks_header { AleReason::MissingRequiredHeader } else { AleReason::MissingIv };
+            exchange.passes_plain(Refusal::headers(reason).into());
+        }
+        let Self { config, shared, onward, .. } = self;
+        let clear = Clear { config, shared, keys, onward, sealed: Side::Client };
         clear.exchange(client, head, body, exchange).await
     }
 
@@ -184,6 +210,7 @@ impl Inbound {
             shared: Arc::clone(&self.shared),
             keys: Some(self.keys.clone()),
             path,
+            pass: None,
             sealing: Some((Arc::clone(sealing.key()), sealing.into_session(now(), &mut rand::rng()))),
             sealed: Side::Client,
         }

@@ -12,6 +12,8 @@ mod forward;
 mod inbound;
 mod key_access;
 mod limits;
+mod migration;
+mod network;
 mod onward;
 mod origins;
 mod outbound;
@@ -44,12 +46,18 @@ pub use fitting::unfit_keys;
 use inbound::Inbound;
 pub use key_access::KeyAccess;
 pub use limits::{Limits, LimitsConfig};
+pub use migration::{
+    Evidence, Migration, MigrationPolicy, MigrationReport, Migrations, NetworkReport, ToRequire, WouldRefuse,
+    to_require,
+};
+use migration::{Migrating, MigrationAccount};
+pub use network::Network;
 use onward::{Onward, Pools};
 use outbound::{Belief, Outbound};
 pub use ping::{PING_PATH, PingReport};
 pub use replay::{
-    IvReuse, IvReuseReport, IvReuses, Network, OutlivedWindow, ReplayConfig, StoreAddress, StoreConfig,
-    StoreFailure, replay_warning,
+    IvReuse, IvReuseReport, IvReuses, OutlivedWindow, ReplayConfig, StoreAddress, StoreConfig, StoreFailure,
+    replay_warning,
 };
 use replay::{ReplayGuard, SharedWindow};
 pub use route::{
@@ -81,7 +89,8 @@ pub struct ProxyCommon {
 
 impl ProxyCommon {
     /// A proxy that seals and opens with the key sets that `keys` knows by name, within `limits`, and tells its clients to
-    /// go once `stop` is cancelled. Senders that repeat IVs are noted in `reuses`. `None` if `keys` does not know one of them.
+    /// go once `stop` is cancelled. Senders that repeat IVs are noted in `reuses`, clients that may be plain still in
+    /// `migrations`. `None` if `keys` does not know one of them.
     pub fn new(
         config: Arc<ProxyConfig>,
         keys: impl Fn(&str) -> Option<KeyAccess>,
@@ -89,8 +98,9 @@ impl ProxyCommon {
         limits: Arc<Limits>,
         stop: Stop,
         reuses: Arc<IvReuses>,
+        migrations: &Migrations,
     ) -> Option<Self> {
-        let routes = RouteCommon::of_all(&config, keys)?;
+        let routes = RouteCommon::of_all(&config, keys, migrations)?;
         let window = config.replay.as_ref().map(|replay| SharedWindow::new(&config.name, replay));
         Some(Self { config, budget, limits, stop, routes, window, reuses })
     }
@@ -144,11 +154,17 @@ impl ProxyCommon {
 struct RouteCommon {
     keys: KeyAccess,
     belief: Arc<Belief>,
+    /// Of its clients, where some may be plain.
+    migration: Option<Arc<MigrationAccount>>,
 }
 
 impl RouteCommon {
     /// Those of all routes. What a peer was found to do holds for all routes that lead to it with the same keys.
-    fn of_all(config: &ProxyConfig, keys: impl Fn(&str) -> Option<KeyAccess>) -> Option<Vec<Option<Self>>> {
+    fn of_all(
+        config: &ProxyConfig,
+        keys: impl Fn(&str) -> Option<KeyAccess>,
+        migrations: &Migrations,
+    ) -> Option<Vec<Option<Self>>> {
         let replies = |route: &RouteConfig| match &config.mode {
             Mode::Inbound(_) => Replies::default(),
             Mode::Outbound(outbound) => outbound.replies.unwrap_or_else(|| {
@@ -157,15 +173,18 @@ impl RouteCommon {
             }),
         };
         let mut beliefs: Vec<(&RouteConfig, Arc<Belief>)> = Vec::new();
-        let mut of_route = |route| {
+        let of_route = |route| {
             let Some(name) = RouteConfig::keys(route) else { return Some(None) };
             let mut known = beliefs.iter().filter(|(known, _)| known.seals_for_same_peer(route));
             let known = known.next().map(|(_, belief)| Arc::clone(belief));
             let belief = known.unwrap_or_else(|| Arc::new(Belief::new(replies(route))));
             beliefs.push((route, Arc::clone(&belief)));
-            Some(Some(Self { keys: keys(name)?, belief }))
+            let title = route.name.as_deref().unwrap_or(Migrations::ALL);
+            let migration =
+                RouteConfig::migration(route).map(|terms| migrations.account(&config.name, title, terms));
+            Some(Some(Self { keys: keys(name)?, belief, migration }))
         };
-        config.routes.iter().map(&mut of_route).collect()
+        config.routes.iter().map(of_route).collect()
     }
 }
 
@@ -187,8 +206,11 @@ impl Proxy {
         let metrics = metrics.proxy(&config.name);
         let replay = ReplayGuard::new(config, window.clone(), Arc::clone(reuses), metrics.clone());
         let mut pools = Pools::new(Arc::clone(config), metrics.clone());
-        let shared = |route: Option<&RouteConfig>| {
+        let shared = |route: Option<&RouteConfig>, common: Option<&RouteCommon>| {
+            let account = common.and_then(|common| common.migration.clone());
+            let terms = route.and_then(RouteConfig::migration).cloned();
             Arc::new(Shared {
+                migrating: terms.zip(account).map(|(terms, account)| Migrating { terms, account }),
                 name: Arc::clone(&config.name),
                 route: route.and_then(|route| route.name.clone()),
                 metrics: metrics.clone(),
@@ -199,10 +221,11 @@ impl Proxy {
         };
         let ways = config.routes.iter().zip(routes).map(|(route, common)| {
             let onward = Onward::new(route.clone(), &mut pools);
-            way(config, route, common.as_ref(), onward, shared(Some(route)))
+            way(config, route, common.as_ref(), onward, shared(Some(route), common.as_ref()))
         });
         let ways = ways.collect();
-        let router = Arc::new(ArcSwap::from_pointee(Router::new(Arc::clone(config), shared(None), ways)));
+        let router =
+            Arc::new(ArcSwap::from_pointee(Router::new(Arc::clone(config), shared(None, None), ways)));
         let (limits, budget) = (Arc::clone(limits), Arc::clone(budget));
         Self { config: Arc::clone(config), router, metrics, budget, limits, stop: stop.clone() }
     }
@@ -275,7 +298,7 @@ fn way(
     shared: Arc<Shared>,
 ) -> Way {
     let config = Arc::clone(config);
-    let (Some(profile), Some(RouteCommon { keys, belief })) = (route.profile().cloned(), common) else {
+    let (Some(profile), Some(RouteCommon { keys, belief, .. })) = (route.profile().cloned(), common) else {
         return Way::Bypass(Bypass::new(config, onward, shared));
     };
     let keys = keys.clone();

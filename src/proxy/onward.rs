@@ -71,13 +71,33 @@ impl Onward {
         client: &Client,
         takes_trailers: bool,
     ) -> Result<(), FramingFault> {
+        self.prepare_as(head, client, takes_trailers, self.route.keys().is_some())
+    }
+
+    /// The same for a message that is plain on both sides, and keeps what speaks of its body.
+    pub(crate) fn prepare_plain(
+        &self,
+        head: &mut Parts,
+        client: &Client,
+        takes_trailers: bool,
+    ) -> Result<(), FramingFault> {
+        self.prepare_as(head, client, takes_trailers, false)
+    }
+
+    fn prepare_as(
+        &self,
+        head: &mut Parts,
+        client: &Client,
+        takes_trailers: bool,
+        is_sealed: bool,
+    ) -> Result<(), FramingFault> {
         let onto = Onto {
             peer: &client.forwarded_for,
             forwarded: self.config.forwarded,
             takes_trailers,
             host: self.config.host,
             upstream: &self.authority,
-            is_sealed: self.route.keys().is_some(),
+            is_sealed,
         };
         let rewritten = self.route.rewritten(head.uri.path());
         forward::to_upstream(head, &onto, rewritten)

@@ -1,6 +1,7 @@
 //! One request from its head to the beginning of its reply, whichever way it goes.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::request::Parts;
@@ -20,7 +21,7 @@ use super::ping::PingAnswer;
 use super::respond::{self, Failure};
 use super::websocket::Agreement;
 use super::whole::{WholeAnswer, WholeInbound, WholeOutbound};
-use super::{Asked, ProxyConfig};
+use super::{Asked, ProxyConfig, now};
 use crate::net::Upgrade;
 
 /// What is done to the requests of one route.
@@ -108,6 +109,18 @@ impl Router {
         chosen.ok_or(Failure::NoRoute)
     }
 
+    /// Whether the route takes plain requests of this client now, and the target is for no other route, however it is read.
+    fn may_be_plain(&self, way: &Way, head: &Parts, peer: IpAddr) -> bool {
+        let Some(migrating) = &way.shared().migrating else { return false };
+        let routes = &self.config.routes;
+        // Only where there are routes is the framing known to be right by now, and with it the host.
+        let is_ambiguous = routes.are_written() && {
+            let asked = Asked { method: &head.method, host: forward::host_of(head), path: head.uri.path() };
+            routes.is_ambiguous(&asked)
+        };
+        migrating.terms.admits(peer, now()) && !is_ambiguous
+    }
+
     /// Answers one request, come what may.
     pub(crate) async fn serve(
         self: Arc<Self>,
@@ -123,6 +136,9 @@ impl Router {
         let answer = match admitted {
             Ok(way) => {
                 exchange.routed(way.shared());
+                if self.may_be_plain(way, &head, client.peer) {
+                    exchange.admit_plain();
+                }
                 way.exchange(&client, head, body, &mut exchange).await
             }
             Err(Failure::NoRoute) => {

@@ -1,9 +1,11 @@
 //! The JSON of an envelope, read and written.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use bytes::BytesMut;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::super::Refusal;
 use crate::crypto::encoding::IvText;
@@ -65,6 +67,12 @@ pub(in crate::ale) fn read_object<'e, T: Deserialize<'e>>(text: &'e [u8]) -> Opt
     let text = std::str::from_utf8(text).ok()?;
     let begins = text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{');
     if begins { serde_json::from_str(text).ok() } else { None }
+}
+
+/// Whether a text is an object with the members that make an envelope one, whatever they are (P7).
+pub fn bears_envelope(text: &[u8]) -> bool {
+    let members: Option<BTreeMap<Cow<'_, str>, IgnoredAny>> = read_object(text);
+    members.is_some_and(|members| members.contains_key("iv") && members.contains_key("fingerprint"))
 }
 
 /// A repeated member is an error of serde's, one that is not there or `null` is none.

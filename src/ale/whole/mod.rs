@@ -7,6 +7,7 @@ mod fault;
 mod keys;
 mod open;
 mod parts;
+mod plain;
 mod seal;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use rand::CryptoRng;
 use zeroize::Zeroizing;
 
 pub use fault::WholeFault;
+pub use plain::{bears_sealed, would_refuse};
 
 use super::context::{Context, Way};
 use super::receipt::Mark;
@@ -54,6 +56,26 @@ pub fn open_whole(
     ring: &KeyRing,
     now: Timestamp,
 ) -> Result<OpenedWhole, WholeFault> {
+    open_whole_as(profile, head, body, ring, now, Counting::Uses)
+}
+
+/// What is noted on the accounts of keys.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Counting {
+    /// That they opened a message, or did not.
+    Uses,
+    /// Nothing: it is only asked what would happen.
+    Nothing,
+}
+
+fn open_whole_as(
+    profile: &Arc<WholeProfile>,
+    head: &mut Parts,
+    body: &[u8],
+    ring: &KeyRing,
+    now: Timestamp,
+    counting: Counting,
+) -> Result<OpenedWhole, WholeFault> {
     let context = Context::of(head);
     let named = named_key(profile, &head.headers, Some(&head.uri), body)?;
     let keys = keys::opening(profile, named.as_deref(), ring, now)?;
@@ -64,7 +86,7 @@ pub fn open_whole(
         return Ok(OpenedWhole { body: PlainBody::default(), receipt: None, reply });
     }
     let aad = if profile.aad == Aad::Context { context.aad(Way::Request) } else { Vec::new() };
-    let opening = open::Opening { profile, keys, context: aad, now };
+    let opening = open::Opening { profile, keys, context: aad, now, counting };
     let opened = opening.open(&mut head.headers, Some(&mut head.uri), body)?;
     if matches!(profile.scope, Scope::Body) {
         envelope::restore_content_encoding(&mut head.headers)?;
@@ -223,7 +245,8 @@ impl WholeReplyOpening {
             Aad::Context => context.aad(Way::Reply(request_iv.as_ref())),
             Aad::At(_) | Aad::Literal(_) | Aad::None => Vec::new(),
         };
-        let opening = open::Opening { profile: &profile, keys: vec![key], context: aad, now };
+        let opening =
+            open::Opening { profile: &profile, keys: vec![key], context: aad, now, counting: Counting::Uses };
         let opened = opening.open(headers, None, body)?;
         if matches!(profile.scope, Scope::Body) {
             envelope::restore_content_encoding(headers)?;

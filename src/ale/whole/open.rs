@@ -6,10 +6,10 @@ use http::Uri;
 use http::header::{CONTENT_ENCODING, HeaderMap};
 use jiff::Timestamp;
 
-use super::WholeFault;
 use super::cipher::{self, Beside as Sides};
 use super::parts::{self, Body, Message, Text};
 use super::values::{Change, Changed, Direction};
+use super::{Counting, WholeFault};
 use crate::ale::Refusal;
 use crate::crypto::{Iv, Tag};
 use crate::keys::Key;
@@ -34,6 +34,7 @@ pub(super) struct Opening<'o> {
     /// The context of the message, where the profile has it authenticated.
     pub(super) context: Vec<u8>,
     pub(super) now: Timestamp,
+    pub(super) counting: Counting,
 }
 
 impl Opening<'_> {
@@ -45,7 +46,7 @@ impl Opening<'_> {
         mut target: Option<&mut Uri>,
         body: &[u8],
     ) -> Result<Opened, WholeFault> {
-        let Self { profile, keys, context, now } = self;
+        let Self { profile, keys, context, now, counting } = self;
         let read = read_body(&profile.scope, headers, body)?;
         let mut first = None;
         for key in keys {
@@ -53,7 +54,9 @@ impl Opening<'_> {
             match open_under(profile, &key, &message, body, &context) {
                 Ok((opened, changed)) => {
                     finish(profile, headers, target.as_deref_mut(), changed)?;
-                    key.note_opened(now);
+                    if counting == Counting::Uses {
+                        key.note_opened(now);
+                    }
                     return Ok(Opened { key, ..opened });
                 }
                 Err(fault) => {
@@ -64,7 +67,9 @@ impl Opening<'_> {
         let Some((fault, key)) = first else {
             return Err(Refusal::unable(AleReason::UnknownFingerprint).into());
         };
-        key.note_unopened(now);
+        if counting == Counting::Uses {
+            key.note_unopened(now);
+        }
         Err(fault)
     }
 }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use http::{Method, Uri};
 
 use crate::config::Config;
-use crate::proxy::{Asked, HostPolicy, Mode, PING_PATH, Policy, ProxyConfig, RouteConfig};
+use crate::proxy::{Asked, HostPolicy, Migration, Mode, PING_PATH, Policy, ProxyConfig, RouteConfig};
 
 /// A request that somebody may send: `[METHOD ]URL`.
 #[derive(Clone, Debug)]
@@ -102,7 +102,8 @@ impl Question {
                 Err(mismatch) => lines.push(format!("{title}: not taken: {mismatch}")),
                 Ok(()) => {
                     lines.push(format!("{title}: taken"));
-                    lines.extend(self.fate(proxy, route).map(|line| format!("  {line}")));
+                    let is_ambiguous = proxy.routes.is_ambiguous(&asked);
+                    lines.extend(self.fate(proxy, route, is_ambiguous).map(|line| format!("  {line}")));
                     return lines;
                 }
             }
@@ -112,7 +113,7 @@ impl Question {
     }
 
     /// What happens to the request on a route that it takes.
-    fn fate(&self, proxy: &ProxyConfig, route: &RouteConfig) -> [String; 3] {
+    fn fate(&self, proxy: &ProxyConfig, route: &RouteConfig, is_ambiguous: bool) -> [String; 3] {
         let policy = match &route.policy {
             Policy::Require { keys, profile } => {
                 let done = match proxy.mode {
@@ -121,6 +122,21 @@ impl Question {
                 };
                 format!(
                     "policy require: it is {done}, by profile {}, with the keys of {keys}",
+                    profile.name()
+                )
+            }
+            Policy::Migrate { keys, profile, migration } => {
+                let plain = if is_ambiguous {
+                    "a plain one is refused, since the target can be read in more than one way".to_owned()
+                } else {
+                    let Migration { from, until, .. } = migration;
+                    let until = until
+                        .map_or_else(|| ", without an end".to_owned(), |until| format!(" until {until}"));
+                    format!("a plain one from {from} passes{until}, and so does its reply")
+                };
+                format!(
+                    "policy {}: if sealed it is opened, and its reply sealed, by profile {}, with the keys of {keys}; {plain}",
+                    migration.policy,
                     profile.name()
                 )
             }

@@ -3,6 +3,7 @@
 mod addresses;
 mod limits;
 mod mode;
+mod policy;
 mod profile;
 mod replay;
 mod routes;
@@ -27,14 +28,17 @@ pub(super) use self::{
     websocket::RawWebSocket,
 };
 
+use self::policy::{RawPlain, ReadPlain};
 use self::routes::OfProxy;
 use self::upstream::{RawUpstream, ReadUpstream};
 use super::keys::{self, KeySets};
 use super::profile::Profiles;
-use super::values::{ByteSize, Listen, ModeName, ProfileName, ProxyName};
+use super::values::{
+    ByteSize, Deadline, Listen, ModeName, NetworkList, PolicyName, ProfileName, ProxyName, Until,
+};
 use crate::document::{Document, Fault, Field, Heading, Refusal, Section, Value};
 use crate::net::UpstreamProtocol;
-use crate::proxy::{ForwardedPolicy, HostPolicy, Policy, ProxyConfig, RouteConfig, Routes, Upstream};
+use crate::proxy::{ForwardedPolicy, HostPolicy, ProxyConfig, RouteConfig, Routes, Upstream};
 pub(super) use addresses::collide;
 
 /// What is held of one body at most, unless the configuration says otherwise.
@@ -105,6 +109,10 @@ pub(super) struct RawProxy {
     forwarded: Field<ForwardedPolicy>,
     max_body: Field<ByteSize>,
     bodyless_methods: Field<Vec<Method>>,
+    policy: Field<PolicyName>,
+    from: Field<NetworkList>,
+    until: Field<Until>,
+    quiet_for: Field<Deadline>,
 }
 
 /// A proxy as far as it could be read.
@@ -157,7 +165,11 @@ impl Entry {
         let keys_at = raw.keys.start();
         let keys = document.optional(&heading, "keys", raw.keys).map(|ProxyName(name)| name);
         let keys: Option<Arc<str>> = sets.check(document, &heading, keys.as_deref(), keys_at).map(Into::into);
-        let of_proxy = OfProxy { upstream: &upstream, profile, chooser: &chooser, keys, sets, directory };
+        let plain =
+            RawPlain { policy: raw.policy, from: raw.from, until: raw.until, quiet_for: raw.quiet_for };
+        let plain = read_plain(document, &heading, plain, &routes);
+        let of_proxy =
+            OfProxy { upstream: &upstream, profile, chooser: &chooser, keys, sets, plain, directory };
         let (routes, keys_are_missing, upstreams) = ways(document, &heading, routes, of_proxy, warnings);
         let keys_are_missing = keys_are_missing && keys_at.is_none();
         let (host, forwarded) = defaults_of(mode);
@@ -201,6 +213,18 @@ fn read_upstream(
     how.read(document, at, &ReadUpstream::default(), directory, others_use_roots)
 }
 
+/// From whom the proxy takes plain messages, which each of its routes may say for itself.
+fn read_plain(document: &mut Document<'_>, at: &Heading, how: RawPlain, routes: &[Section<'_>]) -> ReadPlain {
+    let plain = how.read(document, at, &ReadPlain::default(), routes.iter().any(policy::migrates));
+    if plain.policy == Some(PolicyName::Bypass) {
+        let problem = "nothing would be sealed, so that there is no use for this sidecar";
+        let remedy = "write it at the [[proxy.route]] of what is to pass";
+        document.refuse(at, "policy", plain.policy_at, Refusal::new(problem, remedy));
+        return ReadPlain::default();
+    }
+    plain
+}
+
 /// Where the upstream of a proxy is written, or that of a route.
 type WrittenUpstream = (Heading, Option<usize>, Upstream);
 
@@ -217,8 +241,8 @@ fn ways<'t>(
         own.upstream.iter().map(|upstream| (at.clone(), own.at, upstream.clone())).collect();
     if sections.is_empty() {
         let lacks_keys = of_proxy.keys.is_none();
-        let policy =
-            of_proxy.keys.zip(of_proxy.profile).map(|(keys, profile)| Policy::Require { keys, profile });
+        let how = (of_proxy.plain, of_proxy.keys, of_proxy.profile);
+        let policy = routes::policy_of(document, at, of_proxy.chooser.mode, how, warnings);
         let route = policy.zip(own.upstream.clone());
         let routes = route.map(|(policy, upstream)| Routes::one(RouteConfig::of_all(policy, upstream)));
         return (routes, lacks_keys, upstreams);

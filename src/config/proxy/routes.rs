@@ -6,10 +6,13 @@ use std::sync::Arc;
 use http::Method;
 use serde::Deserialize;
 
+use super::policy::{RawPlain, ReadPlain};
 use super::profile::Chooser;
 use super::upstream::{RawUpstream, ReadUpstream};
 use crate::config::keys::KeySets;
-use crate::config::values::{Hosts, PolicyName, ProfileName, ProxyName};
+use crate::config::values::{
+    Deadline, Hosts, ModeName, NetworkList, PolicyName, ProfileName, ProxyName, Until,
+};
 use crate::document::{Document, Fault, Field, Heading, Refusal, Section, Value};
 use crate::net::UpstreamProtocol;
 use crate::profile::Profile;
@@ -24,6 +27,9 @@ pub(in crate::config) struct RawRoute {
     path: Field<PathPrefix>,
     methods: Field<Vec<Method>>,
     policy: Field<PolicyName>,
+    from: Field<NetworkList>,
+    until: Field<Until>,
+    quiet_for: Field<Deadline>,
     profile: Field<ProfileName>,
     keys: Field<ProxyName>,
     upstream: Field<Upstream>,
@@ -41,6 +47,8 @@ pub(super) struct OfProxy<'a> {
     /// `None` if there is none of which the proxy may have the keys.
     pub(super) keys: Option<Arc<str>>,
     pub(super) sets: &'a KeySets,
+    /// From whom plain messages are taken.
+    pub(super) plain: ReadPlain,
     pub(super) directory: &'a Path,
 }
 
@@ -128,7 +136,10 @@ impl Entry {
                 "write where its requests go: upstream = \"http://127.0.0.1:3000\", here or in the [[proxy]]";
             document.refuse(&heading, "upstream", heading.start(), Refusal::new("missing", remedy));
         }
-        let how = RawPolicy { policy: raw.policy, profile: raw.profile, keys: raw.keys };
+        let plain =
+            RawPlain { policy: raw.policy, from: raw.from, until: raw.until, quiet_for: raw.quiet_for };
+        let plain = plain.read(document, &heading, &of_proxy.plain, false);
+        let how = RawPolicy { plain, profile: raw.profile, keys: raw.keys };
         let (policy, lacks_keys) = how.read(document, &heading, of_proxy, warnings);
         let whole = upstream.upstream.clone().zip(policy);
         let config = whole.map(|(upstream, policy)| RouteConfig {
@@ -169,7 +180,7 @@ fn read_match(
 
 /// What is done to messages, as it is written.
 struct RawPolicy {
-    policy: Field<PolicyName>,
+    plain: ReadPlain,
     profile: Field<ProfileName>,
     keys: Field<ProxyName>,
 }
@@ -183,7 +194,7 @@ impl RawPolicy {
         of_proxy: &OfProxy<'_>,
         warnings: &mut Vec<Fault>,
     ) -> (Option<Policy>, bool) {
-        let policy = document.or(at, "policy", self.policy, PolicyName::Require);
+        let policy = self.plain.policy.unwrap_or(PolicyName::Require);
         let (profile_at, keys_at) = (self.profile.start(), self.keys.start());
         let own = of_proxy.profile.clone();
         let profile = if policy == PolicyName::Bypass {
@@ -207,6 +218,22 @@ impl RawPolicy {
             None => of_proxy.keys.clone(),
         };
         let lacks_keys = keys.is_none() && keys_at.is_none();
-        (keys.zip(profile).map(|(keys, profile)| Policy::Require { keys, profile }), lacks_keys)
+        (policy_of(document, at, of_proxy.chooser.mode, (self.plain, keys, profile), warnings), lacks_keys)
     }
+}
+
+/// What is done to messages that are sealed with these keys by this profile, if all of it is right.
+pub(super) fn policy_of(
+    document: &mut Document<'_>,
+    at: &Heading,
+    mode: Option<ModeName>,
+    (plain, keys, profile): (ReadPlain, Option<Arc<str>>, Option<Profile>),
+    warnings: &mut Vec<Fault>,
+) -> Option<Policy> {
+    if !plain.migrates() {
+        return keys.zip(profile).map(|(keys, profile)| Policy::Require { keys, profile });
+    }
+    let migration = plain.migration(document, at, mode, profile.as_ref(), warnings);
+    let (keys, profile) = keys.zip(profile)?;
+    Some(Policy::Migrate { keys, profile, migration: migration? })
 }

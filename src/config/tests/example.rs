@@ -13,7 +13,7 @@ use crate::config::proxy::{
 use crate::config::{Config, ConfigDigest};
 use crate::document::fields;
 use crate::profile::Draft;
-use crate::proxy::{Mode, Replies};
+use crate::proxy::{Migration, Mode, Replies};
 
 fn text(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
@@ -34,8 +34,10 @@ fn setting(line: &str) -> Option<&str> {
 }
 
 fn with_all_settings(text: &str) -> String {
-    // Without `ca_file` others are trusted than those of any file, and without a window nothing is remembered.
-    let without_default = ["#ca_file = ", "#replay_entries = ", "#replay_store"];
+    // Without `ca_file` others are trusted than those of any file, without a window nothing is remembered, and where all is
+    // required nobody is plain.
+    let without_default =
+        ["#ca_file = ", "#replay_entries = ", "#replay_store", "#from = ", "#until = ", "#quiet_for = "];
     let with_default = text.lines().filter(|line| !without_default.iter().any(|key| line.starts_with(key)));
     let uncommented: Vec<_> = with_default.map(|line| setting(line).unwrap_or(line)).collect();
     uncommented.join("\n")
@@ -117,6 +119,21 @@ fn route_of_the_example_is_right() {
     let route = config.proxies[0].routes.first();
     assert_eq!(route.upstream.authority(), "orders.example");
     assert_eq!(route.rewritten("/orders/7").as_deref(), Some("/v2/orders/7"));
+}
+
+#[test]
+fn clients_of_the_example_can_be_moved_over_by_the_proxy_and_by_its_route() {
+    let text = inbound().replace("#[[proxy.route]]", "[[proxy.route]]");
+    let lines = ["#policy = ", "#from = ", "#until = ", "#quiet_for = "];
+    let uncommented = |line: &str| match lines.iter().any(|key| line.starts_with(key)) {
+        true => line[1..].replace("\"require\"", "\"permit\""),
+        false => line.to_owned(),
+    };
+    let text = text.lines().map(uncommented).collect::<Vec<_>>().join("\n");
+    let config = parse(&text).unwrap_or_else(|faults| panic!("{faults}"));
+    let migration = config.proxies[0].routes.first().migration().unwrap();
+    assert_eq!(migration.to_string(), "permit from 192.0.2.0/24 until 2027-03-31T00:00:00Z");
+    assert_eq!(migration.quiet_for, Migration::QUIET_FOR);
 }
 
 /// The example of a portal, in which what is commented out is the default unless it stands below "For example:".

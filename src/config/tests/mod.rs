@@ -5,6 +5,7 @@ mod example;
 mod faults;
 mod keys;
 mod modes;
+mod policy;
 mod profile;
 mod replay;
 mod routes;

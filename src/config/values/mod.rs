@@ -7,6 +7,7 @@ mod origin;
 mod profile;
 mod route;
 mod store;
+mod until;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -22,6 +23,7 @@ pub(super) use network::NetworkList;
 pub(super) use origin::Origin;
 pub(super) use profile::{AlgorithmName, IvLengthValue, MediaType, PresetName, Status, TagLengthValue};
 pub(super) use route::{Hosts, PolicyName, ProfileName};
+pub(super) use until::Until;
 
 use crate::ale::ReplayWindow;
 use crate::document::{Refusal, Value};

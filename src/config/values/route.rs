@@ -62,13 +62,23 @@ pub(in crate::config) enum PolicyName {
     Require,
     /// They pass.
     Bypass,
+    /// As with `Require`, but for a while some clients may be plain.
+    Permit,
+    /// The same, and all of them are let through that are plain.
+    Shadow,
 }
 
 impl Value for PolicyName {
     const EXPECTED: &'static str = "a policy in quotes";
 
     fn from_text(text: &str) -> Result<Self, Refusal> {
-        super::choices::choice(text, "policy", &[("require", Self::Require), ("bypass", Self::Bypass)])
+        let policies = [
+            ("require", Self::Require),
+            ("bypass", Self::Bypass),
+            ("permit", Self::Permit),
+            ("shadow", Self::Shadow),
+        ];
+        super::choices::choice(text, "policy", &policies)
     }
 }
 

@@ -184,6 +184,7 @@ impl Outbound {
         }
         let seat = Seat {
             place,
+            pass: None,
             config: Arc::clone(&self.config),
             shared: Arc::clone(&self.shared),
             keys: Some(self.keys.clone()),

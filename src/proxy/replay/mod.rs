@@ -1,7 +1,6 @@
 //! Messages that have been opened before are not opened again (P11). All workers of a proxy share one window.
 
 mod config;
-mod network;
 mod outlived;
 mod reuse;
 mod store;
@@ -11,13 +10,12 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use config::{ReplayConfig, StoreAddress, StoreConfig, StoreFailure};
-pub use network::Network;
 pub use outlived::{OutlivedWindow, replay_warning};
 pub use reuse::{IvReuse, IvReuseReport, IvReuses};
 use store::{Health, NoAnswer, Store, Told};
 
-use super::ProxyConfig;
 use super::respond::Failure;
+use super::{Network, ProxyConfig};
 use crate::ale::{Admission, Receipt, Refusal, ReplayWindow, ReplyFault};
 use crate::metrics::ProxyMetrics;
 use crate::net::Clock;

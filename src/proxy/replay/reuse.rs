@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Network;
 use crate::ale::{IvWatch, Receipt};
 use crate::keys::Fingerprint;
 use crate::metrics::ProxyMetrics;
+use crate::proxy::Network;
 
 /// How many are told apart. Fingerprints and networks come from outside, and labels must stay few.
 const MOST_NAMED: usize = 32;

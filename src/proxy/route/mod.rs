@@ -14,7 +14,7 @@ pub use path::{PathPrefix, PathPrefixFault};
 use matching::is_ambiguous_host;
 use path::Reading;
 
-use super::Upstream;
+use super::{Migration, Upstream};
 use crate::profile::Profile;
 
 /// One way through a proxy, checked.
@@ -40,17 +40,19 @@ impl RouteConfig {
 
     /// The key set that is opened and sealed with.
     pub fn keys(&self) -> Option<&Arc<str>> {
-        match &self.policy {
-            Policy::Require { keys, .. } => Some(keys),
-            Policy::Bypass => None,
-        }
+        self.policy.sealing().map(|(keys, _)| keys)
     }
 
     /// What sealed messages look like.
     pub fn profile(&self) -> Option<&Profile> {
+        self.policy.sealing().map(|(_, profile)| profile)
+    }
+
+    /// From whom plain messages are taken as well, if from anybody.
+    pub fn migration(&self) -> Option<&Migration> {
         match &self.policy {
-            Policy::Require { profile, .. } => Some(profile),
-            Policy::Bypass => None,
+            Policy::Migrate { migration, .. } => Some(migration),
+            Policy::Require { .. } | Policy::Bypass => None,
         }
     }
 
@@ -77,6 +79,15 @@ pub enum Policy {
         /// What the sealed ones look like.
         profile: Profile,
     },
+    /// The same, but from some clients and for a while plain ones pass as well. Inbound only.
+    Migrate {
+        /// The key set for it.
+        keys: Arc<str>,
+        /// What the sealed ones look like.
+        profile: Profile,
+        /// From which clients, and until when.
+        migration: Migration,
+    },
     /// They pass as they are.
     Bypass,
 }
@@ -84,36 +95,42 @@ pub enum Policy {
 impl Policy {
     /// Has messages look so, where they are sealed at all.
     pub fn seal_as(&mut self, other: &Profile) {
-        if let Self::Require { profile, .. } = self {
+        if let Self::Require { profile, .. } | Self::Migrate { profile, .. } = self {
             profile.clone_from(other);
         }
     }
 
     /// Has messages sealed with the keys of that set, where they are sealed at all.
     pub fn seal_with(&mut self, set: &Arc<str>) {
-        if let Self::Require { keys, .. } = self {
+        if let Self::Require { keys, .. } | Self::Migrate { keys, .. } = self {
             keys.clone_from(set);
+        }
+    }
+
+    /// With which keys sealed messages are opened, and what they look like; none where nothing is ever sealed.
+    pub fn sealing(&self) -> Option<(&Arc<str>, &Profile)> {
+        match self {
+            Self::Require { keys, profile } | Self::Migrate { keys, profile, .. } => Some((keys, profile)),
+            Self::Bypass => None,
         }
     }
 
     /// Whether both open the same messages with the same keys, or neither any.
     pub(super) fn opens_as(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Require { keys, profile }, Self::Require { keys: other_keys, profile: other_profile }) => {
-                (keys, profile.name()) == (other_keys, other_profile.name())
-            }
-            (Self::Bypass, Self::Bypass) => true,
-            _ => false,
-        }
+        let how = |policy: &Self| {
+            policy.sealing().map(|(keys, profile)| (Arc::clone(keys), profile.name().to_owned()))
+        };
+        how(self) == how(other)
     }
 }
 
 impl fmt::Display for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Require { .. } => "require",
-            Self::Bypass => "bypass",
-        })
+        match self {
+            Self::Require { .. } => f.write_str("require"),
+            Self::Migrate { migration, .. } => migration.fmt(f),
+            Self::Bypass => f.write_str("bypass"),
+        }
     }
 }
 
@@ -197,8 +214,7 @@ impl Routes {
     /// Each route in order, and why a request does not take it, if so. Only the first that it could take counts.
     pub fn judge(&self, asked: &Asked<'_>) -> impl Iterator<Item = (&RouteConfig, Result<(), Mismatch>)> {
         let path = Reading::of(asked.path);
-        let is_ambiguous = self.tells_paths_apart && path.is_ambiguous()
-            || self.tells_hosts_apart && asked.host.is_some_and(is_ambiguous_host);
+        let is_ambiguous = self.is_ambiguous_as(asked, &path);
         self.iter().map(move |route| {
             let judged = route.matching.judge(asked, &path);
             let judged = judged.and_then(|()| match is_ambiguous && !self.may_be_ambiguous(route) {
@@ -209,16 +225,28 @@ impl Routes {
         })
     }
 
+    /// Whether servers may think of a request that it is for another route. Such a one passes plain on none.
+    pub fn is_ambiguous(&self, asked: &Asked<'_>) -> bool {
+        (self.tells_paths_apart || self.tells_hosts_apart)
+            && self.is_ambiguous_as(asked, &Reading::of(asked.path))
+    }
+
+    fn is_ambiguous_as(&self, asked: &Asked<'_>, path: &Reading) -> bool {
+        self.tells_paths_apart && path.is_ambiguous()
+            || self.tells_hosts_apart && asked.host.is_some_and(is_ambiguous_host)
+    }
+
     /// Whether a route may be taken by requests of which servers may think that they are for another one.
     ///
-    /// Nothing passes plain that way, and nobody opens with the keys of one route what the application takes for another's.
+    /// A bypass may not, and nobody opens with the keys of one route what the application takes for another's.
     fn may_be_ambiguous(&self, route: &RouteConfig) -> bool {
         let tells_apart =
             |matching: &RouteMatch| matching.tells_paths_apart() || matching.tells_hosts_apart();
         match route.policy {
             Policy::Bypass => false,
-            Policy::Require { .. } if !self.askers_have_keys => true,
-            Policy::Require { .. } => !self.iter().any(|other| {
+            Policy::Require { .. } | Policy::Migrate { .. } if !self.askers_have_keys => true,
+            // What passes plain there is told by itself, since a sealed one may pass.
+            Policy::Require { .. } | Policy::Migrate { .. } => !self.iter().any(|other| {
                 other.keys().is_some()
                     && !other.policy.opens_as(&route.policy)
                     && (tells_apart(&other.matching) || tells_apart(&route.matching))

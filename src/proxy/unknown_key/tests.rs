@@ -18,8 +18,8 @@ use crate::metrics::Metrics;
 use crate::net::{Accepted, HeldBudget, Stop};
 use crate::profile::{Profile, StreamProfile};
 use crate::proxy::{
-    ForwardedPolicy, HostPolicy, InboundConfig, Limits, LimitsConfig, Mode, Policy, Proxy, ProxyCommon,
-    ProxyConfig, RouteConfig, Routes, Timeouts, Upstream, WebSocketConfig, now,
+    ForwardedPolicy, HostPolicy, InboundConfig, Limits, LimitsConfig, Migrations, Mode, Policy, Proxy,
+    ProxyCommon, ProxyConfig, RouteConfig, Routes, Timeouts, Upstream, WebSocketConfig, now,
 };
 use crate::sources::{Refresh, Waiting};
 
@@ -90,8 +90,9 @@ impl Stage {
         let access = KeyAccess { store: Arc::clone(&keys), refresh };
         let limits = Limits::new("kitchen".into(), &config.limits, metrics.proxy("kitchen"));
         let gate = Arc::clone(limits.gate());
-        let common =
-            ProxyCommon::new(config, |_| Some(access.clone()), budget, limits, stop, reuses).unwrap();
+        let migrations = Migrations::new(Arc::new(Metrics::new()));
+        let keys_of = |_: &str| Some(access.clone());
+        let common = ProxyCommon::new(config, keys_of, budget, limits, stop, reuses, &migrations).unwrap();
         let proxy = Proxy::new(&common, &metrics);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

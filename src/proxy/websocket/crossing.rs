@@ -12,10 +12,12 @@ use super::Side;
 use super::fault::Fault;
 use super::leg::Leg;
 use super::record::Record;
-use crate::ale::{ClearError, MessageSession, NoSealingKey, OpenedMessage, Refusal};
+use crate::ale::{self, ClearError, MessageSession, NoSealingKey, OpenedMessage, Refusal};
 use crate::keys::KeyRing;
-use crate::proxy::replay::{Denial, Judgement, Judging, Network, ReplayGuard};
-use crate::proxy::{KeyAccess, OnBadMessage, ProxyConfig};
+use crate::metrics::AleReason;
+use crate::proxy::migration::SessionPass;
+use crate::proxy::replay::{Denial, Judgement, Judging, ReplayGuard};
+use crate::proxy::{KeyAccess, Network, OnBadMessage, ProxyConfig};
 use crate::sources::Waiting;
 use crate::websocket::{Kind, Message};
 
@@ -32,6 +34,8 @@ pub(super) struct Crossing {
     echoed: Option<VecDeque<Kind>>,
     /// None where nothing is ever sealed.
     keys: Option<KeyAccess>,
+    /// What lets it go on plain, where it may only for a while.
+    pass: Option<SessionPass>,
     config: Arc<ProxyConfig>,
     replay: ReplayGuard,
     /// Where what is opened comes from.
@@ -70,7 +74,12 @@ impl Crossing {
         config: Arc<ProxyConfig>,
         (replay, from): (ReplayGuard, Network),
     ) -> Self {
-        Self { messages, sealed, echoed: None, keys, config, replay, from, pending: None }
+        Self { messages, sealed, echoed: None, keys, pass: None, config, replay, from, pending: None }
+    }
+
+    /// The same, which `pass` lets go on.
+    pub(super) fn with_pass(self, pass: Option<SessionPass>) -> Self {
+        Self { pass, ..self }
     }
 
     /// The same, where the other end of the plain leg says back what it hears.
@@ -97,6 +106,15 @@ impl Crossing {
     ) -> Result<(), Fault> {
         if self.messages.is_none() && moment.ring.as_ref().is_some_and(|ring| ring.encryption()) {
             return Err(Fault::Secured);
+        }
+        if let Some(pass) = &self.pass {
+            if pass.is_over(moment.now) {
+                return Err(Fault::Secured);
+            }
+            if side == self.sealed && ale::bears_envelope(&message.payload) {
+                let refusal = Refusal::headers(AleReason::ConflictingCarriers);
+                return self.tell(Fault::Refused(refusal), Some(refusal.body()), way);
+            }
         }
         if self.messages.is_none() || self.crosses_in_clear(side, &message) {
             way.record.carried(side, message.payload.len());

@@ -22,8 +22,8 @@ use crate::proxy::client::Client;
 use crate::proxy::exchange::{Exchange, Shared};
 use crate::proxy::forward::{self, ReplyFault};
 use crate::proxy::limits::Place;
-use crate::proxy::replay::Network;
-use crate::proxy::{KeyAccess, ProxyConfig};
+use crate::proxy::migration::SessionPass;
+use crate::proxy::{KeyAccess, Network, ProxyConfig};
 use crate::websocket::Role;
 
 /// What follows HTTP on a connection of a client; each connection has one, mostly empty.
@@ -72,6 +72,8 @@ pub(crate) struct Seat {
     pub(crate) path: Box<str>,
     /// The handshake's key, and what opens and seals; none where all of it is plain.
     pub(crate) sealing: Option<(Arc<Key>, MessageSession)>,
+    /// What lets a session go on that began plain where it may only for a while.
+    pub(crate) pass: Option<SessionPass>,
     /// On which side messages are sealed.
     pub(crate) sealed: Side,
 }
@@ -125,7 +127,7 @@ impl Agreement {
 impl Opening {
     async fn run(self: Box<Self>, client: Upgrade, stop: &Stop) {
         let Self { seat, peer, account, server } = *self;
-        let Seat { place, config, shared, keys, path, sealing, sealed } = seat;
+        let Seat { place, config, shared, keys, path, sealing, pass, sealed } = seat;
         let (key, messages) = sealing.unzip();
         let settings = &config.websocket;
         let max_message = server.max_message(settings.max_message);
@@ -148,7 +150,7 @@ impl Opening {
             Side::Server => Network::Upstream,
         };
         let replay = (shared.replay.clone(), from);
-        let crossing = Crossing::new(messages, sealed, keys, config, replay);
+        let crossing = Crossing::new(messages, sealed, keys, config, replay).with_pass(pass);
         let crossing = if echoes { crossing.echoing() } else { crossing };
         Session::new(client, server, crossing, record, taking).run(stop).await;
     }

@@ -1,8 +1,11 @@
 //! The inbound way of messages that are held: opened whole for the application, whose replies are sealed whole.
 
+mod migrating;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::header::ORIGIN;
 use http::request::Parts;
 use http::{Method, Request};
 use http_body::Body;
@@ -15,6 +18,7 @@ use crate::keys::KeyRing;
 use crate::metrics::AleReason;
 use crate::profile::{Place, WholeProfile};
 use crate::proxy::body::{HoldLimits, RequestBody};
+use crate::proxy::carriers::Carrier;
 use crate::proxy::clear::{Clear, ClearAnswer};
 use crate::proxy::client::Client;
 use crate::proxy::exchange::{Exchange, Shared};
@@ -59,9 +63,13 @@ impl WholeInbound {
         body: Incoming,
         exchange: &mut Exchange,
     ) -> Result<Answer, Failure> {
+        if let Some(policy) = exchange.plain_policy().filter(|_| self.keys.store.snapshot().encryption()) {
+            // In a box, so that the usual way has no room for it.
+            return Box::pin(self.exchange_either(client, head, body, exchange, policy)).await;
+        }
         if let Err(failure) = self.require_headers(&head) {
             client.discard(body, &head);
-            return Err(failure);
+            return Err(failure.into());
         }
         if self.takes_plain(&head) {
             let Self { config, shared, keys, onward, .. } = self;
@@ -76,8 +84,20 @@ impl WholeInbound {
         let has_bytes = onward::may_have_bytes(&body);
         let taken = take_request(body, &self.config, &self.shared, client).await?;
         exchange.request_bytes(taken.len() as u64);
+        self.exchange_sealed(client, head, (taken, has_bytes), exchange).await
+    }
+
+    /// Opens a request whose body is there. `has_bytes` says whether it had one at all.
+    async fn exchange_sealed(
+        &self,
+        client: &Client,
+        mut head: Parts,
+        (taken, has_bytes): (Bytes, bool),
+        exchange: &mut Exchange,
+    ) -> Result<Answer, Failure> {
         let (body, reply) = self.open(&mut head, &taken, client, exchange).await?;
         drop(taken);
+        exchange.opened();
         self.onward.prepare(&mut head, client, false)?;
         forward::ask_for_identity(&mut head.headers);
         let method = head.method.clone();
@@ -93,12 +113,12 @@ impl WholeInbound {
         self.answer(sent, reply, method, client, exchange).await
     }
 
-    fn require_headers(&self, head: &Parts) -> Result<(), Failure> {
+    fn require_headers(&self, head: &Parts) -> Result<(), Refusal> {
         let present = |name| head.headers.contains_key(name);
         if self.inbound.required_headers.iter().all(present) {
             return Ok(());
         }
-        Err(Refusal::headers(AleReason::MissingRequiredHeader).into())
+        Err(Refusal::headers(AleReason::MissingRequiredHeader))
     }
 
     /// Whether the service is not secured, as far as the portal is followed, and the head bears nothing of an envelope.

@@ -11,7 +11,7 @@ use super::{Args, TestFault};
 use crate::config::Config;
 use crate::keys::{KeyRing, RingPolicy};
 use crate::profile::{PRESETS, Preset, Profile};
-use crate::proxy::{Asked, Policy, ProxyConfig};
+use crate::proxy::{Asked, ProxyConfig};
 use crate::sources::{file_now, key_file};
 
 /// Everything that a request may be taken with.
@@ -92,12 +92,12 @@ impl Choice {
         let asked = Asked { method: &head.method, host: host.or(written), path: head.uri.path() };
         let taken = proxy.routes.judge(&asked).find(|(_, judged)| judged.is_ok());
         let (route, _) = taken.ok_or(Untouched::NoRoute)?;
-        match &route.policy {
-            Policy::Require { keys, profile } => match rings.get(keys) {
+        match route.policy.sealing() {
+            Some((keys, profile)) => match rings.get(keys) {
                 Some(ring) => Ok(Chosen { profile, ring }),
                 None => Err(Untouched::NoRoute),
             },
-            Policy::Bypass => Err(Untouched::Bypass(route.name.clone().unwrap_or_else(|| "all".into()))),
+            None => Err(Untouched::Bypass(route.name.clone().unwrap_or_else(|| "all".into()))),
         }
     }
 }

@@ -17,8 +17,9 @@ use crate::keys::{Key, KeyRing, KeyStore, RingPolicy, Validity};
 use crate::metrics::Metrics;
 use crate::net::HeldBudget;
 use crate::profile::{Profile, StreamProfile};
+use crate::proxy::Network;
 use crate::proxy::exchange::Shared;
-use crate::proxy::replay::{Network, ReplayGuard};
+use crate::proxy::replay::ReplayGuard;
 use crate::proxy::{
     ForwardedPolicy, HostPolicy, InboundConfig, KeyAccess, Limits, LimitsConfig, Mode, OnBadMessage, Policy,
     ProxyConfig, RouteConfig, Routes, Timeouts, Upstream, WebSocketConfig, now,
@@ -110,6 +111,7 @@ impl Stage {
         let limits = Limits::new("kitchen".into(), &config.limits, counters.clone());
         let place = limits.session().unwrap();
         let shared = Arc::new(Shared {
+            migrating: None,
             name: "kitchen".into(),
             route: None,
             metrics: counters,
