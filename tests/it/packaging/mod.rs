@@ -3,6 +3,7 @@
 mod compose;
 mod dockerfile;
 mod kubernetes;
+mod monitoring;
 mod systemd;
 
 use std::fs;
