@@ -1,6 +1,7 @@
 //! The image and what examples/ hand to other people's tools, held by those tools.
 
 mod compose;
+mod confined;
 mod dockerfile;
 mod kubernetes;
 mod monitoring;
