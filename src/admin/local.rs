@@ -3,12 +3,15 @@
 use std::net::IpAddr;
 
 use http::Request;
-use http::header::HOST;
+use http::header::{HOST, ORIGIN};
 use http::uri::Authority;
 
 /// Why a page that is for this machine alone is not shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NotLocal {
+    /// A page may have sent it, on whatever site.
+    #[error("nothing is done for browsers; send it without origin and sec-fetch-site, as curl does")]
+    Browser,
     /// A name that somebody made point here: a browser on this machine may be asking for a page of theirs.
     #[error("this page answers to the names localhost, 127.0.0.1 and [::1] only")]
     Host,
@@ -28,6 +31,13 @@ pub(super) fn check<B>(request: &Request<B>, peer: IpAddr) -> Result<(), NotLoca
     // The target may name one as well.
     let all_local = [Some(&host), request.uri().authority()].into_iter().flatten().all(is_local);
     if all_local { Ok(()) } else { Err(NotLocal::Host) }
+}
+
+/// Whether no browser sent it: browsers say where a page comes from with everything that is not merely looked at.
+pub(super) fn check_no_browser<B>(request: &Request<B>) -> Result<(), NotLocal> {
+    let is_browser = [ORIGIN.as_str(), "sec-fetch-site", "sec-fetch-mode"];
+    let is_browser = is_browser.iter().any(|name| request.headers().contains_key(*name));
+    if is_browser { Err(NotLocal::Browser) } else { Ok(()) }
 }
 
 fn is_local(authority: &Authority) -> bool {
@@ -81,6 +91,17 @@ mod tests {
         assert_eq!(asked("/status", &[], HERE), Err(NotLocal::Host));
         assert_eq!(asked("/status", &["localhost", "localhost"], HERE), Err(NotLocal::Host));
         assert_eq!(asked("http://evil.example/status", &["localhost"], HERE), Err(NotLocal::Host));
+    }
+
+    #[test]
+    fn browsers_are_known_by_what_they_say_of_the_page() {
+        for (name, value) in
+            [("origin", "http://localhost:9180"), ("origin", "null"), ("sec-fetch-site", "none")]
+        {
+            let request = Request::post("/reload").header(name, value).body(()).unwrap();
+            assert_eq!(check_no_browser(&request), Err(NotLocal::Browser), "{name}");
+        }
+        assert_eq!(check_no_browser(&Request::post("/reload").body(()).unwrap()), Ok(()));
     }
 
     #[test]

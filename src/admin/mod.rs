@@ -1,10 +1,12 @@
-//! The admin listener: is it alive, is it ready, what has it counted, and how its keys fare.
+//! The admin listeners: is the process alive, is it ready, what has it counted, how do its keys fare; and, on this machine
+//! only, what it is to do.
 //!
 //! It answers while the process drains, so the token that ends it is cancelled last. Every wait has an end: a
 //! head must arrive within `HEAD_LIMIT`, which also ends idle keep-alive, and a connection is closed after
 //! `LIFETIME`, so clients that are silent or never read cannot keep a probe out for long.
 
 mod local;
+mod order;
 mod pages;
 mod readiness;
 mod report;
@@ -29,7 +31,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
 
-pub use readiness::{NotReady, Readiness};
+pub use order::{Order, Orders, ReloadReport, Why, orders};
+use pages::Scope;
+pub use readiness::{Conditions, NotReady, Readiness};
 pub use report::{KeyReport, KeySetReport, RetireReport, SealsReport, StatusReport, UsesReport};
 pub use status::{KeySetStatus, Status};
 
@@ -55,15 +59,22 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
 const BUFFER: usize = 8 * 1024;
 
 /// The `[admin]` table, checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AdminConfig {
-    /// Where it listens.
-    pub listen: SocketAddr,
+    /// Where all pages are, those for this machine alone included; `None` for nowhere.
+    pub listen: Option<SocketAddr>,
+    /// Where probes and metrics are besides, and nothing else.
+    pub probes: Option<SocketAddr>,
+}
+
+impl AdminConfig {
+    /// Where it listens unless told otherwise.
+    pub const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9180);
 }
 
 impl Default for AdminConfig {
     fn default() -> Self {
-        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9180)) }
+        Self { listen: Some(Self::LISTEN), probes: None }
     }
 }
 
@@ -75,39 +86,41 @@ pub struct AdminState {
     /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
     /// What `/status` tells.
-    pub status: Status,
+    pub status: Arc<Status>,
+    /// Where `POST /reload` and `POST /shutdown` go.
+    pub orders: Orders,
 }
 
-/// The bound admin listener.
+/// The bound admin listeners.
 #[derive(Debug)]
 pub struct AdminServer {
+    all: Option<Bound>,
+    probes: Option<Bound>,
+}
+
+/// One of them.
+#[derive(Debug)]
+struct Bound {
     listener: TcpListener,
     address: SocketAddr,
 }
 
-impl AdminServer {
-    /// Binds the listener; nothing is answered before [`AdminServer::serve`].
-    pub async fn bind(config: &AdminConfig) -> Result<Self, AdminError> {
-        let failed = |source| AdminError::Bind { listen: config.listen, source };
-        let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
+impl Bound {
+    async fn bind(listen: SocketAddr, key: &'static str) -> Result<Self, AdminError> {
+        let failed = |source| AdminError::Bind { listen, key, source };
+        let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         Ok(Self { listener, address })
     }
 
-    /// Where it really listens: the port that the system chose, if the configured one was 0.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
     /// Answers until `stop`, then ends the replies under way.
-    pub async fn serve(self, state: AdminState, stop: CancellationToken) {
-        let state = Arc::new(state);
+    async fn serve(self, scope: Scope, state: Arc<AdminState>, stop: CancellationToken) {
         let places = Arc::new(Semaphore::new(MAX_CONNECTIONS as usize));
         let accepting = async {
             // The semaphore is never closed, so there is a place sooner or later.
             while let Ok(place) = Arc::clone(&places).acquire_owned().await {
                 let (stream, peer) = self.accept().await;
-                let serving = serve_connection(stream, peer, Arc::clone(&state), stop.clone());
+                let serving = serve_connection(stream, peer, scope, Arc::clone(&state), stop.clone());
                 tokio::spawn(async move {
                     serving.await;
                     drop(place);
@@ -133,25 +146,71 @@ impl AdminServer {
     }
 }
 
+impl AdminServer {
+    /// Binds the listeners; nothing is answered before [`AdminServer::serve`].
+    pub async fn bind(config: &AdminConfig) -> Result<Self, AdminError> {
+        let mut server = Self { all: None, probes: None };
+        if let Some(listen) = config.listen {
+            server.all = Some(Bound::bind(listen, "listen").await?);
+        }
+        if let Some(probes) = config.probes {
+            server.probes = Some(Bound::bind(probes, "probes").await?);
+        }
+        Ok(server)
+    }
+
+    /// Where all pages really are: the port is the one that the system chose, if the configured one was 0.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.all.as_ref().map(|bound| bound.address)
+    }
+
+    /// The same of the probes that stand apart.
+    pub fn probes(&self) -> Option<SocketAddr> {
+        self.probes.as_ref().map(|bound| bound.address)
+    }
+
+    /// Answers until `stop`, then ends the replies under way.
+    pub async fn serve(self, state: AdminState, stop: CancellationToken) {
+        let state = Arc::new(state);
+        let serve = |bound: Option<Bound>, scope| {
+            let (state, stop) = (Arc::clone(&state), stop.clone());
+            async move {
+                if let Some(bound) = bound {
+                    bound.serve(scope, state, stop).await;
+                }
+            }
+        };
+        tokio::join!(serve(self.all, Scope::All), serve(self.probes, Scope::Probes));
+    }
+}
+
 /// Why there is no admin listener.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
     /// The address could not be bound.
     #[error(
-        "the admin listener cannot bind {listen}: {source}; `[admin] listen` takes another address, or \"off\""
+        "the admin listener cannot bind {listen}: {source}; `[admin] {key}` takes another address, or \"off\""
     )]
     Bind {
         /// The configured address.
         listen: SocketAddr,
+        /// Which of the two.
+        key: &'static str,
         /// What the system says.
         source: io::Error,
     },
 }
 
-async fn serve_connection(stream: TcpStream, peer: IpAddr, state: Arc<AdminState>, stop: CancellationToken) {
+async fn serve_connection(
+    stream: TcpStream,
+    peer: IpAddr,
+    scope: Scope,
+    state: Arc<AdminState>,
+    stop: CancellationToken,
+) {
     let answer = service_fn(move |request| {
-        let reply = pages::answer(&request, peer, &state);
-        async move { Ok::<_, Infallible>(reply) }
+        let state = Arc::clone(&state);
+        async move { Ok::<_, Infallible>(pages::answer(&request, peer, scope, &state).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

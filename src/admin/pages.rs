@@ -8,9 +8,13 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::Full;
 use jiff::Timestamp;
+use serde::Serialize;
+use tokio::sync::oneshot;
 
-use super::{AdminState, Readiness, Status, local};
-use crate::metrics;
+use super::local::{self, NotLocal};
+use super::order::{Order, Orders, Why};
+use super::{AdminState, Readiness};
+use crate::metrics::{self, ReloadOutcome};
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -18,21 +22,30 @@ const METRICS: HeaderValue = HeaderValue::from_static(metrics::CONTENT_TYPE);
 
 type Reply = Response<Full<Bytes>>;
 
+/// Which pages a listener has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// All.
+    All,
+    /// Those for whoever probes and counts.
+    Probes,
+}
+
 /// The reply to one request. Its body is not read: where there is one, the connection ends with the reply.
-pub(super) fn answer(request: &Request<impl Body>, peer: IpAddr, state: &AdminState) -> Reply {
-    let mut reply = match Page::at(request.uri().path()) {
+pub(super) async fn answer(
+    request: &Request<impl Body>,
+    peer: IpAddr,
+    scope: Scope,
+    state: &AdminState,
+) -> Reply {
+    let page = Page::at(request.uri().path()).filter(|page| scope == Scope::All || page.is_for_probes());
+    let mut reply = match page {
         None => text(StatusCode::NOT_FOUND, "not found\n"),
-        Some(_) if !reads(request.method()) => method_not_allowed(),
-        Some(Page::Live) => text(StatusCode::OK, "ok\n"),
-        Some(Page::Ready) if is_verbose(request.uri().query()) => {
-            each_condition(&state.readiness, Timestamp::now())
-        }
-        Some(Page::Ready) => ready(&state.readiness, Timestamp::now()),
-        Some(Page::Status) => match local::check(request, peer) {
-            Ok(()) => status(&state.status),
+        Some(page) if !page.takes(request.method()) => method_not_allowed(page),
+        Some(page) => match page.check(request, peer) {
             Err(refusal) => text(StatusCode::FORBIDDEN, format!("{refusal}\n")),
+            Ok(()) => page.show(request, state).await,
         },
-        Some(Page::Metrics) => body(StatusCode::OK, METRICS, state.metrics.encode(Timestamp::now())),
     };
     if !request.body().is_end_stream() {
         reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -40,10 +53,14 @@ pub(super) fn answer(request: &Request<impl Body>, peer: IpAddr, state: &AdminSt
     reply
 }
 
+#[derive(Clone, Copy)]
 enum Page {
     Live,
     Metrics,
     Ready,
+    Reload,
+    Shutdown,
+    Started,
     Status,
 }
 
@@ -53,10 +70,74 @@ impl Page {
             "/livez" => Some(Self::Live),
             "/metrics" => Some(Self::Metrics),
             "/readyz" => Some(Self::Ready),
+            "/reload" => Some(Self::Reload),
+            "/shutdown" => Some(Self::Shutdown),
+            "/startupz" => Some(Self::Started),
             "/status" => Some(Self::Status),
             _ => None,
         }
     }
+
+    /// Whether it may be seen over a network.
+    fn is_for_probes(self) -> bool {
+        matches!(self, Self::Live | Self::Metrics | Self::Ready | Self::Started)
+    }
+
+    /// Whether it has something done.
+    fn is_order(self) -> bool {
+        matches!(self, Self::Reload | Self::Shutdown)
+    }
+
+    fn takes(self, method: &Method) -> bool {
+        if self.is_order() { method == Method::POST } else { reads(method) }
+    }
+
+    fn check(self, request: &Request<impl Body>, peer: IpAddr) -> Result<(), NotLocal> {
+        if !self.is_for_probes() {
+            local::check(request, peer)?;
+        }
+        if self.is_order() { local::check_no_browser(request) } else { Ok(()) }
+    }
+
+    async fn show(self, request: &Request<impl Body>, state: &AdminState) -> Reply {
+        match self {
+            Self::Live => text(StatusCode::OK, "ok\n"),
+            Self::Metrics => body(StatusCode::OK, METRICS, state.metrics.encode(Timestamp::now())),
+            Self::Ready if is_verbose(request.uri().query()) => {
+                each_condition(&state.readiness, Timestamp::now())
+            }
+            Self::Ready => ready(&state.readiness, Timestamp::now()),
+            Self::Reload => reload(&state.orders).await,
+            Self::Shutdown => match state.orders.try_send(Order::Stop) {
+                Ok(()) => text(StatusCode::ACCEPTED, "stopping\n"),
+                Err(_) => is_stopping(),
+            },
+            Self::Started => match state.readiness.has_started(Timestamp::now()) {
+                true => text(StatusCode::OK, "ok\n"),
+                false => ready(&state.readiness, Timestamp::now()),
+            },
+            Self::Status => json(StatusCode::OK, &state.status.report()),
+        }
+    }
+}
+
+/// Waits until the configuration was looked at.
+async fn reload(orders: &Orders) -> Reply {
+    let (told, report) = oneshot::channel();
+    if orders.try_send(Order::Reload { why: Why::Admin, told: Some(told) }).is_err() {
+        return is_stopping();
+    }
+    let Ok(report) = report.await else { return is_stopping() };
+    let status = match report.outcome {
+        ReloadOutcome::Refused => StatusCode::UNPROCESSABLE_ENTITY,
+        ReloadOutcome::Swapped | ReloadOutcome::Unchanged => StatusCode::OK,
+    };
+    json(status, &report)
+}
+
+/// Nobody takes orders any more, or too many wait already.
+fn is_stopping() -> Reply {
+    text(StatusCode::SERVICE_UNAVAILABLE, "it is stopping, or too much is asked of it at once\n")
 }
 
 fn reads(method: &Method) -> bool {
@@ -94,16 +175,17 @@ fn each_condition(readiness: &Readiness, now: Timestamp) -> Reply {
     text(status, lines)
 }
 
-fn status(status: &Status) -> Reply {
+fn json(status: StatusCode, report: &impl Serialize) -> Reply {
     // Texts, numbers and objects of these always have a JSON form.
-    let mut report = serde_json::to_vec(&status.report()).unwrap_or_default();
+    let mut report = serde_json::to_vec(report).unwrap_or_default();
     report.push(b'\n');
-    body(StatusCode::OK, JSON, report)
+    body(status, JSON, report)
 }
 
-fn method_not_allowed() -> Reply {
+fn method_not_allowed(page: Page) -> Reply {
     let mut reply = text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n");
-    reply.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    let allowed = if page.is_order() { "POST" } else { "GET, HEAD" };
+    reply.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     reply
 }
 

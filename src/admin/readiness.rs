@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
 use super::DEFAULT_KEY_SET;
@@ -15,42 +16,37 @@ use crate::metrics::SourceKind;
 /// Whether a condition holds, with what there is to tell of it where it does.
 type Holds = Box<dyn Fn(Timestamp) -> Result<Option<String>, NotReady> + Send + Sync>;
 
-/// Gathers what readiness hangs on. It does not ask the application: whether that one is ready is its own
-/// probe's affair.
+/// What readiness hangs on besides the state of the process itself.
 #[derive(Default)]
-pub struct Readiness {
-    conditions: Vec<(Box<str>, Holds)>,
-    listeners_bound: AtomicBool,
-    stopping: AtomicBool,
-}
+pub struct Conditions(Vec<(Box<str>, Holds)>);
 
-impl Readiness {
-    /// Not ready yet, and without conditions but that the listeners are bound and no stop is under way.
+impl Conditions {
+    /// None.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The same under one more condition, which `/readyz?verbose` calls `name`.
+    /// The same and one more, which `/readyz?verbose` calls `name`.
     pub fn requiring(
         mut self,
         name: impl Into<Box<str>>,
         holds: impl Fn(Timestamp) -> Result<(), NotReady> + Send + Sync + 'static,
     ) -> Self {
-        self.conditions.push((name.into(), Box::new(move |now| holds(now).map(|()| None))));
+        self.0.push((name.into(), Box::new(move |now| holds(now).map(|()| None))));
         self
     }
 
-    /// The same under a condition of which there is something to tell even where it holds.
+    /// The same and one of which there is something to tell even where it holds.
     pub fn requiring_and_telling(
         mut self,
         name: impl Into<Box<str>>,
         holds: impl Fn(Timestamp) -> Result<String, NotReady> + Send + Sync + 'static,
     ) -> Self {
-        self.conditions.push((name.into(), Box::new(move |now| holds(now).map(Some))));
+        self.0.push((name.into(), Box::new(move |now| holds(now).map(Some))));
         self
     }
 
-    /// The same under the condition that some key of `keys`, the set called `name`, seals.
+    /// The same and that some key of `keys`, the set called `name`, seals.
     pub fn requiring_key(self, name: &str, keys: Arc<KeyStore>) -> Self {
         let is_default = name == DEFAULT_KEY_SET;
         let condition = if is_default { "keys".to_owned() } else { format!("keys-{name}") };
@@ -59,6 +55,28 @@ impl Readiness {
             Some(_) => Ok(()),
             None => Err(NotReady::NoSealingKey { key_set: key_set.clone() }),
         })
+    }
+}
+
+/// Gathers what readiness hangs on. It does not hang on the application: whether that one is ready is its own
+/// probe's affair.
+#[derive(Default)]
+pub struct Readiness {
+    conditions: ArcSwap<Conditions>,
+    listeners_bound: AtomicBool,
+    started: AtomicBool,
+    stopping: AtomicBool,
+}
+
+impl Readiness {
+    /// Not ready yet; under these conditions, and that the listeners are bound and no stop is under way.
+    pub fn under(conditions: Conditions) -> Self {
+        Self { conditions: ArcSwap::from_pointee(conditions), ..Self::default() }
+    }
+
+    /// Puts other conditions in the place of those that were.
+    pub fn hangs_on(&self, conditions: Conditions) {
+        self.conditions.store(Arc::new(conditions));
     }
 
     /// Notes that every proxy listens.
@@ -71,21 +89,28 @@ impl Readiness {
         self.stopping.store(true, Ordering::Release);
     }
 
+    /// Whether it has been ready once, or is so at `now`. What becomes of it later does not matter: a probe of the start
+    /// must not fail because of what comes after.
+    pub fn has_started(&self, now: Timestamp) -> bool {
+        if !self.started.load(Ordering::Acquire) && self.obstacles(now).is_empty() {
+            self.started.store(true, Ordering::Release);
+        }
+        self.started.load(Ordering::Acquire)
+    }
+
     /// Every condition by its name, and whether it holds at `now`, with what there is to tell of it.
-    pub fn conditions(
-        &self,
-        now: Timestamp,
-    ) -> impl Iterator<Item = (&str, Result<Option<String>, NotReady>)> {
+    pub fn conditions(&self, now: Timestamp) -> Vec<(Box<str>, Result<Option<String>, NotReady>)> {
         let holds = |holds: bool, otherwise| if holds { Ok(None) } else { Err(otherwise) };
         let bound = holds(self.listeners_bound.load(Ordering::Acquire), NotReady::ListenersNotBound);
         let runs = holds(!self.stopping.load(Ordering::Acquire), NotReady::Stopping);
-        let conditions = self.conditions.iter().map(move |(name, holds)| (&**name, holds(now)));
-        conditions.chain([("listeners", bound), ("shutdown", runs)])
+        let conditions = self.conditions.load();
+        let conditions = conditions.0.iter().map(move |(name, holds)| (name.clone(), holds(now)));
+        conditions.chain([("listeners".into(), bound), ("shutdown".into(), runs)]).collect()
     }
 
     /// What stands against it at `now`; nothing means ready.
     pub fn obstacles(&self, now: Timestamp) -> Vec<NotReady> {
-        self.conditions(now).filter_map(|(_, holds)| holds.err()).collect()
+        self.conditions(now).into_iter().filter_map(|(_, holds)| holds.err()).collect()
     }
 }
 

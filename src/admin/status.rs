@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -18,7 +19,7 @@ type Part = Box<dyn Fn(Timestamp) -> Value + Send + Sync>;
 
 /// Everything that there is to tell.
 pub struct Status {
-    key_sets: Vec<KeySetStatus>,
+    key_sets: ArcSwap<Vec<KeySetStatus>>,
     more: Vec<(&'static str, Part)>,
     clock: ClockWatch,
 }
@@ -27,7 +28,7 @@ impl Status {
     /// Tells of these key sets.
     pub fn of(key_sets: Vec<KeySetStatus>) -> Self {
         let clock = ClockWatch::begin(Instant::now(), Timestamp::now());
-        Self { key_sets, more: Vec::new(), clock }
+        Self { key_sets: ArcSwap::from_pointee(key_sets), more: Vec::new(), clock }
     }
 
     /// The same with the member `name`, which `part` writes.
@@ -40,17 +41,23 @@ impl Status {
         self
     }
 
+    /// Tells of these key sets from now on.
+    pub fn tells_of(&self, key_sets: Vec<KeySetStatus>) {
+        self.key_sets.store(Arc::new(key_sets));
+    }
+
     /// What there is to tell now.
     pub fn report(&self) -> StatusReport {
         let now = Timestamp::now();
+        let key_sets = self.key_sets.load();
         if self.clock.was_set(Instant::now(), now) {
             tracing::warn!("the clock was set: the observation of all keys begins anew");
-            self.key_sets.iter().for_each(|key_set| key_set.watch_anew(now));
+            key_sets.iter().for_each(|key_set| key_set.watch_anew(now));
         }
         StatusReport {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             now: now.to_string(),
-            keysets: self.key_sets.iter().map(|key_set| key_set.report(now)).collect(),
+            keysets: key_sets.iter().map(|key_set| key_set.report(now)).collect(),
             more: write(&self.more, now),
         }
     }

@@ -1,11 +1,20 @@
-//! Builds what a configuration says, runs it, and ends it without losing a request.
+//! Builds what a configuration says, runs it, changes it while it runs, and ends it without losing a request.
 //!
-//! One thread controls: it accepts, answers the admin listener, follows the sources of the keys and waits for signals. Each
+//! One thread controls: it accepts, answers the admin listener, follows the sources of the keys and carries out orders. Each
 //! worker is a thread with a runtime of its own and its own connections to the applications; the connections that
 //! were accepted are handed to the workers in turn.
 
+mod application;
+mod configuration;
+mod end;
+mod fixed;
+mod keys;
+mod reload;
 mod reuses;
+mod slot;
 mod sources;
+mod supervisor;
+mod upstreams;
 mod worker;
 
 use std::net::SocketAddr;
@@ -13,41 +22,72 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::mpsc::UnboundedSender;
-use tokio::task::JoinSet;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use crate::admin::{AdminConfig, AdminError, AdminServer, AdminState, KeySetStatus, Readiness, Status};
-use crate::config::Config;
+use crate::admin::{AdminError, AdminServer, AdminState, Order, Orders, Readiness, Status, Why, orders};
+use crate::config::{Config, ConfigDigest};
 use crate::metrics::Metrics;
-use crate::net::{Accepted, BindError, HeldBudget, Listener, Stop};
-use crate::proxy::{IvReuses, KeyAccess, OutlivedWindow, Proxy, ProxyCommon, ProxyConfig};
-use crate::sources::{KeyFollower, LoadedKeys, Refresh, WatchSettings, first_keys};
+use crate::net::{BindError, HeldBudget, Listener, Stop};
+use crate::proxy::{IvReuses, KeyAccess, OutlivedWindow, ProxyCommon, ProxyConfig};
+use crate::sources::{LoadedKeys, WatchSettings, WatchedFile};
+pub use application::{Application, ApplicationError, ApplicationHandle, exit_code};
+use configuration::Configuration;
+pub use configuration::Source;
+pub use end::Ended;
+use fixed::Fixed;
+use keys::KeySet;
+pub use keys::unfit;
+use slot::Slot;
+pub use supervisor::Supervisor;
+pub use upstreams::UpstreamAway;
 use worker::Worker;
 
 /// A sidecar whose listeners are bound.
 pub struct App {
-    proxies: Vec<Listening>,
-    admin: Option<SocketAddr>,
+    slots: Vec<Slot>,
     key_sets: Vec<KeySet>,
-    readiness: Arc<Readiness>,
-    reuses: Arc<IvReuses>,
     workers: Vec<Worker>,
-    /// Accepts, follows the keys; ended by `stop`.
-    tasks: JoinSet<()>,
-    admin_task: JoinSet<()>,
-    stop: Stop,
-    admin_stop: CancellationToken,
+    timing: Timing,
+    fixed: Fixed,
+    configuration: Configuration,
+    source: Option<Arc<Source>>,
+    readiness: Arc<Readiness>,
+    status: Arc<Status>,
+    metrics: Arc<Metrics>,
+    budget: Arc<HeldBudget>,
+    reuses: Arc<IvReuses>,
+    /// Ends what warns of replay windows that keys outlive, for the configuration in force.
+    windows: CancellationToken,
+    /// Everything else that runs beside.
+    tasks: TaskTracker,
+    orders: Orders,
+    given: mpsc::Receiver<Order>,
+    supervisor: Supervisor,
+    admin: Admin,
+}
+
+/// The admin listeners as they run.
+#[derive(Default)]
+struct Admin {
+    address: Option<SocketAddr>,
+    probes: Option<SocketAddr>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// How long the end may take.
+#[derive(Clone, Copy)]
+struct Timing {
+    delay: Duration,
     grace: Duration,
 }
 
-/// Where a worker takes the connections of one listener.
-type Inlet = UnboundedSender<Accepted>;
-
-/// One key set as its proxies see it.
-struct KeySet {
-    name: Arc<str>,
-    access: KeyAccess,
+impl Timing {
+    fn of(config: &Config) -> Self {
+        Self { delay: config.shutdown_delay, grace: config.shutdown_grace }
+    }
 }
 
 /// One proxy as it listens.
@@ -59,7 +99,7 @@ pub struct Listening {
 }
 
 impl App {
-    /// Binds every listener and starts the workers. Nothing is served before [`App::run_until`].
+    /// Binds every listener and starts the workers. Nothing is accepted before [`App::run`].
     ///
     /// Where there is no key yet to seal with, it waits for the portal's first answer, for as long as one may take.
     pub async fn start(
@@ -67,105 +107,150 @@ impl App {
         keys: Vec<LoadedKeys>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, StartError> {
-        let stop = Stop::default();
-        let now = Timestamp::now();
-        let readiness = keys.iter().fold(Readiness::new(), |readiness, keys| {
-            let readiness = readiness.requiring_key(&keys.config.name, Arc::clone(&keys.store));
-            sources::required(readiness, keys, now)
-        });
-        let readiness = Arc::new(readiness);
-        let admin = match config.admin {
-            Some(listen) => Some(AdminServer::bind(&AdminConfig { listen }).await?),
-            None => None,
-        };
+        let admin = AdminServer::bind(&config.admin).await?;
+        let mut key_sets = Vec::new();
+        for keys in keys {
+            key_sets.push(KeySet::new(keys, &metrics)?);
+        }
+        let readiness = Readiness::under(keys::conditions(key_sets.iter(), Timestamp::now()));
+        let (reuses, configuration) = (Arc::<IvReuses>::default(), Configuration::of_start(&config));
+        let (told, of_file) = (Arc::clone(&reuses), configuration.clone());
+        let status = Status::of(keys::status(key_sets.iter()))
+            .with("iv_reuses", reuses::report(told))
+            .with("configuration", move |_| of_file.report());
+        let (orders, given) = orders();
         let mut app = Self {
-            proxies: Vec::new(),
-            admin: admin.as_ref().map(AdminServer::address),
-            key_sets: Vec::new(),
-            readiness: Arc::clone(&readiness),
-            reuses: Arc::default(),
+            slots: Vec::new(),
+            key_sets,
             workers: Vec::new(),
-            tasks: JoinSet::new(),
-            admin_task: JoinSet::new(),
-            stop: stop.clone(),
-            admin_stop: CancellationToken::new(),
-            grace: config.shutdown_grace,
+            timing: Timing::of(&config),
+            fixed: Fixed::of(&config),
+            configuration,
+            source: None,
+            readiness: Arc::new(readiness),
+            status: Arc::new(status),
+            budget: HeldBudget::new(config.max_held, metrics.held_bytes.clone()),
+            metrics,
+            reuses,
+            windows: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            orders,
+            given,
+            supervisor: Supervisor::default(),
+            admin: Admin { address: admin.address(), probes: admin.probes(), ..Admin::default() },
         };
-        for keys in &keys {
-            app.follow(keys, &metrics)?;
+        app.start_proxies(&config)?;
+        app.serve_admin(admin);
+        for set in &mut app.key_sets {
+            set.begin(&app.tasks);
         }
-        let listeners = app.start_proxies(&config, &metrics)?;
-        if let Some(admin) = admin {
-            let status = Status::of(keys.iter().map(status_of).collect())
-                .with("iv_reuses", reuses::report(Arc::clone(&app.reuses)));
-            let state = AdminState { readiness, metrics, status };
-            app.admin_task.spawn(admin.serve(state, app.admin_stop.clone()));
+        for set in &app.key_sets {
+            set.first().await;
         }
-        app.await_keys(&keys).await;
-        app.warn_of_outlived_windows(&keys);
-        for (listener, inlets) in listeners {
-            app.tasks.spawn(listener.run(inlets, stop.clone()));
-        }
+        app.watch_windows();
         Ok(app)
     }
 
+    /// The same, whose configuration is read anew from `source` when somebody asks for that, or when the file changes.
+    pub fn reading(mut self, source: Source) -> Result<Self, StartError> {
+        let mut watched =
+            WatchedFile::new(&source.path, WatchSettings::default()).map_err(StartError::Watch)?;
+        self.configuration.is_at(source.path.clone());
+        let (path, orders) = (source.path.clone(), self.orders.clone());
+        self.source = Some(Arc::new(source));
+        let mut seen = Some(self.configuration.digest());
+        self.tasks.spawn(async move {
+            loop {
+                let change = tokio::select! {
+                    change = watched.changed() => change,
+                    // Nobody takes orders any more.
+                    () = orders.closed() => return,
+                };
+                let digest = ConfigDigest::of_file(&path);
+                if !change.still_holds(&path) {
+                    watched.nudge().raise();
+                } else if digest != seen {
+                    seen = digest;
+                    let _ = orders.send(Order::Reload { why: Why::File, told: None }).await;
+                }
+            }
+        });
+        Ok(self)
+    }
+
+    /// The same, that tells `supervisor` how it fares.
+    pub fn supervised_by(self, supervisor: Supervisor) -> Self {
+        Self { supervisor, ..self }
+    }
+
     /// The proxies, in the order of the configuration.
-    pub fn proxies(&self) -> &[Listening] {
-        &self.proxies
+    pub fn proxies(&self) -> impl Iterator<Item = Listening> {
+        self.slots.iter().map(|slot| Listening { config: Arc::clone(slot.config()), address: slot.address() })
     }
 
     /// Where the admin listener is, if there is one.
     pub fn admin(&self) -> Option<SocketAddr> {
-        self.admin
+        self.admin.address
     }
 
-    /// For having the sources of all keys looked at again.
-    pub fn refreshes(&self) -> Vec<Refresh> {
-        self.key_sets.iter().map(|set| set.access.refresh.clone()).collect()
+    /// Where the one for probes is that stands apart, if there is one.
+    pub fn probes(&self) -> Option<SocketAddr> {
+        self.admin.probes
     }
 
-    /// Serves until `stop` is done, then ends what is under way within the grace.
-    pub async fn run_until(mut self, stop: impl Future<Output = ()>) -> Result<(), StopError> {
-        self.readiness.listeners_bound();
-        stop.await;
-        self.readiness.stopping();
-        tracing::info!(grace = ?self.grace, "stopping: exchanges under way are finished");
-        self.stop.say();
-        while self.tasks.join_next().await.is_some() {}
-        let ended = worker::join(self.workers, self.grace).await;
-        self.admin_stop.cancel();
-        while self.admin_task.join_next().await.is_some() {}
-        ended
+    /// Where it is told what to do.
+    pub fn orders(&self) -> Orders {
+        self.orders.clone()
     }
 
-    /// Follows the sources of one key set from now on.
-    fn follow(&mut self, keys: &LoadedKeys, metrics: &Metrics) -> Result<(), StartError> {
-        let settings = WatchSettings::from(&*keys.config);
-        let follower = KeyFollower::new(keys, metrics, settings).map_err(StartError::Watch)?;
-        self.key_sets.push(KeySet {
-            name: Arc::clone(&keys.config.name),
-            access: KeyAccess { store: Arc::clone(&keys.store), refresh: follower.refresh() },
-        });
-        self.tasks.spawn(follower.run(self.stop.token().clone()));
+    fn start_proxies(&mut self, config: &Config) -> Result<(), StartError> {
+        let mut bound = Vec::new();
+        for proxy in &config.proxies {
+            let listener = Listener::bind(proxy.listen)
+                .map_err(|source| StartError::Bind { proxy: Arc::clone(&proxy.name), source })?;
+            let stop = Stop::default();
+            let common = ProxyCommon::new(
+                Arc::new(proxy.clone()),
+                |name| self.access(name),
+                Arc::clone(&self.budget),
+                stop.clone(),
+                Arc::clone(&self.reuses),
+            );
+            let common = common.ok_or_else(|| StartError::NoKeys { proxy: Arc::clone(&proxy.name) })?;
+            bound.push((listener, common, stop));
+        }
+        for number in 0..config.workers.get() {
+            self.workers.push(Worker::start(number).map_err(StartError::Worker)?);
+        }
+        for (listener, common, stop) in bound {
+            self.slots.push(Slot::new(listener, common, stop, &self.workers, &self.metrics));
+        }
         Ok(())
     }
 
-    async fn await_keys(&self, keys: &[LoadedKeys]) {
-        for (set, keys) in self.key_sets.iter().zip(keys) {
-            let patience = keys.config.portal.as_ref().map_or(Duration::ZERO, |portal| portal.client.timeout);
-            first_keys(&set.access.store, &set.access.refresh, patience).await;
-        }
+    fn serve_admin(&self, server: AdminServer) {
+        let state = AdminState {
+            readiness: Arc::clone(&self.readiness),
+            metrics: Arc::clone(&self.metrics),
+            status: Arc::clone(&self.status),
+            orders: self.orders.clone(),
+        };
+        self.admin.tasks.spawn(server.serve(state, self.admin.stop.clone()));
     }
 
     /// Messages carry no time, so a replay window that a key outlives leaves recordings that open.
-    fn warn_of_outlived_windows(&mut self, keys: &[LoadedKeys]) {
-        for proxy in self.proxies.iter().filter(|proxy| proxy.config.replay.is_some()) {
-            let used = proxy.config.routes.key_sets();
-            for keys in keys.iter().filter(|keys| used.contains(&&keys.config.name)) {
+    fn watch_windows(&mut self) {
+        self.windows.cancel();
+        self.windows = CancellationToken::new();
+        for config in self.slots.iter().map(Slot::config).filter(|config| config.replay.is_some()) {
+            let used = config.routes.key_sets();
+            for keys in
+                self.key_sets.iter().map(|set| &set.keys).filter(|keys| used.contains(&&keys.config.name))
+            {
                 // Before the first look, so that no ring comes in between unseen.
                 let mut changes = keys.changes();
-                let (config, store, stop) =
-                    (Arc::clone(&proxy.config), Arc::clone(&keys.store), self.stop.token().clone());
+                let (config, store, until) =
+                    (Arc::clone(config), Arc::clone(&keys.store), self.windows.clone());
                 let mut window = OutlivedWindow::default();
                 let mut look = move || {
                     if let Some(warning) = window.warning(&config, &store.snapshot(), Timestamp::now()) {
@@ -178,53 +263,20 @@ impl App {
                         look();
                     }
                 };
-                self.tasks.spawn(async move { stop.run_until_cancelled(looks).await.unwrap_or_default() });
+                self.tasks.spawn(async move { until.run_until_cancelled(looks).await.unwrap_or_default() });
             }
         }
     }
 
-    fn keys(&self, name: &str) -> Option<KeyAccess> {
-        self.key_sets.iter().find(|set| *set.name == *name).map(|set| set.access.clone())
+    fn access(&self, name: &str) -> Option<KeyAccess> {
+        self.key_sets.iter().find(|set| *set.config().name == *name).map(|set| set.access().clone())
     }
 
-    fn start_proxies(
-        &mut self,
-        config: &Config,
-        metrics: &Arc<Metrics>,
-    ) -> Result<Vec<(Listener, Vec<Inlet>)>, StartError> {
-        let budget = HeldBudget::new(config.max_held, metrics.held_bytes.clone());
-        let mut listeners = Vec::new();
-        for proxy in &config.proxies {
-            let listener = Listener::bind(proxy.listen)
-                .map_err(|source| StartError::Bind { proxy: Arc::clone(&proxy.name), source })?;
-            let config = Arc::new(proxy.clone());
-            let common = ProxyCommon::new(
-                Arc::clone(&config),
-                |name| self.keys(name),
-                Arc::clone(&budget),
-                self.stop.clone(),
-                Arc::clone(&self.reuses),
-            );
-            let common = common.ok_or_else(|| StartError::NoKeys { proxy: Arc::clone(&proxy.name) })?;
-            self.proxies.push(Listening { config, address: listener.address() });
-            listeners.push((listener, common, Vec::new()));
-        }
-        for number in 0..config.workers.get() {
-            let mut proxies = Vec::new();
-            for (_, common, inlets) in &mut listeners {
-                let (inlet, accepted) = tokio::sync::mpsc::unbounded_channel();
-                inlets.push(inlet);
-                proxies.push((Proxy::new(common, metrics), accepted));
-            }
-            self.workers.push(Worker::start(number, proxies).map_err(StartError::Worker)?);
-        }
-        Ok(listeners.into_iter().map(|(listener, _, inlets)| (listener, inlets)).collect())
+    /// In a few words, for the supervisor.
+    fn summary(&self) -> String {
+        let keys: usize = self.key_sets.iter().map(|set| set.keys.store.snapshot().len()).sum();
+        format!("proxies: {}, keys: {keys}", self.slots.len())
     }
-}
-
-fn status_of(keys: &LoadedKeys) -> KeySetStatus {
-    KeySetStatus::new(Arc::clone(&keys.config.name), Arc::clone(&keys.store), keys.config.observation)
-        .with("sources", sources::report(keys))
 }
 
 /// Why the sidecar did not start.
@@ -247,8 +299,11 @@ pub enum StartError {
         /// The proxy's name.
         proxy: Arc<str>,
     },
-    /// The key file cannot be followed.
-    #[error("the key file cannot be watched: {0}")]
+    /// Only a defect leads here.
+    #[error("the reading of the files broke off")]
+    ReloadBroke,
+    /// A file cannot be followed.
+    #[error("a file cannot be watched: {0}")]
     Watch(#[source] std::io::Error),
     /// A thread could not be made.
     #[error("a worker could not be started: {0}")]

@@ -6,14 +6,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::admin::{DEFAULT_KEY_SET, NotReady, Readiness};
+use crate::admin::{Conditions, DEFAULT_KEY_SET, NotReady};
 use crate::keys::Roughly;
 use crate::metrics::SourceKind;
 use crate::sources::{LoadedKeys, SourceState};
 
 /// The same, telling the age of each source of one key set, and under the condition that none is too old of those of which
 /// that is asked. One that was never confirmed is as old as the process, which began at `start`.
-pub(super) fn required(mut readiness: Readiness, keys: &LoadedKeys, start: Timestamp) -> Readiness {
+pub(super) fn required(mut conditions: Conditions, keys: &LoadedKeys, start: Timestamp) -> Conditions {
     let name = &keys.config.name;
     let key_set = (&**name != DEFAULT_KEY_SET).then(|| Arc::clone(name));
     for source in keys.sources() {
@@ -23,7 +23,7 @@ pub(super) fn required(mut readiness: Readiness, keys: &LoadedKeys, start: Times
             Some(name) => format!("source-{name}-{}", kind.label()),
         };
         let (source, key_set, max_stale) = (Arc::clone(source), key_set.clone(), max_stale(keys, kind));
-        readiness = readiness.requiring_and_telling(condition, move |now| {
+        conditions = conditions.requiring_and_telling(condition, move |now| {
             let age = source.age(now).unwrap_or_else(|| since(start, now));
             match max_stale.filter(|max_stale| age > *max_stale) {
                 None => Ok(told(&source, now)),
@@ -33,7 +33,7 @@ pub(super) fn required(mut readiness: Readiness, keys: &LoadedKeys, start: Times
             }
         });
     }
-    readiness
+    conditions
 }
 
 /// Beyond which age of the source the process counts as not ready, if it does at all.

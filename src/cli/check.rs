@@ -228,8 +228,11 @@ fn summary(file: &Path, config: &Config, keys: &[CheckedKeys], now: Timestamp) -
             let _ = writeln!(text, "    route {name}: {} -> {}", route.policy, route.upstream);
         }
     }
-    let admin = config.admin.map_or_else(|| "off".to_owned(), |address| address.to_string());
+    let admin = config.admin.listen.map_or_else(|| "off".to_owned(), |address| address.to_string());
     let _ = writeln!(text, "  admin: {admin}");
+    if let Some(probes) = config.admin.probes {
+        let _ = writeln!(text, "  probes: {probes}");
+    }
     for keys in keys {
         let _ = writeln!(text, "  {}", summary_of_keys(keys, now));
     }

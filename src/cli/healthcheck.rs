@@ -128,7 +128,7 @@ mod tests {
             args: HealthcheckArgs,
         }
         let args = <Probe as clap::Parser>::try_parse_from(["probe"]).unwrap().args;
-        let admin = crate::admin::AdminConfig::default().listen;
+        let admin = crate::admin::AdminConfig::LISTEN;
         assert_eq!(args.url, format!("http://{admin}/readyz").parse().unwrap());
         assert_eq!(args.timeout, Duration::from_secs(3));
     }

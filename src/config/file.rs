@@ -1,6 +1,5 @@
 //! The configuration file, section by section.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
@@ -10,11 +9,10 @@ use serde::Deserialize;
 use super::profile::Profiles;
 use super::proxy::{Listener, Shared};
 use super::values::{AdminListen, ByteSize, Workers};
-use super::{Config, Examined, keys, memory, proxy};
-use crate::document::{Disclosure, Document, Field, Section};
+use super::{Config, ConfigDigest, Examined, keys, memory, proxy};
+use crate::admin::AdminConfig;
+use crate::document::{Disclosure, Document, Field, Refusal, Section};
 use crate::telemetry::{Level, LogConfig, LogFormat};
-
-const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9180);
 
 /// Reads a configuration's text. `name` is the file's in faults; relative paths start at `directory`.
 pub(super) fn parse(text: &str, name: &str, directory: &Path) -> Examined {
@@ -38,7 +36,7 @@ pub(super) fn parse(text: &str, name: &str, directory: &Path) -> Examined {
         &mut document,
         proxies,
         Shared { sets: &sets, profiles: &profiles, directory },
-        admin,
+        &admin.all(),
     );
     let mut warnings = std::mem::take(&mut sets.warnings);
     warnings.extend(proxies.warnings);
@@ -46,13 +44,18 @@ pub(super) fn parse(text: &str, name: &str, directory: &Path) -> Examined {
     let all_sets = (sets.configs.len() == sets.names.len()).then(|| sets.configs.clone());
     let config = all_sets.zip(proxies.configs).map(|(key_sets, configs)| Config {
         workers: process.workers,
+        shutdown_delay: process.shutdown_delay,
         shutdown_grace: process.shutdown_grace,
         max_held: process.max_held,
         key_sets,
-        admin: admin.map(|listener| listener.address),
+        admin: AdminConfig {
+            listen: admin.listen.map(|listener| listener.address),
+            probes: admin.probes.map(|listener| listener.address),
+        },
         log,
         proxies: configs,
         profiles: profiles.sound(),
+        digest: ConfigDigest::of(text.as_bytes()),
         warnings,
     });
     Examined { config: document.conclude(config), key_sets: sets.configs }
@@ -63,12 +66,14 @@ pub(super) fn parse(text: &str, name: &str, directory: &Path) -> Examined {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawProcess {
     workers: Field<Workers>,
+    shutdown_delay: Field<Duration>,
     shutdown_grace: Field<Duration>,
     max_held: Field<ByteSize>,
 }
 
 struct Process {
     workers: NonZeroUsize,
+    shutdown_delay: Duration,
     shutdown_grace: Duration,
     max_held: u64,
 }
@@ -79,6 +84,7 @@ fn read_process<'t>(document: &mut Document<'t>, section: Section<'t>) -> Proces
     let max_held = document.optional(&at, "max_held", raw.max_held).map(|ByteSize(bytes)| bytes);
     Process {
         workers: workers.unwrap_or_else(default_workers),
+        shutdown_delay: document.or(&at, "shutdown_delay", raw.shutdown_delay, Duration::ZERO),
         shutdown_grace: document.or(&at, "shutdown_grace", raw.shutdown_grace, Duration::from_secs(30)),
         max_held: max_held.unwrap_or_else(memory::default_max_held),
     }
@@ -93,13 +99,42 @@ fn default_workers() -> NonZeroUsize {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawAdmin {
     listen: Field<AdminListen>,
+    probes: Field<AdminListen>,
 }
 
-fn read_admin<'t>(document: &mut Document<'t>, section: Section<'t>) -> Option<Listener> {
+/// The admin listeners, and where they are written.
+#[derive(Clone, Copy)]
+pub(super) struct Admin {
+    pub(super) listen: Option<Listener>,
+    pub(super) probes: Option<Listener>,
+}
+
+impl Admin {
+    /// All of them, and what they are called.
+    fn all(&self) -> Vec<(Listener, &'static str)> {
+        let named = [(self.listen, "the admin listener"), (self.probes, "the admin listener for probes")];
+        named.into_iter().filter_map(|(listener, name)| Some((listener?, name))).collect()
+    }
+}
+
+fn read_admin<'t>(document: &mut Document<'t>, section: Section<'t>) -> Admin {
     let (raw, at) = document.read::<RawAdmin>(section);
-    let line = raw.listen.start().map(|at| document.place(at).line);
-    let AdminListen(address) = document.or(&at, "listen", raw.listen, AdminListen(Some(ADMIN)));
-    address.map(|address| Listener { address, line })
+    let mut read = |key, field: Field<AdminListen>, usual| {
+        let line = field.start().map(|at| document.place(at).line);
+        let AdminListen(address) = document.or(&at, key, field, AdminListen(usual));
+        address.map(|address| Listener { address, line })
+    };
+    let listen = read("listen", raw.listen, AdminConfig::default().listen);
+    let probes_at = raw.probes.start();
+    let probes = read("probes", raw.probes, AdminConfig::default().probes);
+    if let (Some(listen), Some(probes)) = (listen, probes)
+        && proxy::collide(listen.address, probes.address)
+    {
+        let problem = format!("{} is where admin.listen stands already", probes.address);
+        let remedy = "give it another address, or \"off\": probes and metrics are on admin.listen as well";
+        document.refuse(&at, "probes", probes_at, Refusal::new(problem, remedy));
+    }
+    Admin { listen, probes }
 }
 
 /// `[log]` as it is written.

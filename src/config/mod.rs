@@ -2,6 +2,7 @@
 //!
 //! Each component owns its own settings type; this module fills it. Holding a [`Config`] means that it is right.
 
+mod digest;
 mod file;
 mod keys;
 mod memory;
@@ -12,13 +13,14 @@ mod secret;
 mod tests;
 mod values;
 
-use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
+pub use digest::ConfigDigest;
 pub use profile::OwnProfile;
 
+use crate::admin::AdminConfig;
 use crate::document::{Fault, Faults};
 use crate::proxy::ProxyConfig;
 use crate::sources::KeysConfig;
@@ -29,20 +31,24 @@ use crate::telemetry::LogConfig;
 pub struct Config {
     /// Worker threads, each with a runtime of its own.
     pub workers: NonZeroUsize,
-    /// How long exchanges under way may take once a stop was asked for.
+    /// How long new work is still taken once a stop was asked for, while the process says that it is not ready.
+    pub shutdown_delay: Duration,
+    /// How long exchanges under way may take after that.
     pub shutdown_grace: Duration,
     /// Most bytes of bodies that are held at one time, all proxies together.
     pub max_held: u64,
     /// Where keys come from: `[keys]` first, if it is there, and the sets under `[keyset]`.
     pub key_sets: Vec<KeysConfig>,
-    /// Where the admin listener stands, if there is one.
-    pub admin: Option<SocketAddr>,
+    /// Where the admin listeners stand.
+    pub admin: AdminConfig,
     /// What is logged and how.
     pub log: LogConfig,
     /// The proxies, at least one, each with a name and an address of its own.
     pub proxies: Vec<ProxyConfig>,
     /// The wire formats that the file describes, in alphabetical order.
     pub profiles: Vec<OwnProfile>,
+    /// Tells this text of the file from others.
+    pub digest: ConfigDigest,
     /// What is right, but not safe; for `check` and for the log at the start.
     pub warnings: Vec<Fault>,
 }

@@ -9,6 +9,7 @@ mod keys;
 mod labels;
 mod peer;
 mod proxy;
+mod reload;
 mod replay;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ pub use keys::{FetchOutcome, KeySetMetrics, SourceKind};
 pub use labels::{AleCode, AleReason, Closer, Direction, MessageRefusal, Outcome};
 pub use peer::{PeerCode, ReplyReason};
 pub use proxy::{ConnectionGuard, ProxyMetrics, RequestGuard};
+pub use reload::{ConfigMetrics, ReloadOutcome};
 pub use websocket::SessionGuard;
 
 /// The media type of [`Metrics::encode`].
@@ -37,6 +39,8 @@ pub struct Metrics {
     pub held_bytes: Gauge,
     /// Log lines that were given up because standard error took none; kept by the log's writer.
     pub log_lines_dropped: Counter,
+    /// Reloads of the configuration.
+    pub config: ConfigMetrics,
     registry: Registry,
     proxies: proxy::ProxyFamilies,
     keys: keys::KeyFamilies,
@@ -48,7 +52,9 @@ impl Metrics {
         let mut registry = Registry::with_prefix("alewife");
         let proxies = proxy::ProxyFamilies::register(&mut registry);
         let keys = keys::KeyFamilies::register(&mut registry);
+        let config = ConfigMetrics::register(&mut registry);
         let mut metrics = Self {
+            config,
             held_bytes: Gauge::default(),
             log_lines_dropped: Counter::default(),
             registry,

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::unix::AsyncFd;
-use tokio::sync::mpsc;
 
 use super::Stop;
 
@@ -48,14 +47,7 @@ impl Listener {
     }
 
     /// Accepts until `stop`, then takes what had begun to connect by then, and closes.
-    pub async fn run(self, workers: Vec<mpsc::UnboundedSender<Accepted>>, stop: Stop) {
-        let mut turn = workers.iter().cycle();
-        let mut hand_over = |accepted| {
-            if let Some(worker) = turn.next() {
-                // A worker that is gone has panicked, and the process is on its way down.
-                let _ = worker.send(accepted);
-            }
-        };
+    pub async fn run(self, mut hand_over: impl FnMut(Accepted), stop: Stop) {
         loop {
             tokio::select! {
                 biased;

@@ -20,7 +20,7 @@ pub use connection::{
 pub use listener::{Accepted, BindError, Listener};
 pub use networks::Networks;
 pub(crate) use pool::UpstreamStream;
-pub use pool::{ConnectFault, Lease, Pool, PoolSettings, Resend, SendFault};
+pub use pool::{ConnectFault, Lease, Pool, PoolSettings, Resend, SendFault, reach};
 pub use stop::Stop;
 pub(crate) use timer::{LazyTimer, SpareTimer};
 pub(crate) use tls::Tls;

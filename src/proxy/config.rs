@@ -37,6 +37,16 @@ pub struct ProxyConfig {
     pub timeouts: Timeouts,
 }
 
+impl ProxyConfig {
+    /// Whether both say the same, certificates that they name included.
+    pub fn is_as(&self, other: &Self) -> bool {
+        let upstreams = self.routes.iter().map(|route| &route.upstream);
+        upstreams.eq(other.routes.iter().map(|route| &route.upstream))
+            && self.replay == other.replay
+            && format!("{self:?}") == format!("{other:?}")
+    }
+}
+
 /// Which way a proxy works, with what only that way needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mode {

@@ -27,6 +27,7 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use arc_swap::ArcSwap;
 use http::HeaderValue;
 use hyper::service::service_fn;
 use jiff::Timestamp;
@@ -87,6 +88,35 @@ impl ProxyCommon {
         let window = config.replay.as_ref().map(|replay| SharedWindow::new(&config.name, replay));
         Some(Self { config, budget, stop, routes, window, reuses })
     }
+
+    /// The same in the place of `predecessor`, that had the same name: what that one knows of messages and peers is not
+    /// forgotten, as far as the settings about it are the same.
+    pub fn succeeding(mut self, predecessor: &Self) -> Self {
+        if self.config.replay == predecessor.config.replay {
+            self.window.clone_from(&predecessor.window);
+        }
+        let known: Vec<_> = predecessor.config.routes.iter().zip(&predecessor.routes).collect();
+        for (route, common) in self.config.routes.iter().zip(&mut self.routes) {
+            let Some(common) = common else { continue };
+            let mut beliefs = known.iter().filter_map(|(known, their)| Some((known, their.as_ref()?)));
+            if let Some((_, their)) = beliefs.find(|(known, their)| {
+                known.seals_for_same_peer(route) && their.belief.replies() == common.belief.replies()
+            }) {
+                common.belief = Arc::clone(&their.belief);
+            }
+        }
+        self
+    }
+
+    /// Its settings.
+    pub fn config(&self) -> &Arc<ProxyConfig> {
+        &self.config
+    }
+
+    /// Whether what it remembers of messages would be lost if `successor` took its place.
+    pub fn would_forget(&self, successor: &ProxyConfig) -> bool {
+        self.config.replay.is_some() && self.config.replay != successor.replay
+    }
 }
 
 /// One route as the process has it.
@@ -108,11 +138,8 @@ impl RouteCommon {
         let mut beliefs: Vec<(&RouteConfig, Arc<Belief>)> = Vec::new();
         let mut of_route = |route| {
             let Some(name) = RouteConfig::keys(route) else { return Some(None) };
-            let is_same = |known: &RouteConfig| {
-                known.upstream == route.upstream && known.policy.opens_as(&route.policy)
-            };
-            let known =
-                beliefs.iter().find(|(known, _)| is_same(known)).map(|(_, belief)| Arc::clone(belief));
+            let mut known = beliefs.iter().filter(|(known, _)| known.seals_for_same_peer(route));
+            let known = known.next().map(|(_, belief)| Arc::clone(belief));
             let belief = known.unwrap_or_else(|| Arc::new(Belief::new(replies(route))));
             beliefs.push((route, Arc::clone(&belief)));
             Some(Some(Self { keys: keys(name)?, belief }))
@@ -124,7 +151,8 @@ impl RouteCommon {
 /// One proxy as one worker runs it: it has its own connections to the upstream.
 pub struct Proxy {
     config: Arc<ProxyConfig>,
-    router: Arc<Router>,
+    /// Looked up by each request, so that connections outlive a change of the configuration.
+    router: Arc<ArcSwap<Router>>,
     metrics: ProxyMetrics,
     budget: Arc<HeldBudget>,
     stop: Stop,
@@ -151,8 +179,16 @@ impl Proxy {
             way(config, route, common.as_ref(), onward, shared(Some(route)))
         });
         let ways = ways.collect();
-        let router = Arc::new(Router::new(Arc::clone(config), shared(None), ways));
+        let router = Arc::new(ArcSwap::from_pointee(Router::new(Arc::clone(config), shared(None), ways)));
         Self { config: Arc::clone(config), router, metrics, budget: Arc::clone(budget), stop: stop.clone() }
+    }
+
+    /// Has `successor` serve from the next request on, on connections that are open as well as on new ones. Exchanges under
+    /// way and WebSocket sessions end as they began.
+    pub fn succeed(&mut self, successor: Self) {
+        self.router.store(successor.router.load_full());
+        let router = Arc::clone(&self.router);
+        *self = Self { router, ..successor };
     }
 
     /// Serves one connection to its end. The future stands on its own and may be spawned.
@@ -191,7 +227,7 @@ impl Proxy {
     ) -> impl Future<Output = ConnectionEnd> + Send + 'static {
         let router = Arc::clone(&self.router);
         let activity = Arc::clone(&client.activity);
-        let service = service_fn(move |request| Arc::clone(&router).serve(Arc::clone(&client), request));
+        let service = service_fn(move |request| router.load_full().serve(Arc::clone(&client), request));
         net::serve_connection(stream, activity, service, self.stop.clone())
     }
 

@@ -10,7 +10,7 @@ use crate::keys::{DocumentFormat, RingPolicy, SealLimit};
 use crate::metrics::SourceKind;
 
 /// `[keys]` or `[keyset.NAME]`, checked: it has a file, a portal, or both.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeysConfig {
     /// What proxies, logs and metrics call the set: `default` for `[keys]`.
     pub name: Arc<str>,
@@ -91,7 +91,7 @@ impl KeysConfig {
 }
 
 /// `[keys.portal]`, checked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortalSource {
     /// Where the document is and how it is asked for.
     pub client: PortalConfig,

@@ -16,7 +16,7 @@ use super::state::SourceState;
 use super::{CacheFault, CacheFile, Cached, KeysConfig, PortalSource};
 use crate::document::{Fault, Faults};
 use crate::keys::{
-    Company, Derivations, Key, KeyStore, OnSealLimit, ParsedRing, SealLimit, SealMark, SourceKeys,
+    Company, Derivations, Key, KeyRing, KeyStore, OnSealLimit, ParsedRing, SealLimit, SealMark, SourceKeys,
     read_document, read_key_file,
 };
 use crate::metrics::SourceKind;
@@ -24,6 +24,16 @@ use crate::metrics::SourceKind;
 /// Reads the key file and the cache of the portal's document, for the start of the process. A file that is wrong is a
 /// fault; a cache that is wrong is a warning, since the portal will be asked. Without any keys the ring is empty.
 pub fn load_now(config: &KeysConfig) -> Result<LoadedKeys, Faults> {
+    load(config, None)
+}
+
+/// The same for a set that is configured anew while `store` is in use: nothing changes in there before
+/// [`LoadedKeys::put_in_force`].
+pub fn load_beside(config: &KeysConfig, store: &Arc<KeyStore>) -> Result<LoadedKeys, Faults> {
+    load(config, Some(store))
+}
+
+fn load(config: &KeysConfig, in_use: Option<&Arc<KeyStore>>) -> Result<LoadedKeys, Faults> {
     let now = Timestamp::now();
     let config = Arc::new(config.clone());
     let mut parts = Parts::default();
@@ -55,10 +65,13 @@ pub fn load_now(config: &KeysConfig) -> Result<LoadedKeys, Faults> {
     if !ring.is_empty() {
         warnings.extend(of_ring);
     }
-    let store = Arc::new(KeyStore::telling(ring, now, tell_of_seals));
+    let (store, pending) = match in_use {
+        None => (Arc::new(KeyStore::telling(ring, now, tell_of_seals)), None),
+        Some(store) => (Arc::clone(store), Some(ring)),
+    };
     let assembly = Arc::new(Assembly::new(Arc::clone(&config), Arc::clone(&store), parts));
     let states = file.into_iter().chain(portal).map(Arc::new).collect();
-    Ok(LoadedKeys { config, store, warnings, assembly, states, file_digest, known })
+    Ok(LoadedKeys { config, store, pending, warnings, assembly, states, file_digest, known })
 }
 
 /// What the log says of a key that nears its limit.
@@ -132,6 +145,8 @@ pub struct LoadedKeys {
     pub config: Arc<KeysConfig>,
     /// The ring, where the followers will swap it.
     pub store: Arc<KeyStore>,
+    /// The ring that is still to be swapped in.
+    pending: Option<KeyRing>,
     /// What looks odd about it.
     pub warnings: Vec<Fault>,
     pub(super) assembly: Arc<Assembly>,
@@ -142,6 +157,21 @@ pub struct LoadedKeys {
 }
 
 impl LoadedKeys {
+    /// The ring that holds, or will once it is put in force.
+    pub fn ring(&self) -> Arc<KeyRing> {
+        self.pending.as_ref().map_or_else(|| self.store.snapshot(), |pending| Arc::new(pending.clone()))
+    }
+
+    /// Swaps the ring in: what is under way goes on, and the accounts of keys that stay do so too. Where a portal has still to
+    /// say what there is, the keys in force stay until then.
+    pub fn put_in_force(&mut self) {
+        let now = Timestamp::now();
+        let Some(ring) = self.pending.take() else { return };
+        if self.config.portal.is_none() || ring.sealing_key(now).is_some() {
+            self.store.swap(ring, now);
+        }
+    }
+
     /// The sources, file first, as `/status` tells of them.
     pub fn sources(&self) -> &[Arc<SourceState>] {
         &self.states

@@ -7,8 +7,8 @@ use crate::config::values::ModeName;
 use crate::document::{Document, Refusal};
 use crate::proxy::Upstream;
 
-/// Notes every claim that another one contradicts; `admin` has its address first.
-pub(super) fn check(document: &mut Document<'_>, entries: &[Entry], admin: Option<Listener>) {
+/// Notes every claim that another one contradicts; `admin` are those that have theirs first, and their names.
+pub(super) fn check(document: &mut Document<'_>, entries: &[Entry], admin: &[(Listener, &str)]) {
     check_names(document, entries);
     check_listeners(document, entries, admin);
     check_upstreams(document, entries, admin);
@@ -28,9 +28,9 @@ fn check_names(document: &mut Document<'_>, entries: &[Entry]) {
     }
 }
 
-fn check_listeners(document: &mut Document<'_>, entries: &[Entry], admin: Option<Listener>) {
+fn check_listeners(document: &mut Document<'_>, entries: &[Entry], admin: &[(Listener, &str)]) {
     let mut taken: Vec<(Listener, String)> =
-        admin.map(|listener| (listener, "the admin listener".to_owned())).into_iter().collect();
+        admin.iter().map(|(listener, name)| (*listener, (*name).to_owned())).collect();
     for entry in entries {
         let Some(address) = entry.listen else { continue };
         let line = entry.listen_at.map(|at| document.place(at).line);
@@ -47,12 +47,12 @@ fn check_listeners(document: &mut Document<'_>, entries: &[Entry], admin: Option
 
 /// Requests that go to a listener of this process come back to it, or to the admin listener. Only from an outbound
 /// proxy to an inbound one they go on, sealed and opened again.
-fn check_upstreams(document: &mut Document<'_>, entries: &[Entry], admin: Option<Listener>) {
+fn check_upstreams(document: &mut Document<'_>, entries: &[Entry], admin: &[(Listener, &str)]) {
     let proxies =
         entries.iter().filter_map(|entry| Some((entry.listen?, entry.mode, entry.heading.key_path(""))));
     let listeners: Vec<Owned> = admin
-        .map(|listener| (listener.address, None, "the admin listener".to_owned()))
-        .into_iter()
+        .iter()
+        .map(|(listener, name)| (listener.address, None, (*name).to_owned()))
         .chain(proxies)
         .collect();
     for entry in entries {
@@ -101,7 +101,7 @@ fn leads_to(upstream: &Upstream, listener: SocketAddr) -> bool {
 }
 
 /// Whether two listeners can't stand at these addresses at once. Port 0 is a different one each time.
-fn collide(left: SocketAddr, right: SocketAddr) -> bool {
+pub(in crate::config) fn collide(left: SocketAddr, right: SocketAddr) -> bool {
     // The wildcard of IPv6 takes IPv4 as well.
     let covers = |wide: IpAddr, narrow: IpAddr| wide.is_unspecified() && (wide.is_ipv6() || narrow.is_ipv4());
     let (left_ip, right_ip) = (left.ip(), right.ip());

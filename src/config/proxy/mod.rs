@@ -33,6 +33,7 @@ use super::values::{ByteSize, Listen, ModeName, ProfileName, ProxyName};
 use crate::document::{Document, Fault, Field, Heading, Refusal, Section, Value};
 use crate::net::UpstreamProtocol;
 use crate::proxy::{ForwardedPolicy, HostPolicy, Policy, ProxyConfig, RouteConfig, Routes, Upstream};
+pub(super) use addresses::collide;
 
 /// What is held of one body at most, unless the configuration says otherwise.
 const MAX_BODY: ByteSize = ByteSize(16 * 1024 * 1024);
@@ -54,12 +55,12 @@ pub(super) struct Shared<'a> {
     pub(super) directory: &'a Path,
 }
 
-/// Reads every `[[proxy]]`; `admin` already has its address.
+/// Reads every `[[proxy]]`; those of `admin` have their addresses already.
 pub(super) fn read_all<'t>(
     document: &mut Document<'t>,
     sections: Vec<Section<'t>>,
     shared: Shared<'_>,
-    admin: Option<Listener>,
+    admin: &[(Listener, &str)],
 ) -> Proxies {
     let nothing = Refusal::new("missing", keys::NO_SOURCE);
     if sections.is_empty() {

@@ -10,6 +10,7 @@ use crate::config::profile::{RawError, RawProfile};
 use crate::config::proxy::{
     RawInbound, RawOutbound, RawProxy, RawReplay, RawRoute, RawTimeouts, RawWebSocket,
 };
+use crate::config::{Config, ConfigDigest};
 use crate::document::fields;
 use crate::profile::Draft;
 use crate::proxy::{Mode, Replies};
@@ -52,10 +53,15 @@ fn keys(text: &str) -> Vec<&str> {
         .collect()
 }
 
+/// All that it says, whatever the text was.
+fn meaning(config: Config) -> String {
+    format!("{:?}", Config { digest: ConfigDigest::of(b""), ..config })
+}
+
 #[test]
 fn examples_mean_the_defaults_as_they_are() {
     for (text, smallest) in [(inbound(), SMALLEST), (outbound(), SMALLEST_OUTBOUND)] {
-        assert_eq!(format!("{:?}", parse(&text).unwrap()), format!("{:?}", parse(smallest).unwrap()));
+        assert_eq!(meaning(parse(&text).unwrap()), meaning(parse(smallest).unwrap()));
     }
 }
 
@@ -68,7 +74,7 @@ fn commented_settings_are_the_defaults() {
     let smallest = parse(SMALLEST).unwrap();
     assert_eq!((config.workers.get(), config.max_held), (1, 64 * 1024 * 1024));
     (config.workers, config.max_held) = (smallest.workers, smallest.max_held);
-    assert_eq!(format!("{config:?}"), format!("{smallest:?}"));
+    assert_eq!(meaning(config), meaning(smallest));
     assert_eq!(commented(&text), keys(&text).len() - 5, "all but the five required keys are commented");
 }
 
@@ -79,7 +85,7 @@ fn commented_settings_of_an_outbound_proxy_are_the_defaults() {
     // What is believed follows from the profile, unless it is written.
     let Mode::Outbound(outbound) = &mut config.proxies[0].mode else { panic!("it is outbound") };
     assert_eq!(outbound.replies.take(), Some(Replies::Sealed));
-    assert_eq!(format!("{config:?}"), format!("{:?}", parse(SMALLEST_OUTBOUND).unwrap()));
+    assert_eq!(meaning(config), meaning(parse(SMALLEST_OUTBOUND).unwrap()));
     assert_eq!(commented(&text), keys(&text).len() - 5, "all but the five required keys are commented");
 }
 
@@ -132,7 +138,7 @@ fn example_of_a_portal_means_the_defaults_with_and_without_its_commented_setting
         .collect();
     assert!(with_defaults.iter().filter(|line| line.contains(" = ")).count() > 15);
     let config = parse(&with_defaults.join("\n")).unwrap_or_else(|faults| panic!("{faults}"));
-    assert_eq!(format!("{config:?}"), format!("{as_it_is:?}"));
+    assert_eq!(meaning(config), meaning(as_it_is));
 }
 
 #[test]

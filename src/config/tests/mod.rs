@@ -88,7 +88,7 @@ fn smallest_file_means_the_defaults() {
     assert_eq!(keys.refetch_timeout, Duration::from_secs(5));
     assert_eq!(keys.poll_interval, Duration::from_secs(30));
     assert!(!keys.require_authenticated);
-    assert_eq!(config.admin, Some("127.0.0.1:9180".parse().unwrap()));
+    assert_eq!(config.admin, AdminConfig::default());
     assert_eq!(config.log, LogConfig::default());
     let [proxy] = &config.proxies[..] else { panic!("one proxy") };
     assert_eq!(&*proxy.name, "kitchen");
@@ -148,7 +148,7 @@ fn every_setting_reaches_its_place() {
     .unwrap();
     assert_eq!((config.workers.get(), config.max_held), (3, 1024));
     assert_eq!(config.shutdown_grace, Duration::ZERO);
-    assert_eq!(config.admin, None);
+    assert_eq!(config.admin.listen, None);
     let log = LogConfig {
         level: crate::telemetry::Level::Off,
         format: crate::telemetry::LogFormat::Json,

@@ -11,6 +11,11 @@ use super::stream::UpstreamStream;
 use crate::metrics::ProxyMetrics;
 use crate::net::tls::{Spoken, Tls, UpstreamProtocol};
 
+/// Whether somebody accepts connections there. Nothing is said on the one that is made.
+pub async fn reach(host: &str, port: u16) -> Result<(), ConnectFault> {
+    TcpStream::connect((host, port)).await.map(drop).map_err(ConnectFault::Refused)
+}
+
 /// Makes connections to one upstream.
 pub(super) struct Dialler {
     host: String,

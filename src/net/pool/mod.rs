@@ -28,6 +28,7 @@ use hyper::body::Incoming;
 use crate::metrics::ProxyMetrics;
 use crate::net::tls::{Spoken, TlsSettings, UpstreamProtocol};
 use connect::Dialler;
+pub use connect::reach;
 pub use fault::{ConnectFault, SendFault};
 use head::Origin;
 use http1::{IdleWires, Wire};

@@ -16,6 +16,11 @@ impl Belief {
         Self { replies, seals: AtomicBool::new(false) }
     }
 
+    /// What was said of its replies.
+    pub(crate) fn replies(&self) -> Replies {
+        self.replies
+    }
+
     /// Whether a reply in clear is believed now.
     pub(super) fn takes_plain(&self) -> bool {
         match self.replies {

@@ -54,6 +54,11 @@ impl RouteConfig {
         }
     }
 
+    /// Whether both lead to the same upstream, and open there with the same keys.
+    pub(super) fn seals_for_same_peer(&self, other: &Self) -> bool {
+        self.upstream == other.upstream && self.policy.opens_as(&other.policy)
+    }
+
     /// The path that the upstream gets for `path`, which this route is for; `None` if that is the same.
     pub fn rewritten(&self, path: &str) -> Option<String> {
         // OPTIONS * is about no path.

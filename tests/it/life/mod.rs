@@ -2,17 +2,20 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod command;
 mod deadlines;
 mod http2;
 mod idle;
 mod limits;
 mod memory;
 mod metrics;
+mod reconfigure;
 mod reload_load;
 mod secrecy;
 mod start;
 mod stop;
 mod stop_load;
+mod supervised;
 mod ways_under_load;
 
 use std::io::{self, Read, Write};
@@ -129,6 +132,14 @@ fn status_kib(sidecar: &Sidecar, name: &str) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{}/status", sidecar.process_id())).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// An address of this machine at which nobody listens, and which nobody is given meanwhile who takes any.
+fn free_address() -> SocketAddr {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_reuse_address(true).unwrap();
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+    socket.local_addr().unwrap().as_socket().unwrap()
 }
 
 /// The number of a proxy's exchanges with this outcome.

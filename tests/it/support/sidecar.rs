@@ -25,6 +25,7 @@ pub(crate) struct SidecarBuilder {
     environment: Vec<(String, String)>,
     under: Vec<String>,
     whole: Option<String>,
+    arguments: Vec<String>,
 }
 
 impl SidecarBuilder {
@@ -118,6 +119,12 @@ impl SidecarBuilder {
         self
     }
 
+    /// Further words of the command line.
+    pub(crate) fn arguments(mut self, words: &[&str]) -> Self {
+        self.arguments.extend(words.iter().map(|word| (*word).to_owned()));
+        self
+    }
+
     /// Starts the process and waits until it listens.
     pub(crate) fn start(self) -> Sidecar {
         let directory = self.directory();
@@ -126,6 +133,7 @@ impl SidecarBuilder {
             .args(words)
             .args(["run", "--config"])
             .arg(directory.path().join("config.toml"))
+            .args(self.arguments)
             .envs(self.environment)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -154,13 +162,23 @@ impl SidecarBuilder {
         sidecar
     }
 
+    /// Runs the sidecar with further words of the command line to an end that it comes to by itself.
+    pub(crate) fn run_to_end(&self, words: &[&str]) -> (i32, String, String) {
+        self.run_with(&["run"], words)
+    }
+
     /// Runs the binary's `command` on the configuration to its end: exit status, standard output, standard error.
     pub(crate) fn run(&self, command: &[&str]) -> (i32, String, String) {
+        self.run_with(command, &[])
+    }
+
+    fn run_with(&self, command: &[&str], words: &[&str]) -> (i32, String, String) {
         let directory = self.directory();
         let output = Command::new(env!("CARGO_BIN_EXE_alewife"))
             .args(command)
             .arg("--config")
             .arg(directory.path().join("config.toml"))
+            .args(words)
             .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .output()
@@ -243,6 +261,7 @@ impl Sidecar {
             environment: Vec::new(),
             under: Vec::new(),
             whole: None,
+            arguments: Vec::new(),
         }
     }
 
@@ -265,6 +284,17 @@ impl Sidecar {
 
     pub(crate) fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// Puts `change` of the configuration in its place, in one step.
+    pub(crate) fn reconfigure(&self, change: impl FnOnce(String) -> String) {
+        let path = self.directory().join("config.toml");
+        let before = std::fs::read_to_string(&path).unwrap();
+        let after = change(before.clone());
+        assert_ne!(after, before, "nothing was changed");
+        let fresh = self.directory().join("fresh-config.toml");
+        std::fs::write(&fresh, after).unwrap();
+        std::fs::rename(&fresh, &path).unwrap();
     }
 
     pub(crate) fn process_id(&self) -> u32 {
@@ -306,6 +336,17 @@ impl Sidecar {
         connection
             .send(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").as_bytes());
         let reply = connection.reply("GET");
+        (reply.status, String::from_utf8(reply.body).unwrap())
+    }
+
+    /// What an order to the admin listener comes to: status and body.
+    pub(crate) fn order(&self, path: &str) -> (u16, String) {
+        let mut connection = Connection::to(self.admin());
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        );
+        connection.send(head.as_bytes());
+        let reply = connection.reply("POST");
         (reply.status, String::from_utf8(reply.body).unwrap())
     }
 

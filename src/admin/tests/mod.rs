@@ -1,3 +1,5 @@
+mod orders;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -5,15 +7,16 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    AdminConfig, AdminError, AdminServer, AdminState, MAX_CONNECTIONS, NotReady, Readiness, Status,
-    StatusReport,
+    AdminConfig, AdminError, AdminServer, AdminState, Conditions, MAX_CONNECTIONS, NotReady, Order,
+    Readiness, ReloadReport, Status, StatusReport, orders,
 };
-use crate::metrics::{Metrics, SourceKind};
+use crate::metrics::{Metrics, ReloadOutcome, SourceKind};
 
 /// Long enough for any machine; reached only where a test fails.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -23,6 +26,8 @@ struct Admin {
     readiness: Arc<Readiness>,
     metrics: Arc<Metrics>,
     key_is_valid: Arc<AtomicBool>,
+    /// What was ordered.
+    given: mpsc::Receiver<Order>,
     stop: CancellationToken,
     serving: JoinHandle<()>,
 }
@@ -30,22 +35,23 @@ struct Admin {
 impl Admin {
     async fn start() -> Self {
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        let server = AdminServer::bind(&AdminConfig { listen }).await.unwrap();
-        let address = server.address();
+        let server = AdminServer::bind(&AdminConfig { listen: Some(listen), probes: None }).await.unwrap();
+        let address = server.address().unwrap();
         let key_is_valid = Arc::new(AtomicBool::new(true));
         let asked = Arc::clone(&key_is_valid);
-        let readiness = Readiness::new().requiring("keys", move |_| match asked.load(Ordering::SeqCst) {
+        let readiness = Conditions::new().requiring("keys", move |_| match asked.load(Ordering::SeqCst) {
             true => Ok(()),
             false => Err(NotReady::NoSealingKey { key_set: None }),
         });
-        let readiness = Arc::new(readiness);
+        let readiness = Arc::new(Readiness::under(readiness));
         let metrics = Arc::new(Metrics::new());
         let status = Status::of(Vec::new()).with("told", |_| serde_json::json!(["by", "others"]));
+        let (orders, given) = orders();
         let (shown, counted) = (Arc::clone(&readiness), Arc::clone(&metrics));
-        let state = AdminState { readiness: shown, metrics: counted, status };
+        let state = AdminState { readiness: shown, metrics: counted, status: Arc::new(status), orders };
         let stop = CancellationToken::new();
         let serving = tokio::spawn(server.serve(state, stop.clone()));
-        Self { address, readiness, metrics, key_is_valid, stop, serving }
+        Self { address, readiness, metrics, key_is_valid, given, stop, serving }
     }
 
     async fn connect(&self) -> TcpStream {
@@ -120,13 +126,14 @@ fn condition_may_tell_something_where_it_holds_and_names_its_set_where_it_does_n
     assert_eq!(stale(None).to_string(), told);
     let told = "the portal has not confirmed the keys in the key set bar for 8d, and max_stale is 168h";
     assert_eq!(stale(Some("bar")).to_string(), told);
-    let readiness = Readiness::new()
+    let readiness = Conditions::new()
         .requiring_and_telling("young", |_| Ok("confirmed 1s ago".to_owned()))
         .requiring_and_telling("old", move |_| Err(stale(None)));
     let now = jiff::Timestamp::UNIX_EPOCH;
-    let conditions: Vec<_> = readiness.conditions(now).take(2).collect();
-    assert_eq!(conditions[0], ("young", Ok(Some("confirmed 1s ago".to_owned()))));
-    assert!(matches!(conditions[1], ("old", Err(NotReady::Stale { .. }))));
+    let readiness = Readiness::under(readiness);
+    let conditions = readiness.conditions(now);
+    assert_eq!(conditions[0], ("young".into(), Ok(Some("confirmed 1s ago".to_owned()))));
+    assert!(matches!(&conditions[1], (name, Err(NotReady::Stale { .. })) if **name == *"old"));
     assert_eq!(readiness.obstacles(now).len(), 2, "and the listeners are not bound");
 }
 
@@ -340,8 +347,9 @@ async fn it_answers_while_the_process_drains_and_ends_when_told() {
 #[tokio::test]
 async fn an_address_in_use_is_named_in_the_error() {
     let admin = Admin::start().await;
-    let error = AdminServer::bind(&AdminConfig { listen: admin.address }).await.unwrap_err();
-    let AdminError::Bind { listen, source } = &error;
+    let error =
+        AdminServer::bind(&AdminConfig { listen: Some(admin.address), probes: None }).await.unwrap_err();
+    let AdminError::Bind { listen, key: "listen", source } = &error else { panic!("{error}") };
     assert_eq!((*listen, source.kind()), (admin.address, std::io::ErrorKind::AddrInUse));
     assert!(error.to_string().starts_with(&format!("the admin listener cannot bind {listen}: ")));
 }

@@ -1,0 +1,203 @@
+//! From the first request to the last.
+
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+
+use super::application::Application;
+use super::slot::Slot;
+use super::upstreams::{Awaited, UpstreamAway};
+use super::worker;
+use super::{App, StopError};
+use crate::admin::Order;
+
+/// How the end came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// How the application ended, if this process started it.
+    pub application: Option<ExitStatus>,
+}
+
+impl App {
+    /// Serves until `stop` is done, then ends what is under way within the grace.
+    pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), StopError> {
+        let orders = self.orders();
+        let stopping = async {
+            stop.await;
+            // Whoever takes no orders is stopping already.
+            let _ = orders.send(Order::Stop).await;
+        };
+        let (ended, ()) = tokio::join!(self.run(None, async |_: &Self| Ok::<_, Unserved>(None)), stopping);
+        ended.map(drop).map_err(|Unserved(error)| error)
+    }
+
+    /// Serves until it is told to stop, or until the application ends that `start` starts once it is served. Then what is
+    /// under way is finished within the grace: with the requests to that application first, next it ends itself, and what it
+    /// calls meanwhile is served until then.
+    ///
+    /// Before that it waits for as long as `patience` until every upstream can be connected to, if that is asked for.
+    pub async fn run<E: From<StopError> + From<UpstreamAway>>(
+        mut self,
+        patience: Option<Duration>,
+        start: impl AsyncFnOnce(&Self) -> Result<Option<Application>, E>,
+    ) -> Result<Ended, E> {
+        if let Some(patience) = patience
+            && let Awaited::Away(away) = self.await_upstreams(patience).await
+        {
+            let _ = self.end(None).await;
+            return Err(away.into());
+        }
+        self.slots.iter_mut().for_each(Slot::open);
+        self.readiness.listeners_bound();
+        let mut application = match start(&self).await {
+            Ok(application) => application,
+            Err(error) => {
+                let _ = self.end(None).await;
+                return Err(error);
+            }
+        };
+        self.supervisor.ready(&self.summary());
+        self.carry_out_orders(application.as_mut()).await;
+        Ok(self.end(application).await?)
+    }
+
+    /// Until the one to stop, or until there is no application any more.
+    async fn carry_out_orders(&mut self, mut application: Option<&mut Application>) {
+        let mut pulse = Pulse::of(self);
+        loop {
+            tokio::select! {
+                biased;
+                order = self.given.recv() => match order {
+                    Some(Order::Reload { why, told }) => {
+                        let report = self.reload(why).await;
+                        // Whoever asked may have gone.
+                        let _ = told.map(|told| told.send(report));
+                    }
+                    Some(Order::Stop) | None => return,
+                },
+                status = ended(&mut application) => {
+                    tracing::info!(%status, "the application has ended");
+                    return;
+                }
+                () = pulse.due() => pulse.beat(self).await,
+            }
+        }
+    }
+
+    async fn end(mut self, mut application: Option<Application>) -> Result<Ended, StopError> {
+        self.readiness.stopping();
+        self.supervisor.stopping();
+        if !self.timing.delay.is_zero() && application.as_ref().is_none_or(Application::runs) {
+            tracing::info!(delay = ?self.timing.delay, "stopping: not ready any more, new work is still taken");
+            let mut application = application.as_mut();
+            tokio::select! {
+                () = sleep(self.timing.delay) => {}
+                _ = ended(&mut application) => {}
+            }
+        }
+        tracing::info!(grace = ?self.timing.grace, "stopping: exchanges under way are finished");
+        let deadline = Instant::now() + self.timing.grace;
+        let slots = std::mem::take(&mut self.slots);
+        // What the application calls is served for as long as it runs; whoever calls it is served by it first.
+        let waits_for_application = |slot: &Slot| application.is_some() && !slot.is_inbound();
+        let (later, first): (Vec<_>, Vec<_>) = slots.into_iter().partition(waits_for_application);
+        let mut is_clean = drain(first, deadline).await;
+        let status = match &mut application {
+            Some(application) => Some(end_application(application, deadline).await),
+            None => None,
+        };
+        is_clean &= drain(later, deadline).await;
+        self.windows.cancel();
+        self.key_sets.iter().for_each(|set| set.end());
+        let joined = worker::join(std::mem::take(&mut self.workers), deadline).await;
+        // Who waits for orders to be carried out is told that nobody does any more.
+        self.given.close();
+        while self.given.try_recv().is_ok() {}
+        self.admin.stop.cancel();
+        self.admin.tasks.close();
+        self.admin.tasks.wait().await;
+        self.tasks.close();
+        self.tasks.wait().await;
+        joined?;
+        if is_clean { Ok(Ended { application: status }) } else { Err(StopError::GraceExceeded) }
+    }
+}
+
+/// Nobody is waited for there.
+struct Unserved(StopError);
+
+impl From<StopError> for Unserved {
+    fn from(error: StopError) -> Self {
+        Self(error)
+    }
+}
+
+impl From<UpstreamAway> for Unserved {
+    fn from(_: UpstreamAway) -> Self {
+        Self(StopError::GraceExceeded)
+    }
+}
+
+/// All at once; whether nothing had to be cut.
+async fn drain(slots: Vec<Slot>, deadline: Instant) -> bool {
+    slots.iter().for_each(Slot::say_stop);
+    let mut is_clean = true;
+    for slot in slots {
+        is_clean &= slot.drain(deadline).await;
+    }
+    is_clean
+}
+
+/// Asks it to end, and kills it at `deadline`.
+async fn end_application(application: &mut Application, deadline: Instant) -> ExitStatus {
+    application.handle().signal(Signal::TERM);
+    if let Ok(status) = timeout_at(deadline, application.ended()).await {
+        return status;
+    }
+    tracing::warn!("the application did not end within shutdown_grace and is killed");
+    application.handle().signal(Signal::KILL);
+    application.ended().await
+}
+
+/// Never, where there is none.
+async fn ended(application: &mut Option<&mut Application>) -> ExitStatus {
+    match application {
+        Some(application) => application.ended().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Says to the supervisor that the process is alive, for as long as each worker gets round to answering.
+struct Pulse {
+    interval: Option<Duration>,
+    next: Instant,
+}
+
+impl Pulse {
+    fn of(app: &App) -> Self {
+        Self { interval: app.supervisor.interval(), next: Instant::now() }
+    }
+
+    async fn due(&self) {
+        match self.interval {
+            Some(_) => sleep_until(self.next).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn beat(&mut self, app: &App) {
+        let Some(interval) = self.interval else { return };
+        self.next = Instant::now() + interval;
+        for worker in &app.workers {
+            if !matches!(timeout_at(self.next, worker.pulse()).await, Ok(true)) {
+                tracing::error!(
+                    "a worker does not answer: the supervisor is not told that the process is alive"
+                );
+                return;
+            }
+        }
+        app.supervisor.alive();
+    }
+}

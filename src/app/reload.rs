@@ -1,0 +1,320 @@
+//! Another configuration in the place of the one in force, while requests run.
+//!
+//! All of it is read, checked and made ready first: key files are read, addresses are bound. Whatever is wrong with any of
+//! it leaves everything as it was. Then it is put in force without a wait in between.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::task::spawn_blocking;
+use tokio::time::Instant;
+
+use super::keys::{self, KeySet, unfit};
+use super::slot::Slot;
+use super::{App, StartError};
+use crate::admin::{ReloadReport, Why};
+use crate::config::Config;
+use crate::document::{Fault, Faults};
+use crate::keys::KeyStore;
+use crate::metrics::ReloadOutcome;
+use crate::net::{Listener, Stop};
+use crate::proxy::{ProxyCommon, ProxyConfig};
+use crate::sources::{KeysConfig, LoadedKeys, load_beside, load_now};
+
+/// As many faults as the log tells.
+const MOST_FAULTS_TOLD: usize = 10;
+
+/// What is to be put in force.
+struct Prepared {
+    config: Config,
+    /// The key sets in the order of the configuration.
+    key_sets: Vec<Succession>,
+    /// The proxies in the order of the configuration.
+    proxies: Vec<(ProxyCommon, Behind)>,
+    changes: Vec<String>,
+}
+
+/// What becomes of a key set.
+enum Succession {
+    /// The one in that place stays.
+    Stays(usize),
+    /// This one comes; in the place of the one there, if there is one of that name.
+    Comes(Box<KeySet>),
+}
+
+/// Where a proxy listens.
+enum Behind {
+    /// Where the slot in that place does.
+    Standing(usize),
+    Fresh(Box<Listener>, Stop),
+}
+
+/// Why nothing has changed.
+enum NotPrepared {
+    Faults(Faults),
+    Start(StartError),
+}
+
+impl From<Faults> for NotPrepared {
+    fn from(faults: Faults) -> Self {
+        Self::Faults(faults)
+    }
+}
+
+impl From<StartError> for NotPrepared {
+    fn from(error: StartError) -> Self {
+        Self::Start(error)
+    }
+}
+
+impl NotPrepared {
+    fn told(&self) -> Vec<String> {
+        match self {
+            Self::Faults(faults) => faults.iter().map(Fault::one_line).collect(),
+            Self::Start(error) => vec![error.to_string()],
+        }
+    }
+}
+
+impl App {
+    /// Reads the configuration anew and puts it in force, or says what is wrong with it. The keys are looked at again in
+    /// any case.
+    pub(super) async fn reload(&mut self, why: Why) -> ReloadReport {
+        if why != Why::File {
+            self.key_sets.iter().for_each(|set| set.access().refresh.now());
+        }
+        let Some(source) = self.source.clone() else { return ReloadReport::of(ReloadOutcome::Unchanged) };
+        self.supervisor.reloading();
+        let read = spawn_blocking(move || (source.load)()).await;
+        let report = match read {
+            Ok(Ok(config)) => match self.prepare(config).await {
+                Ok(prepared) => self.put_in_force(prepared),
+                Err(fault) => self.refuse(&fault),
+            },
+            Ok(Err(faults)) => self.refuse(&faults.into()),
+            Err(_broke_off) => self.refuse(&StartError::ReloadBroke.into()),
+        };
+        self.tell(why, &report);
+        self.supervisor.ready(&self.summary());
+        report
+    }
+
+    fn refuse(&self, fault: &NotPrepared) -> ReloadReport {
+        let report = ReloadReport { faults: fault.told(), ..ReloadReport::of(ReloadOutcome::Refused) };
+        self.configuration.note(&report, None);
+        report
+    }
+
+    fn tell(&self, why: Why, report: &ReloadReport) {
+        self.metrics.config.reloaded(report.outcome);
+        let why = why.label();
+        report.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        if !report.needs_restart.is_empty() {
+            let what = report.needs_restart.join(", ");
+            tracing::warn!(
+                why,
+                "written otherwise than it was at the start, and holds after a restart only: {what}"
+            );
+        }
+        match report.outcome {
+            ReloadOutcome::Refused => {
+                let told: Vec<_> = report.faults.iter().take(MOST_FAULTS_TOLD).map(String::as_str).collect();
+                let (faults, told) = (report.faults.len(), told.join(" | "));
+                tracing::error!(why, faults, "configuration refused, the one in force stays: {told}");
+            }
+            ReloadOutcome::Swapped => {
+                let changes = match &*report.changes {
+                    [] => "no proxy and no key set changed".to_owned(),
+                    changes => changes.join(", "),
+                };
+                tracing::info!(why, "configuration reloaded: {changes}");
+            }
+            ReloadOutcome::Unchanged => tracing::info!(why, "the configuration says what it said"),
+        }
+    }
+
+    /// Makes everything ready, and changes nothing.
+    async fn prepare(&self, config: Config) -> Result<Prepared, NotPrepared> {
+        let mut changes = Vec::new();
+        let key_sets = self.prepare_keys(&config, &mut changes).await?;
+        let sets = || key_sets.iter().map(|succession| succession.set(&self.key_sets));
+        Faults::check(unfit(
+            &config,
+            sets().map(|set| &set.keys).filter(|keys| keys.config.portal.is_none()),
+        ))?;
+        let mut proxies = Vec::new();
+        for proxy in &config.proxies {
+            let behind = match self.slots.iter().position(|slot| stands_there(slot, proxy)) {
+                Some(place) => Behind::Standing(place),
+                None => {
+                    let listener = Listener::bind(proxy.listen)
+                        .map_err(|source| StartError::Bind { proxy: Arc::clone(&proxy.name), source })?;
+                    Behind::Fresh(Box::new(listener), Stop::default())
+                }
+            };
+            let stop = match &behind {
+                Behind::Standing(place) => self.slots[*place].stop(),
+                Behind::Fresh(_, stop) => stop,
+            };
+            let access =
+                |name: &str| sets().find(|set| *set.config().name == *name).map(|set| set.access().clone());
+            let common = ProxyCommon::new(
+                Arc::new(proxy.clone()),
+                access,
+                Arc::clone(&self.budget),
+                stop.clone(),
+                Arc::clone(&self.reuses),
+            );
+            let common = common.ok_or_else(|| StartError::NoKeys { proxy: Arc::clone(&proxy.name) })?;
+            let predecessor = self.slots.iter().find(|slot| slot.config().name == proxy.name);
+            changes.extend(change_of(proxy, predecessor));
+            let common = match predecessor {
+                Some(predecessor) => common.succeeding(predecessor.common()),
+                None => common,
+            };
+            proxies.push((common, behind));
+        }
+        let goes = |slot: &&Slot| config.proxies.iter().all(|proxy| proxy.name != slot.config().name);
+        changes
+            .extend(self.slots.iter().filter(goes).map(|slot| format!("proxy {} ends", slot.config().name)));
+        Ok(Prepared { config, key_sets, proxies, changes })
+    }
+
+    async fn prepare_keys(
+        &self,
+        config: &Config,
+        changes: &mut Vec<String>,
+    ) -> Result<Vec<Succession>, NotPrepared> {
+        let mut successions = Vec::new();
+        for set in &config.key_sets {
+            let place = self.key_sets.iter().position(|known| known.config().name == set.name);
+            let in_force = place.map(|place| &self.key_sets[place]);
+            if let (Some(place), Some(_)) = (place, in_force.filter(|known| known.config() == set)) {
+                successions.push(Succession::Stays(place));
+                continue;
+            }
+            let store = in_force.map(|known| Arc::clone(&known.keys.store));
+            let verb = if in_force.is_some() { "changed" } else { "begins" };
+            changes.push(format!("key set {} {verb}", set.name));
+            let keys = load(set.clone(), store).await?;
+            successions.push(Succession::Comes(Box::new(KeySet::new(keys, &self.metrics)?)));
+        }
+        let goes = |known: &&KeySet| config.key_sets.iter().all(|set| set.name != known.config().name);
+        let gone = self.key_sets.iter().filter(goes);
+        changes.extend(gone.map(|set| format!("key set {} ends", set.config().name)));
+        Ok(successions)
+    }
+
+    /// Nothing here can fail, and nothing waits.
+    fn put_in_force(&mut self, prepared: Prepared) -> ReloadReport {
+        let Prepared { config, key_sets, proxies, changes } = prepared;
+        let warnings = config.warnings.iter().map(Fault::one_line).collect();
+        let is_same = changes.is_empty() && config.digest == self.configuration.digest();
+        let outcome = if is_same { ReloadOutcome::Unchanged } else { ReloadOutcome::Swapped };
+        let needs_restart = self.fixed.differences(&config);
+        let report = ReloadReport { changes, needs_restart, warnings, ..ReloadReport::of(outcome) };
+        let gone_sets = self.swap_keys(key_sets);
+        let gone_slots = self.swap_proxies(proxies);
+        self.timing = super::Timing::of(&config);
+        self.readiness.hangs_on(keys::conditions(self.key_sets.iter(), Timestamp::now()));
+        self.status.tells_of(keys::status(self.key_sets.iter()));
+        self.watch_windows();
+        let deadline = Instant::now() + self.timing.grace;
+        gone_slots.iter().for_each(Slot::say_stop);
+        self.tasks.spawn(async move {
+            // Their last requests need their keys.
+            for slot in gone_slots {
+                slot.drain(deadline).await;
+            }
+            gone_sets.iter().for_each(KeySet::wipe);
+        });
+        self.configuration.note(&report, Some(&config.digest));
+        report
+    }
+
+    /// Gives back those that nobody uses any more.
+    fn swap_keys(&mut self, successions: Vec<Succession>) -> Vec<KeySet> {
+        let mut known: Vec<_> = std::mem::take(&mut self.key_sets).into_iter().map(Some).collect();
+        let mut new = Vec::new();
+        for succession in successions {
+            match succession {
+                Succession::Stays(place) => new.extend(known[place].take()),
+                Succession::Comes(set) => {
+                    let mut set = *set;
+                    let is_of_name = |known: &Option<KeySet>| {
+                        known.as_ref().is_some_and(|known| known.config().name == set.config().name)
+                    };
+                    if let Some(place) = known.iter().position(is_of_name)
+                        && let Some(predecessor) = known[place].take()
+                    {
+                        predecessor.end();
+                    }
+                    set.begin(&self.tasks);
+                    new.push(set);
+                }
+            }
+        }
+        self.key_sets = new;
+        let gone: Vec<_> = known.into_iter().flatten().collect();
+        gone.iter().for_each(KeySet::end);
+        gone
+    }
+
+    /// Gives back those behind which no proxy stands any more.
+    fn swap_proxies(&mut self, proxies: Vec<(ProxyCommon, Behind)>) -> Vec<Slot> {
+        let mut known: Vec<_> = std::mem::take(&mut self.slots).into_iter().map(Some).collect();
+        for (common, behind) in proxies {
+            match behind {
+                Behind::Standing(place) => {
+                    if let Some(mut slot) = known[place].take() {
+                        slot.succeed(common, &self.metrics);
+                        self.slots.push(slot);
+                    }
+                }
+                Behind::Fresh(listener, stop) => {
+                    let mut slot = Slot::new(*listener, common, stop, &self.workers, &self.metrics);
+                    slot.open();
+                    self.slots.push(slot);
+                }
+            }
+        }
+        known.into_iter().flatten().collect()
+    }
+}
+
+impl Succession {
+    fn set<'s>(&'s self, known: &'s [KeySet]) -> &'s KeySet {
+        match self {
+            Self::Stays(place) => &known[*place],
+            Self::Comes(set) => set,
+        }
+    }
+}
+
+/// On a thread that may block: keys may have to be derived.
+async fn load(config: KeysConfig, in_use: Option<Arc<KeyStore>>) -> Result<LoadedKeys, NotPrepared> {
+    let loading = spawn_blocking(move || match &in_use {
+        Some(store) => load_beside(&config, store),
+        None => load_now(&config),
+    });
+    Ok(loading.await.map_err(|_broke_off| StartError::ReloadBroke)??)
+}
+
+/// Whether the slot listens where the proxy is to. Under port 0 each proxy has an address of its own.
+fn stands_there(slot: &Slot, proxy: &ProxyConfig) -> bool {
+    let known = slot.config();
+    let is_any = |address: &SocketAddr| address.port() == 0;
+    known.listen == proxy.listen && (!is_any(&proxy.listen) || known.name == proxy.name)
+}
+
+fn change_of(proxy: &ProxyConfig, predecessor: Option<&Slot>) -> Option<String> {
+    let name = &proxy.name;
+    let Some(predecessor) = predecessor else { return Some(format!("proxy {name} begins")) };
+    if predecessor.config().is_as(proxy) {
+        return None;
+    }
+    let forgets = predecessor.common().would_forget(proxy);
+    let and = if forgets { ", and its replay window begins anew" } else { "" };
+    Some(format!("proxy {name} changed{and}"))
+}

@@ -1,0 +1,104 @@
+//! Whether the upstreams can be connected to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::App;
+use crate::admin::Order;
+use crate::net::{ConnectFault, reach};
+use crate::proxy::Upstream;
+
+/// From one attempt to the next.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// How the wait for the upstreams ended.
+pub(super) enum Awaited {
+    /// All of them are there.
+    There,
+    Away(UpstreamAway),
+    /// A stop was asked for meanwhile, which is still to be carried out.
+    Stopped,
+}
+
+/// An upstream that was waited for in vain.
+#[derive(Debug, thiserror::Error)]
+#[error("proxy {proxy}: the upstream {upstream} cannot be connected to after {patience:?}: {fault}")]
+pub struct UpstreamAway {
+    /// The proxy's name.
+    pub proxy: Arc<str>,
+    /// Where nobody answers.
+    pub upstream: String,
+    /// How long it was waited for.
+    pub patience: Duration,
+    /// What came of the last attempt.
+    pub fault: ConnectFault,
+}
+
+impl App {
+    /// Waits until every upstream can be connected to, or a stop is asked for.
+    pub(super) async fn await_upstreams(&mut self, patience: Duration) -> Awaited {
+        let upstreams = self.upstreams();
+        let waiting = async {
+            let deadline = Instant::now() + patience;
+            for (proxy, upstream) in upstreams {
+                if let Err(fault) = await_upstream(&proxy, &upstream, deadline).await {
+                    return Awaited::Away(UpstreamAway {
+                        proxy,
+                        upstream: upstream.to_string(),
+                        patience,
+                        fault,
+                    });
+                }
+            }
+            Awaited::There
+        };
+        tokio::pin!(waiting);
+        loop {
+            tokio::select! {
+                awaited = &mut waiting => return awaited,
+                order = self.given.recv() => match order {
+                    // What is written will be read again once there is something to change.
+                    Some(Order::Reload { told, .. }) => drop(told),
+                    Some(Order::Stop) | None => {
+                        let _ = self.orders.try_send(Order::Stop);
+                        return Awaited::Stopped;
+                    }
+                },
+            }
+        }
+    }
+
+    /// Each upstream once, with the first proxy that it belongs to.
+    pub(super) fn upstreams(&self) -> Vec<(Arc<str>, Upstream)> {
+        let mut known: Vec<(Arc<str>, Upstream)> = Vec::new();
+        for config in self.slots.iter().map(|slot| slot.config()) {
+            for route in config.routes.iter() {
+                if known.iter().all(|(_, upstream)| *upstream != route.upstream) {
+                    known.push((Arc::clone(&config.name), route.upstream.clone()));
+                }
+            }
+        }
+        known
+    }
+}
+
+async fn await_upstream(proxy: &str, upstream: &Upstream, deadline: Instant) -> Result<(), ConnectFault> {
+    let mut is_told = false;
+    loop {
+        let attempt = timeout_at(deadline, reach(&upstream.host, upstream.port)).await;
+        let fault = match attempt {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(fault)) => fault,
+            Err(_elapsed) => return Err(ConnectFault::TimedOut),
+        };
+        if !std::mem::replace(&mut is_told, true) {
+            tracing::info!(proxy, %upstream, error = %fault, "waiting for the upstream");
+        }
+        if Instant::now() + PAUSE >= deadline {
+            return Err(fault);
+        }
+        sleep(PAUSE).await;
+    }
+}
