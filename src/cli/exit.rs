@@ -15,6 +15,8 @@ pub(super) enum Exit {
     UnreadableCapture,
     /// The command line is wrong.
     Usage,
+    /// The processor lacks what this build may use; starting again would not help.
+    UnfitProcessor,
     /// The configuration is wrong; starting again would not help.
     WrongConfiguration,
 }
@@ -26,7 +28,7 @@ impl From<Exit> for ExitCode {
             Exit::Failure => 1,
             Exit::SendUsage | Exit::UnreadableCapture => 2,
             Exit::Usage => 64,
-            Exit::WrongConfiguration => 78,
+            Exit::UnfitProcessor | Exit::WrongConfiguration => 78,
         })
     }
 }

@@ -15,6 +15,7 @@ mod message;
 mod open;
 mod ping;
 mod pipe;
+mod processor;
 mod profiles;
 mod run;
 mod seal;
@@ -104,6 +105,15 @@ struct ConfigArg {
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
+    if !processor::suffices() {
+        return Exit::UnfitProcessor.into();
+    }
+    start()
+}
+
+/// Not inlined, so that nothing of it is moved before the look at the processor.
+#[inline(never)]
+fn start() -> ExitCode {
     if let Err(error) = turn_core_dumps_off() {
         complain(&format!("alewife: core dumps cannot be turned off: {error}"));
     }

@@ -7,13 +7,14 @@ mod bridge;
 mod check;
 mod clients;
 mod commands;
-mod dockerfile;
 mod docs;
 mod exchange;
 mod keys;
 mod life;
 mod openssl_speed;
 mod outbound;
+#[cfg(unix)]
+mod packaging;
 mod portal;
 mod profiles;
 #[cfg(unix)]

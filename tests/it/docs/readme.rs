@@ -28,11 +28,24 @@ fn commands_of_the_readme_do_what_it_says() {
 }
 
 #[test]
+fn quick_start_goes_as_it_says() {
+    let application = Origin::echo();
+    assert_eq!(console::run(&read("docs/QUICKSTART.md"), &application), 9);
+    assert_eq!(application.only().body, br#"{"dish":"soup"}"#);
+}
+
+#[test]
+fn configurations_of_the_deployments_are_right() {
+    assert_eq!(console::run(&read("docs/DEPLOYMENT.md"), &Origin::echo()), 2);
+}
+
+#[test]
 fn no_other_document_has_commands_that_nobody_runs() {
     let documents = [files_below("docs"), files_below("examples")].concat();
     let with_commands =
         documents.into_iter().filter(|path| path.ends_with(".md") && read(path).contains("```console"));
-    assert_eq!(with_commands.collect::<Vec<_>>(), ["docs/DOCTOR.md", "docs/OPERATIONS.md"]);
+    let run = ["docs/DEPLOYMENT.md", "docs/DOCTOR.md", "docs/OPERATIONS.md", "docs/QUICKSTART.md"];
+    assert_eq!(with_commands.collect::<Vec<_>>(), run);
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub(crate) use keys::TestKey;
 pub(crate) use origin::{Origin, Received};
 pub(crate) use peer::{Peer, iv_of, opened, reply_of, sealed_reply};
 pub(crate) use portal::{Portal, PortalAnswer};
-pub(crate) use programs::{AleServer, Outcome, Program, run};
+pub(crate) use programs::{AleServer, Outcome, Program, node_path, run};
 pub(crate) use redis::Redis;
 pub(crate) use sidecar::{Sidecar, SidecarBuilder};
 pub(crate) use talker::Talker;

@@ -90,7 +90,7 @@ pub(crate) fn run(command: &mut Command, input: &[u8]) -> Outcome {
 }
 
 /// Where .ci/install-clients puts Node's packages, unless somebody else's stand elsewhere.
-fn node_path() -> PathBuf {
+pub(crate) fn node_path() -> PathBuf {
     let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let tools = || {
         let cache = named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache")));

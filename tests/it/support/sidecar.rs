@@ -23,6 +23,7 @@ pub(crate) struct SidecarBuilder {
     upstream: String,
     log: String,
     environment: Vec<(String, String)>,
+    under: Vec<String>,
     whole: Option<String>,
     arguments: Vec<String>,
 }
@@ -106,6 +107,12 @@ impl SidecarBuilder {
         self
     }
 
+    /// The process is started by this command line, to which its own is appended; it must end as the process itself.
+    pub(crate) fn under(mut self, command: &[&str]) -> Self {
+        self.under = command.iter().map(|&word| word.to_owned()).collect();
+        self
+    }
+
     /// This text is the configuration, and of the rest only keys and environment count. It must have an admin listener.
     pub(crate) fn configured(mut self, text: &str) -> Self {
         self.whole = Some(text.to_owned());
@@ -121,7 +128,9 @@ impl SidecarBuilder {
     /// Starts the process and waits until it listens.
     pub(crate) fn start(self) -> Sidecar {
         let directory = self.directory();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_alewife"))
+        let mut words = self.under.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_alewife")]);
+        let mut child = Command::new(words.next().expect("the binary at least"))
+            .args(words)
             .args(["run", "--config"])
             .arg(directory.path().join("config.toml"))
             .args(self.arguments)
@@ -250,6 +259,7 @@ impl Sidecar {
             upstream: "http://127.0.0.1:9".to_owned(),
             log: String::new(),
             environment: Vec::new(),
+            under: Vec::new(),
             whole: None,
             arguments: Vec::new(),
         }

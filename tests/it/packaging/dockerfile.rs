@@ -53,6 +53,18 @@ fn of_the_image(name: &str) -> Instruction {
     last_stage().into_iter().rfind(|instruction| instruction.name == name).unwrap()
 }
 
+/// The user and group that the image runs as.
+pub(super) fn user() -> (u32, u32) {
+    let user = of_the_image("USER").rest;
+    let (user, group) = user.split_once(':').unwrap_or_else(|| panic!("{user}: user and group"));
+    (user.parse().unwrap(), group.parse().unwrap())
+}
+
+/// The command of its HEALTHCHECK.
+pub(super) fn health_check() -> Vec<String> {
+    of_the_image("HEALTHCHECK").exec_form()
+}
+
 fn help() -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_alewife")).arg("--help").output().unwrap();
     String::from_utf8(output.stdout).unwrap()
@@ -71,16 +83,14 @@ fn image_holds_nothing_but_what_is_static() {
 
 #[test]
 fn image_runs_as_a_user_by_number_who_is_not_root() {
-    let user = of_the_image("USER").rest;
-    let ids: Vec<u32> = user.split(':').map(|id| id.parse().unwrap()).collect();
-    assert_eq!(ids.len(), 2, "{user}: user and group");
-    assert!(ids.iter().all(|id| *id >= 1000), "{user}");
+    let (user, group) = user();
+    assert!(user >= 1000 && group >= 1000, "{user}:{group}");
 }
 
 #[test]
 fn health_check_and_default_command_are_commands_of_the_binary() {
     let entry = of_the_image("ENTRYPOINT").exec_form();
-    let health = of_the_image("HEALTHCHECK").exec_form();
+    let health = health_check();
     let default = of_the_image("CMD").exec_form();
     assert_eq!((entry.len(), &health[0]), (1, &entry[0]));
     assert_eq!(health[1], "healthcheck");
@@ -124,6 +134,25 @@ fn build_reads_nothing_that_is_kept_out_of_its_context() {
         assert!(!ignored.contains(&path.to_str().unwrap()), "{} is ignored", path.display());
     }
     assert!(ignored.contains(&".git") && ignored.contains(&"target"));
+}
+
+#[test]
+fn label_of_the_version_is_that_of_the_package() {
+    let labels = of_the_image("LABEL").rest;
+    let version = format!("org.opencontainers.image.version=\"{}\"", env!("CARGO_PKG_VERSION"));
+    assert!(labels.contains(&version), "{labels}");
+}
+
+#[test]
+fn build_is_for_every_processor_unless_it_is_told_otherwise() {
+    let stages = stages();
+    let of_the_build = |name: &str| {
+        let mut found = stages[0].iter().filter(|instruction| instruction.name == name);
+        (found.next().map(|instruction| instruction.rest.clone()), found.count())
+    };
+    assert_eq!(of_the_build("ARG"), (Some("TARGET_CPU=\"\"".to_owned()), 0));
+    let flags = "RUSTFLAGS=\"${TARGET_CPU:+-C target-cpu=$TARGET_CPU}\"";
+    assert_eq!(of_the_build("ENV"), (Some(flags.to_owned()), 0));
 }
 
 #[test]
