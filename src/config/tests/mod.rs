@@ -1,6 +1,7 @@
 //! Configurations that are right, and every way to be wrong.
 
 mod addresses;
+mod environment;
 mod example;
 mod faults;
 mod keys;
