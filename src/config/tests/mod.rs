@@ -4,6 +4,7 @@ mod addresses;
 mod example;
 mod faults;
 mod keys;
+mod limits;
 mod modes;
 mod profile;
 mod replay;

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod deadlines;
-mod http2;
+pub(crate) mod http2;
 mod idle;
 mod limits;
 mod memory;
