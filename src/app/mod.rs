@@ -4,6 +4,7 @@
 //! worker is a thread with a runtime of its own and its own connections to the applications; the connections that
 //! were accepted are handed to the workers in turn.
 
+mod descriptors;
 mod reuses;
 mod sources;
 mod worker;
@@ -67,6 +68,7 @@ impl App {
         keys: Vec<LoadedKeys>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, StartError> {
+        descriptors::provide(&config);
         let stop = Stop::default();
         let now = Timestamp::now();
         let readiness = keys.iter().fold(Readiness::new(), |readiness, keys| {
