@@ -5,6 +5,7 @@ mod environment;
 mod example;
 mod faults;
 mod keys;
+mod limits;
 mod modes;
 mod policy;
 mod profile;
