@@ -20,9 +20,11 @@ use tokio_util::sync::CancellationToken;
 use crate::admin::{AdminConfig, AdminError, AdminServer, AdminState, KeySetStatus, Readiness, Status};
 use crate::config::Config;
 use crate::metrics::Metrics;
-use crate::net::{Accepted, BindError, HeldBudget, Listener, Stop};
+use crate::net::{
+    Accepted, BindError, HeldBudget, ListenAddress, Listener, ListenerTlsFault, Stop, TlsAcceptor,
+};
 use crate::proxy::{IvReuses, KeyAccess, OutlivedWindow, Proxy, ProxyCommon, ProxyConfig};
-use crate::sources::{KeyFollower, LoadedKeys, Refresh, WatchSettings, first_keys};
+use crate::sources::{CertificateFollower, KeyFollower, LoadedKeys, Refresh, WatchSettings, first_keys};
 use worker::Worker;
 
 /// A sidecar whose listeners are bound.
@@ -55,7 +57,7 @@ pub struct Listening {
     /// Its settings.
     pub config: Arc<ProxyConfig>,
     /// Its address, with the real port.
-    pub address: SocketAddr,
+    pub address: ListenAddress,
 }
 
 impl App {
@@ -183,6 +185,20 @@ impl App {
         }
     }
 
+    /// How the listener of a proxy shakes hands, if it speaks TLS; its certificates are followed from now on.
+    fn tls(&mut self, config: &ProxyConfig, metrics: &Metrics) -> Result<Option<TlsAcceptor>, StartError> {
+        let Some(settings) = &config.tls else { return Ok(None) };
+        let proxy = &config.name;
+        let unusable = |fault| StartError::Tls { proxy: Arc::clone(proxy), fault };
+        let acceptor = TlsAcceptor::new(settings).map_err(unusable)?;
+        let metrics = metrics.certificates(proxy);
+        let watch = WatchSettings::default();
+        let follower = CertificateFollower::new(proxy, settings, acceptor.clone(), metrics, watch)
+            .map_err(StartError::Watch)?;
+        self.tasks.spawn(follower.run(self.stop.token().clone()));
+        Ok(Some(acceptor))
+    }
+
     fn keys(&self, name: &str) -> Option<KeyAccess> {
         self.key_sets.iter().find(|set| *set.name == *name).map(|set| set.access.clone())
     }
@@ -195,7 +211,7 @@ impl App {
         let budget = HeldBudget::new(config.max_held, metrics.held_bytes.clone());
         let mut listeners = Vec::new();
         for proxy in &config.proxies {
-            let listener = Listener::bind(proxy.listen)
+            let listener = Listener::bind(&proxy.listen)
                 .map_err(|source| StartError::Bind { proxy: Arc::clone(&proxy.name), source })?;
             let config = Arc::new(proxy.clone());
             let common = ProxyCommon::new(
@@ -206,7 +222,8 @@ impl App {
                 Arc::clone(&self.reuses),
             );
             let common = common.ok_or_else(|| StartError::NoKeys { proxy: Arc::clone(&proxy.name) })?;
-            self.proxies.push(Listening { config, address: listener.address() });
+            let common = common.under_tls(self.tls(&config, metrics)?);
+            self.proxies.push(Listening { config, address: listener.address().clone() });
             listeners.push((listener, common, Vec::new()));
         }
         for number in 0..config.workers.get() {
@@ -247,8 +264,16 @@ pub enum StartError {
         /// The proxy's name.
         proxy: Arc<str>,
     },
-    /// The key file cannot be followed.
-    #[error("the key file cannot be watched: {0}")]
+    /// A listener cannot speak TLS.
+    #[error("proxy {proxy}: {fault}")]
+    Tls {
+        /// The proxy's name.
+        proxy: Arc<str>,
+        /// What is wrong with its certificates.
+        fault: ListenerTlsFault,
+    },
+    /// A file of keys or certificates cannot be followed.
+    #[error("a file of keys or certificates cannot be watched: {0}")]
     Watch(#[source] std::io::Error),
     /// A thread could not be made.
     #[error("a worker could not be started: {0}")]

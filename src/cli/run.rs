@@ -110,9 +110,9 @@ async fn serve(config: Config, keys: Vec<LoadedKeys>, metrics: Arc<Metrics>) -> 
 fn announce(app: &App) {
     let mut lines = String::new();
     for proxy in app.proxies() {
-        let ProxyConfig { name, mode, routes, .. } = &*proxy.config;
-        lines +=
-            &format!("proxy {name}: {mode} on http://{}, upstream {}\n", proxy.address, routes.destination());
+        let ProxyConfig { name, mode, routes, tls, .. } = &*proxy.config;
+        let url = proxy.address.url(tls.is_some());
+        lines += &format!("proxy {name}: {mode} on {url}, upstream {}\n", routes.destination());
     }
     if let Some(admin) = app.admin() {
         lines += &format!("admin: http://{admin}\n");

@@ -38,7 +38,7 @@ pub(super) fn parse(text: &str, name: &str, directory: &Path) -> Examined {
         &mut document,
         proxies,
         Shared { sets: &sets, profiles: &profiles, directory },
-        admin,
+        admin.map(|(address, line)| Listener { address: address.into(), line }),
     );
     let mut warnings = std::mem::take(&mut sets.warnings);
     warnings.extend(proxies.warnings);
@@ -49,7 +49,7 @@ pub(super) fn parse(text: &str, name: &str, directory: &Path) -> Examined {
         shutdown_grace: process.shutdown_grace,
         max_held: process.max_held,
         key_sets,
-        admin: admin.map(|listener| listener.address),
+        admin: admin.map(|(address, _)| address),
         log,
         proxies: configs,
         profiles: profiles.sound(),
@@ -95,11 +95,12 @@ pub(super) struct RawAdmin {
     listen: Field<AdminListen>,
 }
 
-fn read_admin<'t>(document: &mut Document<'t>, section: Section<'t>) -> Option<Listener> {
+/// Where the admin listener stands, and the line that says so.
+fn read_admin<'t>(document: &mut Document<'t>, section: Section<'t>) -> Option<(SocketAddr, Option<usize>)> {
     let (raw, at) = document.read::<RawAdmin>(section);
     let line = raw.listen.start().map(|at| document.place(at).line);
     let AdminListen(address) = document.or(&at, "listen", raw.listen, AdminListen(Some(ADMIN)));
-    address.map(|address| Listener { address, line })
+    address.map(|address| (address, line))
 }
 
 /// `[log]` as it is written.

@@ -13,6 +13,7 @@ mod replay;
 #[cfg(test)]
 mod tests;
 mod websocket;
+mod wire;
 
 use jiff::Timestamp;
 use prometheus_client::encoding::text;
@@ -26,6 +27,7 @@ pub use labels::{AleCode, AleReason, Closer, Direction, MessageRefusal, Outcome}
 pub use peer::{PeerCode, ReplyReason};
 pub use proxy::{ConnectionGuard, ProxyMetrics, RequestGuard};
 pub use websocket::SessionGuard;
+pub use wire::{CertificateMetrics, HandshakeKind};
 
 /// The media type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -62,6 +64,11 @@ impl Metrics {
     /// The counters of the proxy `name`. The same name gives the same counters.
     pub fn proxy(&self, name: &str) -> ProxyMetrics {
         self.proxies.proxy(name)
+    }
+
+    /// The counters of the certificates of the proxy `name`, for one that listens under TLS.
+    pub fn certificates(&self, name: &str) -> CertificateMetrics {
+        self.proxies.certificates(name)
     }
 
     /// The counters of the key set `name`, whose keys come from `sources`; their ages count from `now` until they are

@@ -13,6 +13,7 @@ use super::labels::{AleErrorLabels, DirectionLabels, OutcomeLabels, ProxyLabel};
 use super::peer::{PeerCounters, PeerFamilies};
 use super::replay::{ReplayCounters, ReplayFamilies};
 use super::websocket::{SessionCounters, SessionFamilies, SessionGuard};
+use super::wire::{CertificateMetrics, HandshakeCounters, HandshakeKind, WireFamilies};
 use super::{AleCode, AleReason, Closer, Direction, MessageRefusal, Outcome, PeerCode, ReplyReason};
 
 /// Upper bounds in seconds: a proxied call on loopback at one end, the longest default deadline at the other.
@@ -67,6 +68,11 @@ impl ProxyMetrics {
         self.counters.connections_accepted.inc();
         self.counters.connections.inc();
         ConnectionGuard { counters: Arc::clone(&self.counters) }
+    }
+
+    /// Counts a connection that ended before HTTP began.
+    pub fn handshake_failed(&self, kind: HandshakeKind) {
+        self.counters.handshakes.failed[kind as usize].inc();
     }
 
     /// Counts a request as in flight as long as the guard lives.
@@ -169,6 +175,7 @@ struct Counters {
     sessions: SessionCounters,
     peer: PeerCounters,
     replay: ReplayCounters,
+    handshakes: HandshakeCounters,
 }
 
 /// The families from which each proxy takes its counters.
@@ -186,6 +193,7 @@ pub(super) struct ProxyFamilies {
     sessions: SessionFamilies,
     peer: PeerFamilies,
     replay: ReplayFamilies,
+    wire: WireFamilies,
 }
 
 impl ProxyFamilies {
@@ -203,6 +211,7 @@ impl ProxyFamilies {
             sessions: SessionFamilies::register(registry),
             peer: PeerFamilies::register(registry),
             replay: ReplayFamilies::register(registry),
+            wire: WireFamilies::register(registry),
         };
         families.register_exchanges(registry);
         families.register_connections(registry);
@@ -228,8 +237,13 @@ impl ProxyFamilies {
             sessions: self.sessions.proxy(&proxy),
             peer: self.peer.proxy(&proxy),
             replay: self.replay.proxy(&proxy),
+            handshakes: self.wire.proxy(&proxy),
         };
         ProxyMetrics { counters: Arc::new(counters) }
+    }
+
+    pub(super) fn certificates(&self, name: &str) -> CertificateMetrics {
+        self.wire.certificates(name)
     }
 
     fn request_counter(&self, proxy: &Arc<str>, outcome: Outcome) -> Counter {

@@ -4,8 +4,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    AleCode, AleReason, Closer, Direction, FetchOutcome, MessageRefusal, Metrics, Outcome, PeerCode,
-    ReplyReason, SourceKind,
+    AleCode, AleReason, Closer, Direction, FetchOutcome, HandshakeKind, MessageRefusal, Metrics, Outcome,
+    PeerCode, ReplyReason, SourceKind,
 };
 
 fn epoch_second(second: i64) -> Timestamp {
@@ -154,6 +154,7 @@ fn labels_are_the_closed_set_of_names_and_each_proxy_adds_the_same_number_of_ser
             "code",
             "direction",
             "key",
+            "kind",
             "le",
             "network",
             "outcome",
@@ -171,6 +172,8 @@ fn labels_are_the_closed_set_of_names_and_each_proxy_adds_the_same_number_of_ser
     let all = all + ReplyReason::ALL.len() + PeerCode::ALL.len() + 1;
     // Of the replay window what it remembers, what it forgot too soon, and where its store failed; and who else repeats IVs.
     let all = all + 4;
+    // Of the wire what connections failed at before HTTP began.
+    let all = all + HandshakeKind::ALL.len();
     assert_eq!((of_proxy("kitchen"), of_proxy("bar")), (all, all));
 }
 
@@ -312,4 +315,23 @@ fn a_name_with_quotes_does_not_break_out_of_its_label() {
     let metrics = Metrics::new();
     let _proxy = metrics.proxy("a\"} 1\nb\\");
     assert!(scrape(&metrics).contains("alewife_connections{proxy=\"a\\\"} 1\\nb\\\\\"} 0\n"));
+}
+
+#[test]
+fn certificates_of_a_listener_tell_when_they_end_and_what_became_of_their_changes() {
+    let metrics = Metrics::new();
+    let certificates = metrics.certificates("kitchen");
+    certificates.expires(&"default".into(), epoch_second(4_102_444_800));
+    certificates.reloaded();
+    let found = samples(&scrape(&metrics));
+    for (name, value) in [
+        (
+            "alewife_certificate_expiry_timestamp_seconds{proxy=\"kitchen\",certificate=\"default\"}",
+            "4102444800",
+        ),
+        ("alewife_certificate_reloads_total{proxy=\"kitchen\",outcome=\"ok\"}", "1"),
+        ("alewife_certificate_reloads_total{proxy=\"kitchen\",outcome=\"failed\"}", "0"),
+    ] {
+        assert_eq!(found.get(name).map(String::as_str), Some(value), "{name} in {found:?}");
+    }
 }

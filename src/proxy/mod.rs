@@ -23,16 +23,14 @@ mod unknown_key;
 mod websocket;
 mod whole;
 
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use http::HeaderValue;
 use hyper::service::service_fn;
 use jiff::Timestamp;
 
 use bypass::Bypass;
-use client::Client;
+use client::{Client, Forwarding};
 pub use config::{
     Carriers, ForwardedPolicy, HostPolicy, InboundConfig, Mode, OnBadMessage, OutboundConfig, PlainErrors,
     ProxyConfig, Replies, Timeouts, Upstream, WebSocketConfig,
@@ -57,13 +55,17 @@ use service::{Router, Way};
 use websocket::AfterHttp;
 use whole::{WholeInbound, WholeOutbound};
 
-use crate::metrics::{Metrics, ProxyMetrics};
-use crate::net::{self, Accepted, Activity, ConnectionEnd, ConnectionLimits, HeldBudget, SpareTimer, Stop};
+use crate::metrics::{HandshakeKind, Metrics, ProxyMetrics};
+use crate::net::{
+    self, Accepted, Activity, ConnectionEnd, ConnectionLimits, HeldBudget, Peer, Reception, SpareTimer, Stop,
+    TlsAcceptor,
+};
 use crate::profile::Profile;
 
 /// One proxy as the process has it: what its workers share.
 pub struct ProxyCommon {
     config: Arc<ProxyConfig>,
+    reception: Arc<Reception>,
     budget: Arc<HeldBudget>,
     stop: Stop,
     /// What is known of each route that is no bypass, in order.
@@ -85,7 +87,16 @@ impl ProxyCommon {
     ) -> Option<Self> {
         let routes = RouteCommon::of_all(&config, keys)?;
         let window = config.replay.as_ref().map(|replay| SharedWindow::new(&config.name, replay));
-        Some(Self { config, budget, stop, routes, window, reuses })
+        let reception = Reception { proxy_protocol_from: config.proxy_protocol_from.clone(), tls: None };
+        let reception = Arc::new(reception);
+        Some(Self { config, reception, budget, stop, routes, window, reuses })
+    }
+
+    /// The same, whose connections are under TLS if there is an `acceptor`.
+    pub fn under_tls(mut self, acceptor: Option<TlsAcceptor>) -> Self {
+        let reception = Reception { tls: acceptor, ..(*self.reception).clone() };
+        self.reception = Arc::new(reception);
+        self
     }
 }
 
@@ -124,6 +135,7 @@ impl RouteCommon {
 /// One proxy as one worker runs it: it has its own connections to the upstream.
 pub struct Proxy {
     config: Arc<ProxyConfig>,
+    reception: Arc<Reception>,
     router: Arc<Router>,
     metrics: ProxyMetrics,
     budget: Arc<HeldBudget>,
@@ -133,7 +145,7 @@ pub struct Proxy {
 impl Proxy {
     /// A worker's part of `common`.
     pub fn new(common: &ProxyCommon, metrics: &Metrics) -> Self {
-        let ProxyCommon { config, budget, stop, routes, window, reuses } = common;
+        let ProxyCommon { config, reception, budget, stop, routes, window, reuses } = common;
         let metrics = metrics.proxy(&config.name);
         let replay = ReplayGuard::new(config, window.clone(), Arc::clone(reuses), metrics.clone());
         let mut pools = Pools::new(Arc::clone(config), metrics.clone());
@@ -152,52 +164,65 @@ impl Proxy {
         });
         let ways = ways.collect();
         let router = Arc::new(Router::new(Arc::clone(config), shared(None), ways));
-        Self { config: Arc::clone(config), router, metrics, budget: Arc::clone(budget), stop: stop.clone() }
+        let (config, reception) = (Arc::clone(config), Arc::clone(reception));
+        Self { config, reception, router, metrics, budget: Arc::clone(budget), stop: stop.clone() }
     }
 
     /// Serves one connection to its end. The future stands on its own and may be spawned.
     pub fn serve(&self, accepted: Accepted) -> impl Future<Output = ()> + Send + 'static {
         let opened = self.metrics.connection_opened();
-        let client = Arc::new(Client {
-            peer: accepted.peer.ip(),
-            forwarded_for: HeaderValue::from_str(&accepted.peer.ip().to_canonical().to_string())
-                .expect("an address is visible ASCII"),
-            activity: Arc::new(Activity::new(self.limits())),
-            account: self.budget.account(accepted.peer.ip()),
-            timer: SpareTimer::default(),
-            after_http: AfterHttp::default(),
-        });
-        let stop = self.stop.clone();
-        let serving = self.serve_stream(accepted.stream, Arc::clone(&client));
+        let activity = Arc::new(Activity::new(self.limits()));
+        let (router, budget, stop) = (Arc::clone(&self.router), Arc::clone(&self.budget), self.stop.clone());
+        let (config, reception, metrics) =
+            (Arc::clone(&self.config), Arc::clone(&self.reception), self.metrics.clone());
         async move {
-            match serving.await {
-                ConnectionEnd::Closed => {}
-                ConnectionEnd::Failed(error) => {
-                    tracing::debug!(peer = %accepted.peer, %error, "connection failed");
-                }
-                ConnectionEnd::TimedOut(deadline) => {
-                    tracing::debug!(peer = %accepted.peer, deadline, "connection closed at a deadline");
-                }
-            }
+            let peer = accepted.peer;
+            let arrived = match net::receive(accepted, &reception, &activity, &stop).await {
+                Ok(arrived) => arrived,
+                Err(end) => return note_end(peer, &end, &metrics),
+            };
+            let peer = arrived.peer;
+            let client = Arc::new(Client {
+                peer: peer.ip(),
+                forwarding: Forwarding::of(&config, peer, arrived.is_tls()),
+                activity: Arc::clone(&activity),
+                account: budget.account(peer.ip()),
+                timer: SpareTimer::default(),
+                after_http: AfterHttp::default(),
+            });
+            // Who is served needs them no more, and there may be many.
+            drop((config, budget, reception));
+            let of_service = Arc::clone(&client);
+            let service =
+                service_fn(move |request| Arc::clone(&router).serve(Arc::clone(&of_service), request));
+            let end = net::serve_connection(arrived, activity, service, stop.clone()).await;
+            note_end(peer, &end, &metrics);
             client.after_http.follow(&stop).await;
             drop(opened);
         }
     }
 
-    fn serve_stream(
-        &self,
-        stream: TcpStream,
-        client: Arc<Client>,
-    ) -> impl Future<Output = ConnectionEnd> + Send + 'static {
-        let router = Arc::clone(&self.router);
-        let activity = Arc::clone(&client.activity);
-        let service = service_fn(move |request| Arc::clone(&router).serve(Arc::clone(&client), request));
-        net::serve_connection(stream, activity, service, self.stop.clone())
-    }
-
     fn limits(&self) -> ConnectionLimits {
         let Timeouts { first_byte, headers, body, idle, .. } = self.config.timeouts;
         ConnectionLimits { first_byte, headers, body, idle }
+    }
+}
+
+fn note_end(peer: Peer, end: &ConnectionEnd, metrics: &ProxyMetrics) {
+    match end {
+        ConnectionEnd::Closed => {}
+        ConnectionEnd::Failed(error) => tracing::debug!(%peer, %error, "connection failed"),
+        ConnectionEnd::NoProxyHead(fault) => {
+            metrics.handshake_failed(HandshakeKind::ProxyProtocol);
+            tracing::debug!(%peer, error = %fault, "connection refused");
+        }
+        ConnectionEnd::NoTls(error) => {
+            metrics.handshake_failed(HandshakeKind::Tls);
+            tracing::debug!(%peer, %error, "TLS handshake failed");
+        }
+        ConnectionEnd::TimedOut(deadline) => {
+            tracing::debug!(%peer, deadline, "connection closed at a deadline");
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::config::file::{RawAdmin, RawLog, RawProcess};
 use crate::config::keys::{RawFormat, RawKeys, RawMembers, RawPortal};
 use crate::config::profile::{RawError, RawProfile};
 use crate::config::proxy::{
-    RawInbound, RawOutbound, RawProxy, RawReplay, RawRoute, RawTimeouts, RawWebSocket,
+    RawCertificate, RawInbound, RawOutbound, RawProxy, RawReplay, RawRoute, RawTimeouts, RawTls, RawWebSocket,
 };
 use crate::document::fields;
 use crate::profile::Draft;
@@ -33,8 +33,18 @@ fn setting(line: &str) -> Option<&str> {
 }
 
 fn with_all_settings(text: &str) -> String {
-    // Without `ca_file` others are trusted than those of any file, and without a window nothing is remembered.
-    let without_default = ["#ca_file = ", "#replay_entries = ", "#replay_store"];
+    // Without `ca_file` others are trusted than those of any file, and without a window nothing is remembered; certificates
+    // are read.
+    let without_default = [
+        "#ca_file = ",
+        "#cert_file = ",
+        "#client_ca_file = ",
+        "#client_cert_file = ",
+        "#client_key_file = ",
+        "#key_file = ",
+        "#replay_entries = ",
+        "#replay_store",
+    ];
     let with_default = text.lines().filter(|line| !without_default.iter().any(|key| line.starts_with(key)));
     let uncommented: Vec<_> = with_default.map(|line| setting(line).unwrap_or(line)).collect();
     uncommented.join("\n")
@@ -62,7 +72,7 @@ fn examples_mean_the_defaults_as_they_are() {
 #[test]
 fn commented_settings_are_the_defaults() {
     let text = inbound();
-    let without_routes = text.split("#[[proxy.route]]").next().unwrap();
+    let without_routes = text.split("#[proxy.tls]").next().unwrap();
     let mut config = parse(&with_all_settings(without_routes)).unwrap();
     // These two depend on the machine.
     let smallest = parse(SMALLEST).unwrap();
@@ -96,6 +106,8 @@ fn every_key_of_the_code_is_in_the_examples() {
         fields::<RawInbound>(),
         fields::<RawWebSocket>(),
         fields::<RawTimeouts>(),
+        fields::<RawTls>(),
+        fields::<RawCertificate>(),
         fields::<RawRoute>(),
     ];
     assert_eq!(keys(&inbound()), known.concat());

@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
-use super::PoolSettings;
 use super::fault::ConnectFault;
 use super::stream::UpstreamStream;
+use super::{PoolSettings, UpstreamAddress};
 use crate::metrics::ProxyMetrics;
+use crate::net::socket::PlainSocket;
 use crate::net::tls::{Spoken, Tls, UpstreamProtocol};
 
 /// Makes connections to one upstream.
 pub(super) struct Dialler {
-    host: String,
-    port: u16,
+    address: UpstreamAddress,
     patience: Duration,
     tls: Option<Tls>,
     protocol: UpstreamProtocol,
@@ -24,8 +24,7 @@ pub(super) struct Dialler {
 impl Dialler {
     pub(super) fn new(settings: &PoolSettings, metrics: ProxyMetrics) -> Self {
         Self {
-            host: settings.host.clone(),
-            port: settings.port,
+            address: settings.address.clone(),
             patience: settings.connect,
             tls: settings.tls.as_ref().map(|tls| Tls::new(tls, settings.protocol)),
             protocol: settings.protocol,
@@ -66,12 +65,17 @@ impl Dialler {
         .await
     }
 
-    async fn socket(&self) -> Result<TcpStream, ConnectFault> {
-        let address = (self.host.as_str(), self.port);
-        let stream = TcpStream::connect(address).await.map_err(ConnectFault::Refused)?;
-        stream.set_nodelay(true).map_err(ConnectFault::Refused)?;
+    async fn socket(&self) -> Result<PlainSocket, ConnectFault> {
+        let socket = match &self.address {
+            UpstreamAddress::Inet { host, port } => {
+                let stream = TcpStream::connect((host.as_str(), *port)).await;
+                stream.and_then(|stream| stream.set_nodelay(true).map(|()| PlainSocket::Tcp(stream)))
+            }
+            UpstreamAddress::Unix(path) => UnixStream::connect(path).await.map(PlainSocket::Unix),
+        };
+        let socket = socket.map_err(ConnectFault::Refused)?;
         self.metrics.upstream_connection_opened();
-        Ok(stream)
+        Ok(socket)
     }
 
     /// One deadline for the look-up of the name, the socket, the handshake of TLS, and the wait for others who do the same.

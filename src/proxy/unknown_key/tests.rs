@@ -15,7 +15,7 @@ use crate::ale;
 use crate::crypto::SecretKey;
 use crate::keys::{Key, KeyStore, RingPolicy, Validity};
 use crate::metrics::Metrics;
-use crate::net::{Accepted, HeldBudget, Stop};
+use crate::net::{Accepted, AcceptedStream, HeldBudget, Networks, Peer, Stop};
 use crate::profile::{Profile, StreamProfile};
 use crate::proxy::{
     ForwardedPolicy, HostPolicy, InboundConfig, Mode, Policy, Proxy, ProxyCommon, ProxyConfig, RouteConfig,
@@ -94,7 +94,8 @@ impl Stage {
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
             while let Ok((stream, peer)) = listener.accept().await {
-                tokio::spawn(proxy.serve(Accepted { stream: stream.into_std().unwrap(), peer }));
+                let stream = AcceptedStream::Tcp(stream.into_std().unwrap());
+                tokio::spawn(proxy.serve(Accepted { stream, peer: Peer::Inet(peer) }));
             }
         });
         Self { address, keys, waits }
@@ -112,19 +113,17 @@ impl Stage {
 fn config(application: SocketAddr) -> ProxyConfig {
     ProxyConfig {
         name: "kitchen".into(),
-        listen: "127.0.0.1:0".parse().unwrap(),
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)).into(),
+        tls: None,
+        proxy_protocol_from: Networks::default(),
         mode: Mode::Inbound(InboundConfig::default()),
         routes: Routes::one(RouteConfig::of_all(
             Policy::Require { keys: "default".into(), profile: Profile::ale() },
-            Upstream {
-                host: application.ip().to_string(),
-                port: application.port(),
-                tls: None,
-                protocol: Default::default(),
-            },
+            Upstream::http(&application.ip().to_string(), application.port()),
         )),
         host: HostPolicy::Pass,
         forwarded: ForwardedPolicy::Off,
+        trust_forwarded_from: Networks::default(),
         max_body: 1024,
         replay: None,
         websocket: WebSocketConfig::default(),
