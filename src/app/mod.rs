@@ -6,6 +6,7 @@
 
 mod application;
 mod configuration;
+mod descriptors;
 mod end;
 mod fixed;
 mod keys;
@@ -109,6 +110,7 @@ impl App {
         keys: Vec<LoadedKeys>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, StartError> {
+        descriptors::provide(&config);
         let admin = AdminServer::bind(&config.admin).await?;
         let mut key_sets = Vec::new();
         for keys in keys {

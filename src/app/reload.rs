@@ -222,6 +222,7 @@ impl App {
         let outcome = if is_same { ReloadOutcome::Unchanged } else { ReloadOutcome::Swapped };
         let needs_restart = self.fixed.differences(&config);
         let report = ReloadReport { changes, needs_restart, warnings, ..ReloadReport::of(outcome) };
+        super::descriptors::provide(&config);
         let gone_sets = self.swap_keys(key_sets);
         let gone_slots = self.swap_proxies(proxies);
         self.timing = super::Timing::of(&config);

@@ -9,17 +9,26 @@ use serde::Deserialize;
 use super::profile::Profiles;
 use super::proxy::{Listener, Shared};
 use super::values::{AdminListen, ByteSize, Workers};
-use super::{Config, ConfigDigest, Examined, keys, memory, proxy};
+use super::{Config, ConfigDigest, Environment, Examined, keys, memory, proxy};
 use crate::admin::AdminConfig;
 use crate::document::{Disclosure, Document, Field, Refusal, Section};
 use crate::telemetry::{Level, LogConfig, LogFormat};
 
-/// Reads a configuration's text. `name` is the file's in faults; relative paths start at `directory`.
+/// Reads a configuration's text, whatever the environment has. `name` is the file's in faults; relative paths start at
+/// `directory`.
+#[cfg(test)]
 pub(super) fn parse(text: &str, name: &str, directory: &Path) -> Examined {
-    let (mut document, mut root) = match Document::parse(name, text, Disclosure::Quotable) {
+    parse_under(text, &Environment::default(), name, directory)
+}
+
+/// The same with what the environment has in the place of what is written, or besides.
+pub(super) fn parse_under(text: &str, environment: &Environment, name: &str, directory: &Path) -> Examined {
+    let parsed = Document::parse_under(name, text, environment.assignments(), Disclosure::Quotable);
+    let (mut document, mut root) = match parsed {
         Ok(parsed) => parsed,
-        Err(faults) => return Examined { config: Err(faults), key_sets: Vec::new() },
+        Err(faults) => return Examined::faulty(faults),
     };
+    environment.faults().iter().for_each(|fault| document.note(fault.clone()));
     let keys = document.table(&mut root, "keys");
     let keysets = document.table(&mut root, "keyset");
     let admin = document.table(&mut root, "admin");
@@ -58,7 +67,8 @@ pub(super) fn parse(text: &str, name: &str, directory: &Path) -> Examined {
         digest: ConfigDigest::of(text.as_bytes()),
         warnings,
     });
-    Examined { config: document.conclude(config), key_sets: sets.configs }
+    let settings = document.settings().to_vec();
+    Examined { config: document.conclude(config), key_sets: sets.configs, settings }
 }
 
 /// The top of the file.

@@ -3,6 +3,7 @@
 //! Each component owns its own settings type; this module fills it. Holding a [`Config`] means that it is right.
 
 mod digest;
+mod environment;
 mod file;
 mod keys;
 mod memory;
@@ -18,10 +19,11 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use digest::ConfigDigest;
+pub use environment::Environment;
 pub use profile::OwnProfile;
 
 use crate::admin::AdminConfig;
-use crate::document::{Fault, Faults};
+use crate::document::{Fault, Faults, Setting};
 use crate::proxy::ProxyConfig;
 use crate::sources::KeysConfig;
 use crate::telemetry::LogConfig;
@@ -54,7 +56,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the configuration file at `path`. The key files that it names are not opened, and no portal is asked.
+    /// Reads the configuration file at `path`, under the environment of this process. The key files that it names are not opened, and no portal is asked.
     pub fn load(path: &Path) -> Result<Self, Faults> {
         examine(path).config
     }
@@ -71,15 +73,23 @@ pub struct Examined {
     pub config: Result<Config, Faults>,
     /// The key sets that are right in themselves.
     pub key_sets: Vec<KeysConfig>,
+    /// Each key that there is, and where its value is from.
+    pub settings: Vec<Setting>,
 }
 
-/// Reads the configuration file at `path` as far as it can be read.
+impl Examined {
+    fn faulty(faults: Faults) -> Self {
+        Self { config: Err(faults), key_sets: Vec::new(), settings: Vec::new() }
+    }
+}
+
+/// Reads the configuration file at `path`, under the environment of this process, as far as it can be read.
 pub fn examine(path: &Path) -> Examined {
     let name = path.display().to_string();
     let directory = path.parent().unwrap_or(Path::new(""));
     match read(path) {
-        Ok(text) => file::parse(&text, &name, directory),
-        Err(error) => Examined { config: Err(error.into_fault(&name).into()), key_sets: Vec::new() },
+        Ok(text) => file::parse_under(&text, &Environment::of_process(), &name, directory),
+        Err(error) => Examined::faulty(error.into_fault(&name).into()),
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod fault;
 mod fields;
+mod overlay;
 mod places;
 mod value;
 mod written;
@@ -18,6 +19,8 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 pub use fault::{Fault, Faults, Place, Refusal};
 pub use fields::fields;
+use overlay::Misplaced;
+pub use overlay::{Assigned, Assignment, Step, capitals};
 pub use places::Places;
 pub use value::{Field, Value};
 pub use written::Written;
@@ -28,16 +31,66 @@ pub struct Document<'t> {
     places: Places<'t>,
     disclosure: Disclosure,
     faults: Vec<Fault>,
+    /// Where values come from that do not stand in the text: each has one byte behind its end.
+    origins: Vec<Arc<str>>,
+    settings: Vec<Setting>,
+}
+
+/// A key that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// The section's full name, empty at the top.
+    pub section: String,
+    /// The key.
+    pub key: &'static str,
+    /// Where its value is from.
+    pub origin: Origin,
+}
+
+/// Where the value of a key is from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It is not written.
+    Default,
+    /// It stands in the text, there.
+    File(Range<usize>),
+    /// It was put over the text, by this.
+    Elsewhere(Arc<str>),
 }
 
 impl<'t> Document<'t> {
     /// Reads `text` as TOML. A text that is none is one fault.
     pub fn parse(file: &str, text: &'t str, disclosure: Disclosure) -> Result<(Self, Section<'t>), Faults> {
-        let document = Self { file: file.into(), places: Places::of(text), disclosure, faults: Vec::new() };
+        Self::parse_under(file, text, &[], disclosure)
+    }
+
+    /// The same with values from elsewhere in the place of those in the text, or besides.
+    pub fn parse_under(
+        file: &str,
+        text: &'t str,
+        assignments: &'t [Assignment],
+        disclosure: Disclosure,
+    ) -> Result<(Self, Section<'t>), Faults> {
+        let origins = assignments.iter().map(|assignment| assignment.origin.as_str().into()).collect();
+        let mut document = Self {
+            file: file.into(),
+            places: Places::of(text),
+            disclosure,
+            faults: Vec::new(),
+            origins,
+            settings: Vec::new(),
+        };
         match DeTable::parse(text) {
             Ok(root) => {
                 let heading = Heading { path: String::new(), at: None };
-                Ok((document, Section { heading, entries: root.into_inner(), nested: Vec::new() }))
+                let mut entries = root.into_inner();
+                for (index, Assignment { path, value, .. }) in assignments.iter().enumerate() {
+                    let at = text.len() + 1 + index;
+                    if let Err(misplaced) = overlay::assign(&mut entries, path, value, &(at..at)) {
+                        document.misplaced(at, &misplaced);
+                    }
+                }
+                Ok((document, Section { heading, entries, nested: Vec::new() }))
             }
             Err(error) => {
                 let at = error.span().map(|span| span.start);
@@ -47,6 +100,38 @@ impl<'t> Document<'t> {
                 Err(Faults::from(document.fault(at, String::new(), remedy)))
             }
         }
+    }
+
+    fn misplaced(&mut self, at: usize, misplaced: &Misplaced) {
+        let refusal = match misplaced {
+            Misplaced::Ambiguous => Refusal::new(
+                "several have that name, if it is written in capitals",
+                "give one of them another name, or write the value in the file",
+            ),
+            Misplaced::InTheWay => Refusal::new(
+                "there is a value where it needs a table",
+                "compare the name with docs/CONFIGURATION.md",
+            ),
+        };
+        self.refuse(&Heading::default(), "", Some(at), refusal);
+    }
+
+    /// Where the value came from that has this place, if it does not stand in the text.
+    fn elsewhere(&self, at: usize) -> Option<&Arc<str>> {
+        self.origins.get(at.checked_sub(self.places.text().len() + 1)?)
+    }
+
+    /// A place as it is told in a sentence: `in line 7`, or `in` and what it comes from.
+    pub fn whereabouts(&self, at: usize) -> String {
+        match self.elsewhere(at) {
+            Some(origin) => format!("in {origin}"),
+            None => format!("in line {}", self.place(at).line),
+        }
+    }
+
+    /// Each key that was asked for so far, in order.
+    pub fn settings(&self) -> &[Setting] {
+        &self.settings
     }
 
     /// Takes the table `name` out of `section`; an absent one reads as empty.
@@ -112,6 +197,14 @@ impl<'t> Document<'t> {
             let known = known.iter().chain(&nested).copied();
             self.unknown_key(&heading, &key, known);
         }
+        for key in known {
+            let origin = entries.get(*key).map_or(Origin::Default, |value| {
+                let span = value.span();
+                self.elsewhere(span.start)
+                    .map_or(Origin::File(span), |origin| Origin::Elsewhere(Arc::clone(origin)))
+            });
+            self.settings.push(Setting { section: heading.path.clone(), key, origin });
+        }
         let whole = Spanned::new(0..self.places.text().len(), DeValue::Table(entries));
         let read = T::deserialize(ValueDeserializer::from(whole)).unwrap_or_else(|_| {
             // Unknown keys are gone and fields never fail, so this is a struct with something else in it. A
@@ -169,7 +262,10 @@ impl<'t> Document<'t> {
 
     /// A fault of this document that is not noted: a warning, say.
     pub fn fault(&self, at: Option<usize>, key_path: String, Refusal { problem, remedy }: Refusal) -> Fault {
-        Fault { file: self.file.clone(), place: at.map(|at| self.place(at)), key_path, problem, remedy }
+        let elsewhere = at.and_then(|at| self.elsewhere(at));
+        let file = Arc::clone(elsewhere.unwrap_or(&self.file));
+        let place = at.filter(|_| elsewhere.is_none()).map(|at| self.place(at));
+        Fault { file, place, key_path, problem, remedy }
     }
 
     /// The line and column of a byte of the text.
@@ -276,7 +372,7 @@ pub struct Section<'t> {
 impl Section<'_> {
     /// The text at `key`, if there is one. For naming the section before it is read.
     pub fn peek(&self, key: &str) -> Option<&str> {
-        self.entries.get(key)?.get_ref().as_str()
+        self.entries.get(key)?.get_ref().as_str().map(|text| overlay::untyped(text).unwrap_or(text))
     }
 
     /// Whether anything stands at `key`.

@@ -5,13 +5,14 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use serde::de::value::MapAccessDeserializer;
+use serde::de::value::{MapAccessDeserializer, SeqDeserializer};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use toml::Spanned;
 use toml::value::Datetime;
 use zeroize::Zeroizing;
 
 use super::Refusal;
+use super::overlay::untyped;
 
 /// A type that a TOML value can be read as. Each implementation overrides what it accepts.
 pub trait Value: Sized {
@@ -36,6 +37,26 @@ pub trait Value: Sized {
     /// Reads a time.
     fn from_datetime(_: Datetime) -> Result<Self, Refusal> {
         Err(wrong_type::<Self>("a time"))
+    }
+
+    /// Reads a text that does not say of which type it is: the value of a variable. A list may be one of its elements with
+    /// commas between them.
+    fn from_untyped(text: &str) -> Result<Self, Refusal> {
+        let as_text = match Self::from_text(text) {
+            Ok(value) => return Ok(value),
+            Err(refusal) => refusal,
+        };
+        let number = text.parse().ok().and_then(|number| Self::from_integer(number).ok());
+        let boolean = || text.parse().ok().and_then(|boolean| Self::from_boolean(boolean).ok());
+        let time = || text.parse().ok().and_then(|time| Self::from_datetime(time).ok());
+        let list = || match untyped_list(text) {
+            Err(refusal) if refusal == wrong_type::<Self>("a list") => None,
+            list => Some(list),
+        };
+        if let Some(value) = number.or_else(boolean).or_else(time) {
+            return Ok(value);
+        }
+        list().unwrap_or(Err(as_text))
     }
 
     /// Reads a list, element by element.
@@ -67,6 +88,12 @@ impl<T: Value> Value for Vec<T> {
         }
         Ok(values)
     }
+}
+
+fn untyped_list<T: Value>(text: &str) -> Result<T, Refusal> {
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let list = T::from_list(SeqDeserializer::<_, serde::de::value::Error>::new(parts));
+    list.unwrap_or_else(|_| Err(wrong_type::<T>("something else")))
 }
 
 fn wrong_type<T: Value>(found: &str) -> Refusal {
@@ -127,13 +154,16 @@ impl<'de, T: Value> Visitor<'de> for ValueVisitor<T> {
         f.write_str(T::EXPECTED)
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(T::from_text(text))
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(match untyped(text) {
+            Some(text) => T::from_untyped(text),
+            None => T::from_text(text),
+        })
     }
 
-    fn visit_string<E>(self, text: String) -> Result<Self::Value, E> {
+    fn visit_string<E: serde::de::Error>(self, text: String) -> Result<Self::Value, E> {
         // A string with escapes is a copy of its own, and it may be a secret.
-        Ok(T::from_text(&Zeroizing::new(text)))
+        self.visit_str(&Zeroizing::new(text))
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {

@@ -157,6 +157,7 @@ fn labels_are_the_closed_set_of_names_and_each_proxy_adds_the_same_number_of_ser
             "direction",
             "key",
             "le",
+            "limit",
             "network",
             "outcome",
             "proxy",
@@ -173,6 +174,8 @@ fn labels_are_the_closed_set_of_names_and_each_proxy_adds_the_same_number_of_ser
     let all = all + ReplyReason::ALL.len() + PeerCode::ALL.len() + 1;
     // Of the replay window what it remembers, what it forgot too soon, and where its store failed; and who else repeats IVs.
     let all = all + 4;
+    // Of limits why something was turned away, and each as it is configured.
+    let all = all + Shed::ALL.len() + Limit::ALL.len();
     assert_eq!((of_proxy("kitchen"), of_proxy("bar")), (all, all));
 }
 

@@ -11,6 +11,7 @@ mod docs;
 mod exchange;
 mod keys;
 mod life;
+mod limits;
 mod openssl_speed;
 mod outbound;
 #[cfg(unix)]

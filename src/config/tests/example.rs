@@ -20,16 +20,16 @@ fn text(name: &str) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
-fn inbound() -> String {
+pub(super) fn inbound() -> String {
     text("config.example.toml")
 }
 
-fn outbound() -> String {
+pub(super) fn outbound() -> String {
     text("config.outbound.example.toml")
 }
 
 /// A line `#key = value` without its `#`; prose has a space behind it.
-fn setting(line: &str) -> Option<&str> {
+pub(super) fn setting(line: &str) -> Option<&str> {
     line.strip_prefix('#').filter(|rest| rest.starts_with(|first: char| first.is_ascii_lowercase()))
 }
 
@@ -56,7 +56,7 @@ fn keys(text: &str) -> Vec<&str> {
 }
 
 /// All that it says, whatever the text was.
-fn meaning(config: Config) -> String {
+pub(super) fn meaning(config: Config) -> String {
     format!("{:?}", Config { digest: ConfigDigest::of(b""), ..config })
 }
 

@@ -149,7 +149,7 @@ fn remedies_name_what_is_known() {
     assert_eq!(
         remedy("zzz = 1"),
         "remove it; the keys here are name, mode, listen, upstream, keys, profile, ca_file, upstream_http, host, forwarded, max_body, \
-         bodyless_methods, policy, from, until, quiet_for, timeouts, websocket, seal_replies, required_headers, \
+         bodyless_methods, policy, from, until, quiet_for, timeouts, websocket, limits, seal_replies, required_headers, \
          credential_mismatch, carriers, origins, answer_ping, replies, plain_errors, replay_window, replay_entries, replay_store, replay_store_failure, replay_store_timeout, \
          replay_store_ca_file, replay_store_user, replay_store_password, route"
     );

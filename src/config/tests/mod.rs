@@ -1,9 +1,11 @@
 //! Configurations that are right, and every way to be wrong.
 
 mod addresses;
+mod environment;
 mod example;
 mod faults;
 mod keys;
+mod limits;
 mod modes;
 mod policy;
 mod profile;

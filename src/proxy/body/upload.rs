@@ -106,11 +106,12 @@ pub(crate) struct StreamedBody {
 impl StreamedBody {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenUpload>>> {
         self.upload.asked_for();
-        let next = match self.flow.poll_next(cx, &self.shared, ProxyMetrics::request_bytes) {
+        let Self { flow, shared, .. } = self;
+        let next = self.pace.look(cx, |cx| flow.poll_next(cx, shared, ProxyMetrics::request_bytes));
+        let next = match next {
             Poll::Ready(next) => next,
             Poll::Pending => {
                 self.upload.awaits_client();
-                self.pace.waits();
                 ready!(self.stall.poll_elapsed(cx));
                 return Poll::Ready(Some(Err(self.broken(UploadEnd::ClientTimedOut))));
             }

@@ -2,6 +2,7 @@
 //!
 //! What is counted is counted by guards: a place is given back when its guard is dropped, on whichever way.
 
+mod bell;
 mod config;
 mod head;
 mod lines;

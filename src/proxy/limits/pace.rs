@@ -1,16 +1,18 @@
 //! How fast the body of a request must come.
 //!
-//! Only time counts in which its sender is waited for: what an upstream that takes slowly keeps waiting is not the
-//! client's doing. So the clock is looked at where a wait begins and ends, and a piece that is there already costs an
-//! addition.
+//! Only time counts in which its sender is waited for. Where the body streams, that ends when a piece is there, which may
+//! be long before anybody takes it: what an upstream that takes slowly keeps waiting is not the client's doing. A piece that
+//! was there already costs no look at the clock.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::Limits;
+use super::bell::Bell;
 use crate::metrics::Shed;
 use crate::proxy::ProxyConfig;
 
@@ -24,6 +26,8 @@ pub(crate) struct Pace {
     waits_since: Option<Instant>,
     waited: Duration,
     bytes: u64,
+    /// Made at the first look.
+    bell: Option<(Arc<Bell>, Waker)>,
 }
 
 /// A body came slower than it must.
@@ -40,21 +44,41 @@ impl Pace {
             waits_since: None,
             waited: Duration::ZERO,
             bytes: 0,
+            bell: None,
         }
+    }
+
+    /// Looks for more of it with `poll`, and notes from when to when there was none.
+    pub(crate) fn look<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        if self.rate.is_none() {
+            return poll(cx);
+        }
+        let (bell, waker) = self.bell.get_or_insert_with(|| {
+            let bell = Arc::<Bell>::default();
+            (Arc::clone(&bell), bell.into())
+        });
+        bell.wakes(cx.waker());
+        let found = poll(&mut Context::from_waker(waker));
+        if found.is_pending() {
+            self.waits();
+        }
+        found
     }
 
     /// Its sender is waited for.
     pub(crate) fn waits(&mut self) {
-        if self.waits_since.is_none() {
-            self.waits_since = Some(Instant::now());
-        }
+        self.note_wait();
+        self.waits_since = Some(Instant::now());
     }
 
     /// So many bytes of it have come.
     pub(crate) fn came(&mut self, bytes: usize) -> Result<(), TooSlow> {
         self.bytes = self.bytes.saturating_add(bytes as u64);
-        let Some(since) = self.waits_since.take() else { return Ok(()) };
-        self.waited += since.elapsed();
+        self.note_wait();
         if self.waited < self.window {
             return Ok(());
         }
@@ -67,6 +91,13 @@ impl Pace {
             return Err(TooSlow);
         }
         Ok(())
+    }
+
+    /// The wait that was under way, if one was, has ended.
+    fn note_wait(&mut self) {
+        let Some(since) = self.waits_since.take() else { return };
+        let end = self.bell.as_ref().and_then(|(bell, _)| bell.rang()).unwrap_or_else(Instant::now);
+        self.waited += end.saturating_duration_since(since);
     }
 }
 
@@ -86,13 +117,13 @@ mod tests {
             waits_since: None,
             waited: Duration::ZERO,
             bytes: 0,
+            bell: None,
         }
     }
 
     async fn after(pace: &mut Pace, seconds: u64, bytes: usize) -> Result<(), TooSlow> {
         pace.waits();
         tokio::time::advance(Duration::from_secs(seconds)).await;
-        pace.waits();
         pace.came(bytes)
     }
 
@@ -130,6 +161,35 @@ mod tests {
             tokio::time::advance(Duration::from_secs(3600)).await;
             assert_eq!(pace.came(1), Ok(()));
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn piece_that_lies_there_before_it_is_taken_came_when_it_came() {
+        let mut pace = pace();
+        let waker = Arc::new(std::sync::Mutex::new(None));
+        for _ in 0..100 {
+            let kept = Arc::clone(&waker);
+            let _ = pace.look(&mut Context::from_waker(Waker::noop()), |cx| {
+                *kept.lock().unwrap() = Some(cx.waker().clone());
+                Poll::<()>::Pending
+            });
+            tokio::time::advance(Duration::from_secs(1)).await;
+            waker.lock().unwrap().take().unwrap().wake();
+            // The upstream takes nothing for an hour.
+            tokio::time::advance(Duration::from_secs(3600)).await;
+            assert!(pace.look(&mut Context::from_waker(Waker::noop()), |_| Poll::Ready(())).is_ready());
+            assert_eq!(pace.came(100), Ok(()));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn look_in_vain_does_not_end_the_wait() {
+        let mut pace = pace();
+        for _ in 0..9 {
+            let _ = pace.look(&mut Context::from_waker(Waker::noop()), |_| Poll::<()>::Pending);
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        assert_eq!(after(&mut pace, 1, 999).await, Err(TooSlow));
     }
 
     #[tokio::test(start_paused = true)]

@@ -85,6 +85,7 @@ fn status(name: &str) -> Option<Option<u16>> {
         ("NOT_FOUND", Some(404)),
         ("OF_THE_PEER", None),
         ("PAYLOAD_TOO_LARGE", Some(413)),
+        ("REQUEST_HEADER_FIELDS_TOO_LARGE", Some(431)),
         ("REQUEST_TIMEOUT", Some(408)),
         ("SERVICE_UNAVAILABLE", Some(503)),
     ];
@@ -117,7 +118,7 @@ fn table_of_errors_is_that_of_the_code() {
 fn table_of_deadlines_has_the_keys_and_defaults_of_the_example() {
     let example = read("config.example.toml");
     let (_, section) = example.split_once("[proxy.timeouts]").unwrap();
-    let section = section.split("[[proxy.route]]").next().unwrap();
+    let section = section.split("[proxy.limits]").next().unwrap();
     let expected: BTreeSet<(String, String)> = section
         .lines()
         .filter_map(|line| line.strip_prefix('#')?.split_once(" = "))
@@ -127,6 +128,24 @@ fn table_of_deadlines_has_the_keys_and_defaults_of_the_example() {
     let documented: BTreeSet<_> =
         rows.iter().map(|row| (row[0].trim_matches('`').to_owned(), row[1].clone())).collect();
     assert_eq!(documented, expected);
+}
+
+#[test]
+fn table_of_limits_has_the_keys_and_defaults_of_the_example() {
+    let example = read("config.example.toml");
+    let (_, section) = example.split_once("[proxy.limits]").unwrap();
+    let section = section.split("[[proxy.route]]").next().unwrap();
+    let expected: Vec<(String, String)> = section
+        .lines()
+        .filter_map(|line| line.strip_prefix('#')?.split_once(" = "))
+        .filter(|(key, _)| !key.contains(' '))
+        .map(|(key, value)| (key.to_owned(), value.trim_matches('"').to_owned()))
+        .collect();
+    let rows = table(&read("docs/PROTOCOL.md"), "| `[proxy.limits]` | default |");
+    let documented: Vec<_> =
+        rows.iter().map(|row| (row[0].trim_matches('`').to_owned(), row[1].clone())).collect();
+    assert_eq!(documented, expected);
+    assert_eq!(documented.len(), alewife::metrics::Limit::ALL.len());
 }
 
 #[test]

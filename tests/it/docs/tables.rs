@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alewife::metrics::{AleReason, FetchOutcome, MessageRefusal, Metrics, Outcome, ReplyReason, SourceKind};
+use alewife::metrics::{
+    AleReason, FetchOutcome, Limit, MessageRefusal, Metrics, Outcome, ReplyReason, Shed, SourceKind,
+};
 use jiff::Timestamp;
 
 use super::{quoted, read, table};
@@ -54,6 +56,10 @@ fn tables_of_label_values_are_those_of_the_code() {
     assert_eq!(first("| `outcome` |"), Outcome::ALL.map(Outcome::label));
     assert_eq!(first("| refused as `reason` |"), MessageRefusal::ALL.map(MessageRefusal::label));
     assert_eq!(first("| a reply's `reason` |"), ReplyReason::ALL.map(ReplyReason::label));
+    assert_eq!(first("| turned away for `reason` |"), Shed::ALL.map(Shed::label));
+    let limits = table(&text, "| name | type | labels |");
+    let limits = limits.iter().find(|row| row[0].contains("alewife_limit")).unwrap()[3].clone();
+    assert!(Limit::ALL.iter().all(|limit| limits.contains(&format!("`{}`", limit.label()))), "{limits}");
     assert_eq!(first("| a fetch's `outcome` |"), FetchOutcome::ALL.map(FetchOutcome::label));
     let reasons: BTreeSet<_> = first("| `reason` |").into_iter().collect();
     assert_eq!(reasons, AleReason::ALL.map(|reason| reason.label().to_owned()).into_iter().collect());

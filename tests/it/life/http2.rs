@@ -8,23 +8,23 @@ use crate::support::{PATIENCE, TestKey};
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
-pub(super) const GOAWAY: u8 = 7;
+pub(crate) const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
 const INITIAL_WINDOW_SIZE: u16 = 4;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
 /// A connection with prior knowledge of HTTP/2.
-pub(super) struct RawHttp2 {
-    pub(super) stream: TcpStream,
+pub(crate) struct RawHttp2 {
+    pub(crate) stream: TcpStream,
 }
 
 /// One frame as it came.
 #[derive(Debug)]
-pub(super) struct Frame {
-    pub(super) kind: u8,
-    pub(super) flags: u8,
-    pub(super) payload: Vec<u8>,
+pub(crate) struct Frame {
+    pub(crate) kind: u8,
+    pub(crate) flags: u8,
+    pub(crate) payload: Vec<u8>,
 }
 
 impl Frame {
@@ -35,7 +35,7 @@ impl Frame {
 
 impl RawHttp2 {
     /// Connects; `window` is how much of each reply may be sent unasked.
-    pub(super) fn connect(address: SocketAddr, window: Option<u32>) -> Self {
+    pub(crate) fn connect(address: SocketAddr, window: Option<u32>) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut this = Self { stream };
@@ -47,39 +47,58 @@ impl RawHttp2 {
     }
 
     /// Sends a head, sealed for `key`; a body follows unless it `ends`.
-    pub(super) fn head(&mut self, stream: u32, method: &str, key: &TestKey, iv: &[u8], ends: bool) {
+    pub(crate) fn head(&mut self, stream: u32, method: &str, key: &TestKey, iv: &[u8], ends: bool) {
+        self.head_with(stream, method, key, iv, &[], ends);
+    }
+
+    /// The same with more fields.
+    pub(crate) fn head_with(
+        &mut self,
+        stream: u32,
+        method: &str,
+        key: &TestKey,
+        iv: &[u8],
+        more: &[(&str, &str)],
+        ends: bool,
+    ) {
         let mut block = Vec::new();
         let envelope = key.envelope(iv);
         let envelope = envelope.lines().filter_map(|line| line.split_once(": "));
         let pseudo =
             [(":method", method), (":scheme", "http"), (":path", "/"), (":authority", "kitchen.test")];
-        for (name, value) in pseudo.into_iter().chain(envelope) {
+        for (name, value) in pseudo.into_iter().chain(envelope).chain(more.iter().copied()) {
             // HPACK: a literal that is not indexed, nothing coded by Huffman.
-            block.extend([0, u8::try_from(name.len()).unwrap()]);
-            block.extend_from_slice(name.as_bytes());
-            block.push(u8::try_from(value.len()).unwrap());
-            block.extend_from_slice(value.as_bytes());
+            block.push(0);
+            for text in [name, value] {
+                match text.len().checked_sub(127) {
+                    None => block.push(text.len() as u8),
+                    Some(rest) => {
+                        block.extend([127, (u8::try_from(rest).unwrap() & 0x7f) | 0x80, (rest >> 7) as u8])
+                    }
+                }
+                block.extend_from_slice(text.as_bytes());
+            }
         }
         self.frame(HEADERS, END_HEADERS | if ends { END_STREAM } else { 0 }, stream, &block);
     }
 
-    pub(super) fn data(&mut self, stream: u32, bytes: &[u8], ends: bool) {
+    pub(crate) fn data(&mut self, stream: u32, bytes: &[u8], ends: bool) {
         self.frame(DATA, u8::from(ends), stream, bytes);
     }
 
     /// Lets the other side send `more` bytes on `stream` and on the connection.
-    pub(super) fn open_window(&mut self, stream: u32, more: u32) {
+    pub(crate) fn open_window(&mut self, stream: u32, more: u32) {
         self.frame(WINDOW_UPDATE, 0, stream, &more.to_be_bytes());
         self.frame(WINDOW_UPDATE, 0, 0, &more.to_be_bytes());
     }
 
-    pub(super) fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+    pub(crate) fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
         let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
         let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
         self.write(&[&head, payload].concat());
     }
 
-    pub(super) fn read(&mut self) -> io::Result<Frame> {
+    pub(crate) fn read(&mut self) -> io::Result<Frame> {
         let mut head = [0; 9];
         self.stream.read_exact(&mut head)?;
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
@@ -93,7 +112,7 @@ impl RawHttp2 {
     }
 
     /// The first frame of this kind; the others are skipped.
-    pub(super) fn read_until(&mut self, kind: u8) -> Frame {
+    pub(crate) fn read_until(&mut self, kind: u8) -> Frame {
         loop {
             let frame = self.read().unwrap();
             if frame.kind == kind {
@@ -103,12 +122,12 @@ impl RawHttp2 {
     }
 
     /// Waits for the head of a reply.
-    pub(super) fn reply_begins(&mut self) {
+    pub(crate) fn reply_begins(&mut self) {
         self.read_until(HEADERS);
     }
 
     /// All that comes until a stream ends.
-    pub(super) fn body(&mut self) -> Vec<u8> {
+    pub(crate) fn body(&mut self) -> Vec<u8> {
         let mut body = Vec::new();
         loop {
             let frame = self.read().unwrap();
@@ -123,7 +142,7 @@ impl RawHttp2 {
     }
 
     /// Reads on until the connection is closed, ignoring what it is told; says whether it was told to go.
-    pub(super) fn closed(&mut self) -> bool {
+    pub(crate) fn closed(&mut self) -> bool {
         let mut told = false;
         loop {
             match self.read() {

@@ -4,7 +4,7 @@
 
 mod command;
 mod deadlines;
-mod http2;
+pub(crate) mod http2;
 mod idle;
 mod limits;
 mod memory;

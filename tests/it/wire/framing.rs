@@ -11,12 +11,15 @@ enum Fate {
     Passes(&'static str, &'static str),
     /// The sidecar refuses it: code 100.
     Refused,
+    /// The sidecar refuses its head: code 119.
+    TooLarge,
     /// The HTTP parser refuses it, with this status and no body.
     Unparsed(u16),
 }
 
-use Fate::{Passes, Refused, Unparsed};
+use Fate::{Passes, Refused, TooLarge, Unparsed};
 
+const HEAD_TOO_LARGE: &str = r#"{"errorCode":119,"message":"Request head too large"}"#;
 const SEALED: &str = "{E}content-length: {L}\r\n\r\n{B}";
 const CHUNKS: &str = "\r\n{X}\r\n{B}\r\n0\r\n\r\n";
 
@@ -230,13 +233,17 @@ fn request_lines(table: &mut Table) {
 fn sizes(table: &mut Table) {
     table.add(
         &format!("POST / §x-a: {}\r\ncontent-length: {{L}}\r\n\r\n{{B}}", "a".repeat(130_000)),
-        Unparsed(431),
+        TooLarge,
     );
     table.add(
         &format!("POST / §{}content-length: {{L}}\r\n\r\n{{B}}", "x-a: b\r\n".repeat(100)),
         Unparsed(431),
     );
-    table.add(&format!("POST /{} §content-length: {{L}}\r\n\r\n{{B}}", "a".repeat(65_534)), Unparsed(431));
+    table.add(&format!("POST /{} §content-length: {{L}}\r\n\r\n{{B}}", "a".repeat(65_534)), Unparsed(414));
+    table.add(
+        &format!("POST / §x-a: {}\r\ncontent-length: {{L}}\r\n\r\n{{B}}", "a".repeat(140_000)),
+        Unparsed(431),
+    );
     table.add("PRI * §\r\n", Refused);
     table.add(&format!("\r\n\r\nPOST / HTTP/1.1\r\nhost: a\r\n{SEALED}"), ok());
 }
@@ -245,7 +252,7 @@ fn run(algorithm: &str) {
     let (origin, key) = (StrictOrigin::echo(), TestKey::new(algorithm));
     let sidecar = Sidecar::inbound().keys(&[&key]).upstream(origin.address()).start();
     let Table(cases) = Table::all();
-    assert_eq!(cases.len(), 134);
+    assert_eq!(cases.len(), 135);
     let mut wrong = Vec::new();
     for (pattern, fate) in &cases {
         let before = origin.requests().len();
@@ -265,6 +272,9 @@ fn run(algorithm: &str) {
             }
             (Refused, Some((400, body))) => {
                 new.is_empty() && body == MALFORMED && connection.closed().unwrap()
+            }
+            (TooLarge, Some((431, body))) => {
+                new.is_empty() && body == HEAD_TOO_LARGE && connection.closed().unwrap()
             }
             (Unparsed(status), Some((told, body))) => {
                 new.is_empty() && told == status && body.is_empty() && connection.closed().unwrap()
