@@ -16,6 +16,7 @@ mod reuses;
 mod slot;
 mod sources;
 mod supervisor;
+mod tls;
 mod upstreams;
 mod worker;
 
@@ -31,7 +32,7 @@ use tokio_util::task::TaskTracker;
 use crate::admin::{AdminError, AdminServer, AdminState, Order, Orders, Readiness, Status, Why, orders};
 use crate::config::{Config, ConfigDigest};
 use crate::metrics::Metrics;
-use crate::net::{BindError, HeldBudget, Listener, Stop};
+use crate::net::{BindError, HeldBudget, ListenAddress, Listener, ListenerTlsFault, Stop};
 use crate::proxy::{IvReuses, KeyAccess, Limits, Migrations, OutlivedWindow, ProxyCommon, ProxyConfig};
 use crate::sources::{LoadedKeys, WatchSettings, WatchedFile};
 pub use application::{Application, ApplicationError, ApplicationHandle, exit_code};
@@ -43,6 +44,7 @@ use keys::KeySet;
 pub use keys::unfit;
 use slot::Slot;
 pub use supervisor::Supervisor;
+use tls::Tls;
 pub use upstreams::UpstreamAway;
 use worker::Worker;
 
@@ -98,7 +100,7 @@ pub struct Listening {
     /// Its settings.
     pub config: Arc<ProxyConfig>,
     /// Its address, with the real port.
-    pub address: SocketAddr,
+    pub address: ListenAddress,
 }
 
 impl App {
@@ -192,7 +194,9 @@ impl App {
 
     /// The proxies, in the order of the configuration.
     pub fn proxies(&self) -> impl Iterator<Item = Listening> {
-        self.slots.iter().map(|slot| Listening { config: Arc::clone(slot.config()), address: slot.address() })
+        self.slots
+            .iter()
+            .map(|slot| Listening { config: Arc::clone(slot.config()), address: slot.address().clone() })
     }
 
     /// Where the admin listener is, if there is one.
@@ -213,7 +217,7 @@ impl App {
     fn start_proxies(&mut self, config: &Config) -> Result<(), StartError> {
         let mut bound = Vec::new();
         for proxy in &config.proxies {
-            let listener = Listener::bind(proxy.listen)
+            let listener = Listener::bind(&proxy.listen)
                 .map_err(|source| StartError::Bind { proxy: Arc::clone(&proxy.name), source })?;
             let stop = Stop::default();
             let common = ProxyCommon::new(
@@ -226,13 +230,21 @@ impl App {
                 &self.migrations,
             );
             let common = common.ok_or_else(|| StartError::NoKeys { proxy: Arc::clone(&proxy.name) })?;
-            bound.push((listener, common, stop));
+            let tls = Tls::of(proxy, &self.metrics)?;
+            bound.push((listener, common.under_tls(tls.acceptor()), stop, tls));
         }
         for number in 0..config.workers.get() {
             self.workers.push(Worker::start(number).map_err(StartError::Worker)?);
         }
-        for (listener, common, stop) in bound {
-            self.slots.push(Slot::new(listener, common, stop, &self.workers, &self.metrics));
+        for (listener, common, stop, tls) in bound {
+            self.slots.push(Slot::new(
+                listener,
+                common,
+                stop,
+                tls.begin(&self.tasks),
+                &self.workers,
+                &self.metrics,
+            ));
         }
         Ok(())
     }
@@ -311,6 +323,14 @@ pub enum StartError {
     /// Only a defect leads here.
     #[error("the reading of the files broke off")]
     ReloadBroke,
+    /// A listener cannot speak TLS.
+    #[error("proxy {proxy}: {fault}")]
+    Tls {
+        /// The proxy's name.
+        proxy: Arc<str>,
+        /// What is wrong with its certificates.
+        fault: ListenerTlsFault,
+    },
     /// A file cannot be followed.
     #[error("a file cannot be watched: {0}")]
     Watch(#[source] std::io::Error),

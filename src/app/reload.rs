@@ -3,7 +3,6 @@
 //! All of it is read, checked and made ready first: key files are read, addresses are bound. Whatever is wrong with any of
 //! it leaves everything as it was. Then it is put in force without a wait in between.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -12,6 +11,7 @@ use tokio::time::Instant;
 
 use super::keys::{self, KeySet, unfit};
 use super::slot::Slot;
+use super::tls::Tls;
 use super::{App, StartError};
 use crate::admin::{ReloadReport, Why};
 use crate::config::Config;
@@ -31,7 +31,7 @@ struct Prepared {
     /// The key sets in the order of the configuration.
     key_sets: Vec<Succession>,
     /// The proxies in the order of the configuration.
-    proxies: Vec<(ProxyCommon, Behind)>,
+    proxies: Vec<(ProxyCommon, Tls, Behind)>,
     changes: Vec<String>,
 }
 
@@ -148,7 +148,7 @@ impl App {
             let behind = match self.slots.iter().position(|slot| stands_there(slot, proxy)) {
                 Some(place) => Behind::Standing(place),
                 None => {
-                    let listener = Listener::bind(proxy.listen)
+                    let listener = Listener::bind(&proxy.listen)
                         .map_err(|source| StartError::Bind { proxy: Arc::clone(&proxy.name), source })?;
                     Behind::Fresh(Box::new(listener), Stop::default())
                 }
@@ -181,7 +181,8 @@ impl App {
                 Some(predecessor) => common.succeeding(predecessor.common()),
                 None => common,
             };
-            proxies.push((common, behind));
+            let tls = Tls::of(proxy, &self.metrics)?;
+            proxies.push((common.under_tls(tls.acceptor()), tls, behind));
         }
         let goes = |slot: &&Slot| config.proxies.iter().all(|proxy| proxy.name != slot.config().name);
         changes
@@ -271,18 +272,20 @@ impl App {
     }
 
     /// Gives back those behind which no proxy stands any more.
-    fn swap_proxies(&mut self, proxies: Vec<(ProxyCommon, Behind)>) -> Vec<Slot> {
+    fn swap_proxies(&mut self, proxies: Vec<(ProxyCommon, Tls, Behind)>) -> Vec<Slot> {
         let mut known: Vec<_> = std::mem::take(&mut self.slots).into_iter().map(Some).collect();
-        for (common, behind) in proxies {
+        for (common, tls, behind) in proxies {
+            let certificates = tls.begin(&self.tasks);
             match behind {
                 Behind::Standing(place) => {
                     if let Some(mut slot) = known[place].take() {
-                        slot.succeed(common, &self.metrics);
+                        slot.succeed(common, certificates, &self.metrics);
                         self.slots.push(slot);
                     }
                 }
                 Behind::Fresh(listener, stop) => {
-                    let mut slot = Slot::new(*listener, common, stop, &self.workers, &self.metrics);
+                    let mut slot =
+                        Slot::new(*listener, common, stop, certificates, &self.workers, &self.metrics);
                     slot.open();
                     self.slots.push(slot);
                 }
@@ -313,8 +316,8 @@ async fn load(config: KeysConfig, in_use: Option<Arc<KeyStore>>) -> Result<Loade
 /// Whether the slot listens where the proxy is to. Under port 0 each proxy has an address of its own.
 fn stands_there(slot: &Slot, proxy: &ProxyConfig) -> bool {
     let known = slot.config();
-    let is_any = |address: &SocketAddr| address.port() == 0;
-    known.listen == proxy.listen && (!is_any(&proxy.listen) || known.name == proxy.name)
+    let is_any = proxy.listen.inet().is_some_and(|address| address.port() == 0);
+    known.listen == proxy.listen && (!is_any || known.name == proxy.name)
 }
 
 fn change_of(proxy: &ProxyConfig, predecessor: Option<&Slot>) -> Option<String> {

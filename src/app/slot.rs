@@ -1,6 +1,5 @@
 //! One listener, and the proxy that serves its connections on all workers.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::sync::mpsc::{self, UnboundedSender};
@@ -9,14 +8,15 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::tls::Followed;
 use super::worker::{Handed, Place, Worker};
 use crate::metrics::Metrics;
-use crate::net::{Listener, Stop};
+use crate::net::{ListenAddress, Listener, Stop};
 use crate::proxy::{Mode, Proxy, ProxyCommon, ProxyConfig};
 
 /// See the module. The listener stays where it is whatever happens to the proxy.
 pub(super) struct Slot {
-    address: SocketAddr,
+    address: ListenAddress,
     common: ProxyCommon,
     /// One for each worker.
     inlets: Vec<UnboundedSender<Handed>>,
@@ -26,6 +26,7 @@ pub(super) struct Slot {
     cut: CancellationToken,
     /// Each connection from its acceptance on.
     connections: TaskTracker,
+    certificates: Followed,
     /// As long as connections wait in the kernel's queue.
     closed: Option<Listener>,
     /// Accepts them.
@@ -38,6 +39,7 @@ impl Slot {
         listener: Listener,
         common: ProxyCommon,
         stop: Stop,
+        certificates: Followed,
         workers: &[Worker],
         metrics: &Metrics,
     ) -> Self {
@@ -48,12 +50,13 @@ impl Slot {
             worker.serve(Place { proxy: Proxy::new(&common, metrics), outlet, cut: cut.clone() });
         }
         Self {
-            address: listener.address(),
+            address: listener.address().clone(),
             common,
             inlets,
             stop,
             cut,
             connections: TaskTracker::new(),
+            certificates,
             closed: Some(listener),
             accepting: None,
         }
@@ -77,18 +80,19 @@ impl Slot {
     }
 
     /// Has `common` serve from the next request on.
-    pub(super) fn succeed(&mut self, common: ProxyCommon, metrics: &Metrics) {
+    pub(super) fn succeed(&mut self, common: ProxyCommon, certificates: Followed, metrics: &Metrics) {
         common.limits().change(&common.config().limits);
         for inlet in &self.inlets {
             let successor = Handed::Successor(Box::new(Proxy::new(&common, metrics)));
             let _ = inlet.send(successor);
         }
         self.common = common;
+        self.certificates = certificates;
     }
 
     /// Where it really listens.
-    pub(super) fn address(&self) -> SocketAddr {
-        self.address
+    pub(super) fn address(&self) -> &ListenAddress {
+        &self.address
     }
 
     /// The proxy's settings.

@@ -87,7 +87,7 @@ impl App {
 async fn await_upstream(proxy: &str, upstream: &Upstream, deadline: Instant) -> Result<(), ConnectFault> {
     let mut is_told = false;
     loop {
-        let attempt = timeout_at(deadline, reach(&upstream.host, upstream.port)).await;
+        let attempt = timeout_at(deadline, reach(&upstream.address)).await;
         let fault = match attempt {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(fault)) => fault,

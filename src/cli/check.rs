@@ -180,7 +180,8 @@ fn notes_on(proxy: &ProxyConfig, share: u64) -> impl Iterator<Item = String> {
             )
         })
     };
-    let exposed = matches!(proxy.mode, Mode::Outbound(_)) && !listen.ip().is_loopback();
+    let few_are_let_in = proxy.tls.as_ref().is_some_and(|tls| tls.clients.is_some());
+    let exposed = matches!(proxy.mode, Mode::Outbound(_)) && !listen.is_local() && !few_are_let_in;
     let exposed = exposed.then(|| {
         format!("proxy.{name}.listen: whoever reaches {listen} can have requests sealed and sent from here")
     });
@@ -221,7 +222,8 @@ fn note_unproven(keys: &CheckedKeys, now: Timestamp) -> Option<String> {
 fn summary(file: &Path, config: &Config, keys: &[CheckedKeys], now: Timestamp) -> String {
     let mut text = format!("{}: no faults\n", file.display());
     // Writing to a string does not fail.
-    for ProxyConfig { name, mode, listen, routes, .. } in &config.proxies {
+    for ProxyConfig { name, mode, listen, tls, routes, .. } in &config.proxies {
+        let listen = if tls.is_some() { listen.url(true) } else { listen.to_string() };
         let _ = writeln!(text, "  proxy {name}: {mode}, {listen} -> {}", routes.destination());
         for route in routes.iter() {
             match &route.name {

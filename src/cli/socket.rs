@@ -12,8 +12,7 @@ use hyper::client::conn::http1;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use rand::Rng;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::crypto::encoding::base64_encode;
 use crate::websocket::{Close, Decoder, Encoder, Event, FrameFault, Kind, Message, Role, accept_key};
@@ -34,7 +33,11 @@ pub(super) struct Socket {
 
 impl Socket {
     /// Asks for a WebSocket at `path` over `stream`.
-    pub(super) async fn open(stream: TcpStream, host: &str, path: &str) -> Result<Self, SocketFault> {
+    pub(super) async fn open(
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        host: &str,
+        path: &str,
+    ) -> Result<Self, SocketFault> {
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(SocketFault::Broke)?;
         // What goes wrong with the connection is told to the request.

@@ -1,5 +1,6 @@
 //! The configuration file, section by section.
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
@@ -58,8 +59,8 @@ pub(super) fn parse_under(text: &str, environment: &Environment, name: &str, dir
         max_held: process.max_held,
         key_sets,
         admin: AdminConfig {
-            listen: admin.listen.map(|listener| listener.address),
-            probes: admin.probes.map(|listener| listener.address),
+            listen: admin.listen.map(|(address, _)| address),
+            probes: admin.probes.map(|(address, _)| address),
         },
         log,
         proxies: configs,
@@ -114,16 +115,20 @@ pub(super) struct RawAdmin {
 
 /// The admin listeners, and where they are written.
 #[derive(Clone, Copy)]
-pub(super) struct Admin {
-    pub(super) listen: Option<Listener>,
-    pub(super) probes: Option<Listener>,
+struct Admin {
+    listen: Option<Written>,
+    probes: Option<Written>,
 }
+
+/// An address, and the line that says so.
+type Written = (SocketAddr, Option<usize>);
 
 impl Admin {
     /// All of them, and what they are called.
     fn all(&self) -> Vec<(Listener, &'static str)> {
         let named = [(self.listen, "the admin listener"), (self.probes, "the admin listener for probes")];
-        named.into_iter().filter_map(|(listener, name)| Some((listener?, name))).collect()
+        let listener = |(address, line): Written| Listener { address: address.into(), line };
+        named.into_iter().filter_map(|(written, name)| Some((listener(written?), name))).collect()
     }
 }
 
@@ -132,15 +137,15 @@ fn read_admin<'t>(document: &mut Document<'t>, section: Section<'t>) -> Admin {
     let mut read = |key, field: Field<AdminListen>, usual| {
         let line = field.start().map(|at| document.place(at).line);
         let AdminListen(address) = document.or(&at, key, field, AdminListen(usual));
-        address.map(|address| Listener { address, line })
+        address.map(|address| (address, line))
     };
     let listen = read("listen", raw.listen, AdminConfig::default().listen);
     let probes_at = raw.probes.start();
     let probes = read("probes", raw.probes, AdminConfig::default().probes);
-    if let (Some(listen), Some(probes)) = (listen, probes)
-        && proxy::collide(listen.address, probes.address)
+    if let (Some((listen, _)), Some((probes, _))) = (listen, probes)
+        && proxy::collide(&listen.into(), &probes.into())
     {
-        let problem = format!("{} is where admin.listen stands already", probes.address);
+        let problem = format!("{probes} is where admin.listen stands already");
         let remedy = "give it another address, or \"off\": probes and metrics are on admin.listen as well";
         document.refuse(&at, "probes", probes_at, Refusal::new(problem, remedy));
     }

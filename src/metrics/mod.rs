@@ -17,6 +17,7 @@ mod replay;
 #[cfg(test)]
 mod tests;
 mod websocket;
+mod wire;
 
 use jiff::Timestamp;
 use prometheus_client::encoding::text;
@@ -33,6 +34,7 @@ pub use peer::{PeerCode, ReplyReason};
 pub use proxy::{ConnectionGuard, ProxyMetrics, RequestGuard};
 pub use reload::{ConfigMetrics, ReloadOutcome};
 pub use websocket::SessionGuard;
+pub use wire::{CertificateMetrics, HandshakeKind};
 
 /// The media type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -81,6 +83,11 @@ impl Metrics {
     /// The counters of the route `route` of the proxy `proxy`, which takes plain requests as well.
     pub fn migration(&self, proxy: &str, route: &str) -> MigrationMetrics {
         self.migrations.route(proxy, route)
+    }
+
+    /// The counters of the certificates of the proxy `name`, for one that listens under TLS.
+    pub fn certificates(&self, name: &str) -> CertificateMetrics {
+        self.proxies.certificates(name)
     }
 
     /// The counters of the key set `name`, whose keys come from `sources`; their ages count from `now` until they are

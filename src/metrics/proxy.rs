@@ -14,6 +14,7 @@ use super::limits::{LimitCounters, LimitFamilies};
 use super::peer::{PeerCounters, PeerFamilies};
 use super::replay::{ReplayCounters, ReplayFamilies};
 use super::websocket::{SessionCounters, SessionFamilies, SessionGuard};
+use super::wire::{CertificateMetrics, HandshakeCounters, HandshakeKind, WireFamilies};
 use super::{
     AleCode, AleReason, Closer, Direction, Limit, MessageRefusal, Outcome, PeerCode, ReplyReason, Shed,
 };
@@ -70,6 +71,11 @@ impl ProxyMetrics {
         self.counters.connections_accepted.inc();
         self.counters.connections.inc();
         ConnectionGuard { counters: Arc::clone(&self.counters) }
+    }
+
+    /// Counts a connection that ended before HTTP began.
+    pub fn handshake_failed(&self, kind: HandshakeKind) {
+        self.counters.handshakes.failed[kind as usize].inc();
     }
 
     /// Counts a request as in flight as long as the guard lives.
@@ -183,6 +189,7 @@ struct Counters {
     sessions: SessionCounters,
     peer: PeerCounters,
     replay: ReplayCounters,
+    handshakes: HandshakeCounters,
 }
 
 /// The families from which each proxy takes its counters.
@@ -201,6 +208,7 @@ pub(super) struct ProxyFamilies {
     sessions: SessionFamilies,
     peer: PeerFamilies,
     replay: ReplayFamilies,
+    wire: WireFamilies,
 }
 
 impl ProxyFamilies {
@@ -219,6 +227,7 @@ impl ProxyFamilies {
             sessions: SessionFamilies::register(registry),
             peer: PeerFamilies::register(registry),
             replay: ReplayFamilies::register(registry),
+            wire: WireFamilies::register(registry),
         };
         families.register_exchanges(registry);
         families.register_connections(registry);
@@ -245,8 +254,13 @@ impl ProxyFamilies {
             sessions: self.sessions.proxy(&proxy),
             peer: self.peer.proxy(&proxy),
             replay: self.replay.proxy(&proxy),
+            handshakes: self.wire.proxy(&proxy),
         };
         ProxyMetrics { counters: Arc::new(counters) }
+    }
+
+    pub(super) fn certificates(&self, name: &str) -> CertificateMetrics {
+        self.wire.certificates(name)
     }
 
     fn request_counter(&self, proxy: &Arc<str>, outcome: Outcome) -> Counter {

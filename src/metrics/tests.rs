@@ -4,8 +4,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    AleCode, AleReason, Closer, Direction, FetchOutcome, Limit, MessageRefusal, Metrics, Outcome, PeerCode,
-    ReplyReason, Shed, SourceKind,
+    AleCode, AleReason, Closer, Direction, FetchOutcome, HandshakeKind, Limit, MessageRefusal, Metrics,
+    Outcome, PeerCode, ReplyReason, Shed, SourceKind,
 };
 
 fn epoch_second(second: i64) -> Timestamp {
@@ -156,6 +156,7 @@ fn labels_are_the_closed_set_of_names_and_each_proxy_adds_the_same_number_of_ser
             "code",
             "direction",
             "key",
+            "kind",
             "le",
             "limit",
             "network",
@@ -176,6 +177,8 @@ fn labels_are_the_closed_set_of_names_and_each_proxy_adds_the_same_number_of_ser
     let all = all + 4;
     // Of limits why something was turned away, and each as it is configured.
     let all = all + Shed::ALL.len() + Limit::ALL.len();
+    // Of the wire what connections failed at before HTTP began.
+    let all = all + HandshakeKind::ALL.len();
     assert_eq!((of_proxy("kitchen"), of_proxy("bar")), (all, all));
 }
 
@@ -317,4 +320,23 @@ fn a_name_with_quotes_does_not_break_out_of_its_label() {
     let metrics = Metrics::new();
     let _proxy = metrics.proxy("a\"} 1\nb\\");
     assert!(scrape(&metrics).contains("alewife_connections{proxy=\"a\\\"} 1\\nb\\\\\"} 0\n"));
+}
+
+#[test]
+fn certificates_of_a_listener_tell_when_they_end_and_what_became_of_their_changes() {
+    let metrics = Metrics::new();
+    let certificates = metrics.certificates("kitchen");
+    certificates.expires(&"default".into(), epoch_second(4_102_444_800));
+    certificates.reloaded();
+    let found = samples(&scrape(&metrics));
+    for (name, value) in [
+        (
+            "alewife_certificate_expiry_timestamp_seconds{proxy=\"kitchen\",certificate=\"default\"}",
+            "4102444800",
+        ),
+        ("alewife_certificate_reloads_total{proxy=\"kitchen\",outcome=\"ok\"}", "1"),
+        ("alewife_certificate_reloads_total{proxy=\"kitchen\",outcome=\"failed\"}", "0"),
+    ] {
+        assert_eq!(found.get(name).map(String::as_str), Some(value), "{name} in {found:?}");
+    }
 }

@@ -10,6 +10,7 @@ mod networks;
 mod peer;
 mod pool;
 mod shed;
+mod socket;
 mod stop;
 mod timer;
 mod tls;
@@ -17,19 +18,22 @@ mod tls;
 pub use budget::{HeldBudget, NoCapacity, PeerAccount, Reservation};
 pub(crate) use clock::Clock;
 pub use connection::{
-    Activity, ArrivingBody, ClientStream, ConnectionEnd, ConnectionLimits, Upgrade, UpgradedStream,
-    serve_connection,
+    Activity, Arrived, ArrivingBody, ClientStream, ConnectionEnd, ConnectionLimits, ProxyHeadFault,
+    Reception, Upgrade, UpgradedStream, receive, serve_connection,
 };
 pub use gate::{ConnectionBounds, ConnectionGate, ConnectionPermit, Crowd, Excess};
-pub use listener::{Accepted, BindError, Door, Listener};
+pub use listener::{
+    Accepted, AcceptedStream, BindError, Door, ListenAddress, Listener, ListeningSocket, Peer,
+};
 pub use networks::Networks;
 pub(crate) use pool::UpstreamStream;
-pub use pool::{ConnectFault, Lease, Pool, PoolSettings, Resend, SendFault, reach};
+pub use pool::{ConnectFault, Lease, Pool, PoolSettings, Resend, SendFault, UpstreamAddress, reach};
 pub use shed::TurnedAway;
+pub(crate) use socket::PlainSocket;
 pub use stop::Stop;
 pub(crate) use timer::{LazyTimer, SpareTimer};
 pub(crate) use tls::Tls;
 pub use tls::{
-    CaFile, CaFileFault, ClientIdentity, ClientIdentityFault, Roots, TlsFault, TlsFileFault, TlsSettings,
-    UpstreamProtocol,
+    CaFile, CaFileFault, Identity, IdentityFault, ListenerCertificate, ListenerTls, ListenerTlsFault, Roots,
+    TlsAcceptor, TlsFault, TlsFileFault, TlsSettings, UpstreamProtocol, Validity,
 };

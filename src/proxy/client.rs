@@ -12,7 +12,8 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use super::websocket::AfterHttp;
-use crate::net::{Activity, PeerAccount, SpareTimer};
+use super::{ForwardedPolicy, ProxyConfig};
+use crate::net::{Activity, Peer, PeerAccount, SpareTimer};
 
 /// Bytes of a refused body that are read away so that the connection can serve on.
 const DISCARD_AT_MOST: usize = 1024 * 1024;
@@ -20,12 +21,37 @@ const DISCARD_AT_MOST: usize = 1024 * 1024;
 /// What a request comes from.
 pub(crate) struct Client {
     pub(crate) peer: IpAddr,
-    /// The same, as `x-forwarded-for` has it.
-    pub(crate) forwarded_for: HeaderValue,
+    pub(crate) forwarding: Forwarding,
     pub(crate) activity: Arc<Activity>,
     pub(crate) account: Arc<PeerAccount>,
     pub(crate) timer: SpareTimer,
     pub(crate) after_http: AfterHttp,
+}
+
+/// What an application is told of where its requests come from.
+pub(crate) struct Forwarding {
+    pub(crate) policy: ForwardedPolicy,
+    /// The peer as `x-forwarded-for` has it, unless it has no address.
+    pub(crate) peer: Option<HeaderValue>,
+    /// As `x-forwarded-proto` has it.
+    pub(crate) scheme: HeaderValue,
+}
+
+impl Forwarding {
+    pub(crate) fn of(config: &ProxyConfig, peer: Peer, is_tls: bool) -> Self {
+        let ip = peer.ip();
+        let is_trusted = config.trust_forwarded_from.contain(ip);
+        let policy = match config.forwarded {
+            ForwardedPolicy::Append if !is_trusted => ForwardedPolicy::Replace,
+            policy => policy,
+        };
+        let shown = match peer {
+            Peer::Inet(_) => HeaderValue::from_str(&ip.to_string()).ok(),
+            Peer::Unix => None,
+        };
+        let scheme = HeaderValue::from_static(if is_tls { "https" } else { "http" });
+        Self { policy, peer: shown, scheme }
+    }
 }
 
 impl Client {

@@ -1,7 +1,6 @@
 //! What one proxy needs to know; filled by `config/`.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,9 @@ use http::uri::Authority;
 use super::Routes;
 use super::limits::LimitsConfig;
 use super::replay::ReplayConfig;
-use crate::net::{PoolSettings, TlsSettings, UpstreamProtocol};
+use crate::net::{
+    ListenAddress, ListenerTls, Networks, PoolSettings, TlsSettings, UpstreamAddress, UpstreamProtocol,
+};
 
 /// One `[[proxy]]`, checked.
 #[derive(Clone, Debug)]
@@ -19,7 +20,11 @@ pub struct ProxyConfig {
     /// Its name in logs and metrics; unique in the process.
     pub name: Arc<str>,
     /// Where it listens.
-    pub listen: SocketAddr,
+    pub listen: ListenAddress,
+    /// TLS on the listener, if it speaks that.
+    pub tls: Option<ListenerTls>,
+    /// Peers that say whose connection they pass on (PROXY protocol), and must.
+    pub proxy_protocol_from: Networks,
     /// Which way it works.
     pub mode: Mode,
     /// Where requests go, and with which keys.
@@ -28,6 +33,8 @@ pub struct ProxyConfig {
     pub host: HostPolicy,
     /// What happens to `x-forwarded-*`.
     pub forwarded: ForwardedPolicy,
+    /// Peers whose `x-forwarded-*` are believed; what others send is replaced.
+    pub trust_forwarded_from: Networks,
     /// Largest plaintext body that is held under GCM, in bytes.
     pub max_body: u64,
     /// How long what has opened is remembered, if it is.
@@ -169,25 +176,27 @@ pub enum OnBadMessage {
     Reply,
 }
 
-/// Where requests go: `http://HOST[:PORT]` or `https://HOST[:PORT]`.
+/// Where requests go: `http://HOST[:PORT]`, `https://HOST[:PORT]` or `unix:PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
-    /// A name or an address; IPv6 without brackets.
-    pub host: String,
-    /// The port, 80 or 443 unless written.
-    pub port: u16,
-    /// TLS under `https`, and whom to trust there.
+    /// Where it is; the port is 80 or 443 unless written.
+    pub address: UpstreamAddress,
+    /// TLS under `https`, whom to trust there, and who we are.
     pub tls: Option<TlsSettings>,
     /// The version of HTTP that is spoken to it.
     pub protocol: UpstreamProtocol,
 }
 
 impl Upstream {
+    /// `http://HOST:PORT`.
+    pub fn http(host: &str, port: u16) -> Self {
+        let address = UpstreamAddress::Inet { host: host.to_owned(), port };
+        Self { address, tls: None, protocol: UpstreamProtocol::default() }
+    }
+
     /// Host and port as `host` has them: the port only where it is not the scheme's own.
     pub fn authority(&self) -> String {
-        let usual = if self.tls.is_some() { 443 } else { 80 };
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        if self.port == usual { host } else { format!("{host}:{}", self.port) }
+        self.address.authority(if self.tls.is_some() { 443 } else { 80 })
     }
 
     /// What a pool of connections to it needs to know.
@@ -196,8 +205,7 @@ impl Upstream {
         let authority = Authority::try_from(self.authority()).unwrap_or(Authority::from_static("upstream"));
         PoolSettings {
             authority,
-            host: self.host.clone(),
-            port: self.port,
+            address: self.address.clone(),
             tls: self.tls.clone(),
             protocol: self.protocol,
             connect: timeouts.connect,
@@ -208,12 +216,11 @@ impl Upstream {
 
 impl fmt::Display for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, port, tls, .. } = self;
-        let scheme = if tls.is_some() { "https" } else { "http" };
-        if host.contains(':') {
-            write!(f, "{scheme}://[{host}]:{port}")
-        } else {
-            write!(f, "{scheme}://{host}:{port}")
+        let Self { address, tls, .. } = self;
+        match address {
+            UpstreamAddress::Unix(_) => address.fmt(f),
+            UpstreamAddress::Inet { .. } if tls.is_some() => write!(f, "https://{address}"),
+            UpstreamAddress::Inet { .. } => write!(f, "http://{address}"),
         }
     }
 }
@@ -230,7 +237,8 @@ pub enum HostPolicy {
 /// What happens to `x-forwarded-for`, `-proto` and `-host`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ForwardedPolicy {
-    /// The peer is added to `-for`; `-proto` and `-host` are set where they are absent.
+    /// The peer is added to `-for`; `-proto` and `-host` are set where they are absent. From peers that are not trusted with
+    /// it, the same as `Replace`.
     #[default]
     Append,
     /// They pass as they came.

@@ -5,6 +5,7 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri, Version};
 
+use super::client::Forwarding;
 use super::{ForwardedPolicy, HostPolicy};
 use crate::profile::Profile;
 
@@ -236,9 +237,7 @@ pub(crate) fn elements<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl It
 
 /// What a head is changed for.
 pub(crate) struct Onto<'a> {
-    /// The client's address.
-    pub(crate) peer: &'a HeaderValue,
-    pub(crate) forwarded: ForwardedPolicy,
+    pub(crate) forwarding: &'a Forwarding,
     pub(crate) takes_trailers: bool,
     pub(crate) host: HostPolicy,
     /// The upstream's own name, for requests that are to bear it, and for those of HTTP/1.0 that name none.
@@ -254,7 +253,7 @@ pub(crate) fn to_upstream(
     path: Option<String>,
 ) -> Result<(), FramingFault> {
     set_host(head)?;
-    set_forwarded(&mut head.headers, onto.peer, onto.forwarded);
+    set_forwarded(&mut head.headers, onto.forwarding);
     match (onto.host, head.headers.entry(header::HOST)) {
         (HostPolicy::Pass, Entry::Occupied(_)) => {}
         (HostPolicy::Pass | HostPolicy::Upstream, Entry::Vacant(host)) => {
@@ -357,18 +356,18 @@ fn set_host(head: &mut Parts) -> Result<(), FramingFault> {
     Ok(())
 }
 
-fn set_forwarded(headers: &mut HeaderMap, peer: &HeaderValue, policy: ForwardedPolicy) {
-    if policy == ForwardedPolicy::Off {
+fn set_forwarded(headers: &mut HeaderMap, forwarding: &Forwarding) {
+    if forwarding.policy == ForwardedPolicy::Off {
         return;
     }
-    if policy == ForwardedPolicy::Replace {
-        for name in [X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO] {
-            headers.remove(name);
-        }
+    if forwarding.policy == ForwardedPolicy::Replace {
+        remove_each(headers, |name| name.as_str().starts_with("x-forwarded-"));
     }
-    headers.append(X_FORWARDED_FOR, peer.clone());
+    if let Some(peer) = &forwarding.peer {
+        headers.append(X_FORWARDED_FOR, peer.clone());
+    }
     if let Entry::Vacant(proto) = headers.entry(X_FORWARDED_PROTO) {
-        proto.insert(HeaderValue::from_static("http"));
+        proto.insert(forwarding.scheme.clone());
     }
     if let Some(host) = headers.get(header::HOST).cloned()
         && let Entry::Vacant(forwarded) = headers.entry(X_FORWARDED_HOST)

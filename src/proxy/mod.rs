@@ -26,17 +26,15 @@ mod unknown_key;
 mod websocket;
 mod whole;
 
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
-use http::HeaderValue;
 use hyper::service::service_fn;
 use jiff::Timestamp;
 
 use bypass::Bypass;
-use client::Client;
+use client::{Client, Forwarding};
 pub use config::{
     Carriers, ForwardedPolicy, HostPolicy, InboundConfig, Mode, OnBadMessage, OutboundConfig, PlainErrors,
     ProxyConfig, Replies, Timeouts, Upstream, WebSocketConfig,
@@ -68,15 +66,17 @@ use service::{Router, Way};
 use websocket::AfterHttp;
 use whole::{WholeInbound, WholeOutbound};
 
-use crate::metrics::{Metrics, ProxyMetrics, Shed};
+use crate::metrics::{HandshakeKind, Metrics, ProxyMetrics, Shed};
 use crate::net::{
-    self, Accepted, Activity, ConnectionEnd, ConnectionLimits, Door, HeldBudget, SpareTimer, Stop, TurnedAway,
+    self, Accepted, Activity, ConnectionEnd, ConnectionLimits, Door, HeldBudget, Peer, Reception, SpareTimer,
+    Stop, TlsAcceptor, TurnedAway,
 };
 use crate::profile::Profile;
 
 /// One proxy as the process has it: what its workers share.
 pub struct ProxyCommon {
     config: Arc<ProxyConfig>,
+    reception: Arc<Reception>,
     budget: Arc<HeldBudget>,
     limits: Arc<Limits>,
     stop: Stop,
@@ -102,7 +102,9 @@ impl ProxyCommon {
     ) -> Option<Self> {
         let routes = RouteCommon::of_all(&config, keys, migrations)?;
         let window = config.replay.as_ref().map(|replay| SharedWindow::new(&config.name, replay));
-        Some(Self { config, budget, limits, stop, routes, window, reuses })
+        let reception = Reception { proxy_protocol_from: config.proxy_protocol_from.clone(), tls: None };
+        let reception = Arc::new(reception);
+        Some(Self { config, reception, budget, limits, stop, routes, window, reuses })
     }
 
     /// How much it takes on, whatever its settings become.
@@ -115,7 +117,11 @@ impl ProxyCommon {
         let limits = Arc::clone(&self.limits);
         Door {
             gate: Arc::clone(limits.gate()),
-            turned_away: TurnedAway::Answered(respond::turned_away()),
+            relays: self.config.proxy_protocol_from.clone(),
+            turned_away: match self.reception.tls {
+                None => TurnedAway::Answered(respond::turned_away()),
+                Some(_) => TurnedAway::Closed,
+            },
             on_excess: Box::new(move |excess| limits.turned_away(excess)),
         }
     }
@@ -147,6 +153,13 @@ impl ProxyCommon {
     /// Whether what it remembers of messages would be lost if `successor` took its place.
     pub fn would_forget(&self, successor: &ProxyConfig) -> bool {
         self.config.replay.is_some() && self.config.replay != successor.replay
+    }
+
+    /// The same, whose connections are under TLS if there is an `acceptor`.
+    pub fn under_tls(mut self, acceptor: Option<TlsAcceptor>) -> Self {
+        let reception = Reception { tls: acceptor, ..(*self.reception).clone() };
+        self.reception = Arc::new(reception);
+        self
     }
 }
 
@@ -191,6 +204,7 @@ impl RouteCommon {
 /// One proxy as one worker runs it: it has its own connections to the upstream.
 pub struct Proxy {
     config: Arc<ProxyConfig>,
+    reception: Arc<Reception>,
     /// Looked up by each request, so that connections outlive a change of the configuration.
     router: Arc<ArcSwap<Router>>,
     metrics: ProxyMetrics,
@@ -202,7 +216,7 @@ pub struct Proxy {
 impl Proxy {
     /// A worker's part of `common`.
     pub fn new(common: &ProxyCommon, metrics: &Metrics) -> Self {
-        let ProxyCommon { config, budget, limits, stop, routes, window, reuses } = common;
+        let ProxyCommon { config, reception, budget, limits, stop, routes, window, reuses } = common;
         let metrics = metrics.proxy(&config.name);
         let replay = ReplayGuard::new(config, window.clone(), Arc::clone(reuses), metrics.clone());
         let mut pools = Pools::new(Arc::clone(config), metrics.clone());
@@ -226,8 +240,9 @@ impl Proxy {
         let ways = ways.collect();
         let router =
             Arc::new(ArcSwap::from_pointee(Router::new(Arc::clone(config), shared(None, None), ways)));
+        let (config, reception) = (Arc::clone(config), Arc::clone(reception));
         let (limits, budget) = (Arc::clone(limits), Arc::clone(budget));
-        Self { config: Arc::clone(config), router, metrics, budget, limits, stop: stop.clone() }
+        Self { config, reception, router, metrics, budget, limits, stop: stop.clone() }
     }
 
     /// Has `successor` serve from the next request on, on connections that are open as well as on new ones. Exchanges under
@@ -241,44 +256,42 @@ impl Proxy {
     /// Serves one connection to its end. The future stands on its own and may be spawned.
     pub fn serve(&self, accepted: Accepted) -> impl Future<Output = ()> + Send + 'static {
         let opened = self.metrics.connection_opened();
-        let client = Arc::new(Client {
-            peer: accepted.peer.ip(),
-            forwarded_for: HeaderValue::from_str(&accepted.peer.ip().to_canonical().to_string())
-                .expect("an address is visible ASCII"),
-            activity: Arc::new(Activity::new(self.connection_limits(), accepted.permit.crowd())),
-            account: self.budget.account(accepted.peer.ip()),
-            timer: SpareTimer::default(),
-            after_http: AfterHttp::default(),
-        });
-        let (limits, stop) = (Arc::clone(&self.limits), self.stop.clone());
-        let serving = self.serve_stream(accepted.stream, Arc::clone(&client));
+        let activity = Arc::new(Activity::new(self.connection_limits(), accepted.permit.crowd()));
+        let (router, budget, stop) = (Arc::clone(&self.router), Arc::clone(&self.budget), self.stop.clone());
+        let (config, reception, metrics) =
+            (Arc::clone(&self.config), Arc::clone(&self.reception), self.metrics.clone());
+        let limits = Arc::clone(&self.limits);
         async move {
-            match serving.await {
-                ConnectionEnd::Closed => {}
-                ConnectionEnd::Failed(error) => {
-                    if error.is_parse_too_large() {
-                        limits.shed(Shed::Header);
-                    }
-                    tracing::debug!(peer = %accepted.peer, %error, "connection failed");
-                }
-                ConnectionEnd::TimedOut(deadline) => {
-                    tracing::debug!(peer = %accepted.peer, deadline, "connection closed at a deadline");
-                }
+            let Accepted { stream, peer: from, mut permit } = accepted;
+            let arrived = match net::receive((stream, from), &reception, &activity, &stop).await {
+                Ok(arrived) => arrived,
+                Err(end) => return note_end(from, &end, &metrics, &limits),
+            };
+            let peer = arrived.peer;
+            if reception.proxy_protocol_from.contain(from.ip()) {
+                permit = match permit.claim(peer.ip()) {
+                    Ok(permit) => permit,
+                    Err(excess) => return limits.turned_away(excess),
+                };
             }
+            let client = Arc::new(Client {
+                peer: peer.ip(),
+                forwarding: Forwarding::of(&config, peer, arrived.is_tls()),
+                activity: Arc::clone(&activity),
+                account: budget.account(peer.ip()),
+                timer: SpareTimer::default(),
+                after_http: AfterHttp::default(),
+            });
+            // Who is served needs them no more, and there may be many.
+            drop((config, budget, reception));
+            let of_service = Arc::clone(&client);
+            let service =
+                service_fn(move |request| router.load_full().serve(Arc::clone(&of_service), request));
+            let end = net::serve_connection(arrived, activity, service, stop.clone()).await;
+            note_end(peer, &end, &metrics, &limits);
             client.after_http.follow(&stop).await;
-            drop((opened, accepted.permit));
+            drop((opened, permit));
         }
-    }
-
-    fn serve_stream(
-        &self,
-        stream: TcpStream,
-        client: Arc<Client>,
-    ) -> impl Future<Output = ConnectionEnd> + Send + 'static {
-        let router = Arc::clone(&self.router);
-        let activity = Arc::clone(&client.activity);
-        let service = service_fn(move |request| router.load_full().serve(Arc::clone(&client), request));
-        net::serve_connection(stream, activity, service, self.stop.clone())
     }
 
     fn connection_limits(&self) -> ConnectionLimits {
@@ -286,6 +299,29 @@ impl Proxy {
         let limits = &self.config.limits;
         let (head_bytes, head_fields) = (limits.head_read(), limits.header_count as usize);
         ConnectionLimits { head_bytes, head_fields, first_byte, headers, body, idle }
+    }
+}
+
+fn note_end(peer: Peer, end: &ConnectionEnd, metrics: &ProxyMetrics, limits: &Limits) {
+    match end {
+        ConnectionEnd::Closed => {}
+        ConnectionEnd::Failed(error) => {
+            if error.is_parse_too_large() {
+                limits.shed(Shed::Header);
+            }
+            tracing::debug!(%peer, %error, "connection failed");
+        }
+        ConnectionEnd::NoProxyHead(fault) => {
+            metrics.handshake_failed(HandshakeKind::ProxyProtocol);
+            tracing::debug!(%peer, error = %fault, "connection refused");
+        }
+        ConnectionEnd::NoTls(error) => {
+            metrics.handshake_failed(HandshakeKind::Tls);
+            tracing::debug!(%peer, %error, "TLS handshake failed");
+        }
+        ConnectionEnd::TimedOut(deadline) => {
+            tracing::debug!(%peer, deadline, "connection closed at a deadline");
+        }
     }
 }
 

@@ -92,8 +92,7 @@ impl Onward {
         is_sealed: bool,
     ) -> Result<(), FramingFault> {
         let onto = Onto {
-            peer: &client.forwarded_for,
-            forwarded: self.config.forwarded,
+            forwarding: &client.forwarding,
             takes_trailers,
             host: self.config.host,
             upstream: &self.authority,

@@ -1,7 +1,9 @@
-//! Where keys come from: key files and portals, read, followed, and put together while requests run.
+//! Where keys come from: key files and portals, read, followed, and put together while requests run; and the files of
+//! listeners' certificates, which are followed in the same way.
 
 mod assembly;
 mod cache;
+mod certificates;
 mod config;
 mod follow;
 pub mod key_file;
@@ -17,6 +19,7 @@ mod state;
 pub mod watch;
 
 pub use cache::{CacheFault, CacheFile, Cached};
+pub use certificates::CertificateFollower;
 pub use config::{KeysConfig, PortalSource};
 pub use follow::{KeyFollower, first_keys};
 pub use load::{LoadedKeys, ask_now, file_now, load_all, load_beside, load_now};

@@ -12,6 +12,7 @@ mod exchange;
 mod keys;
 mod life;
 mod limits;
+mod listen;
 mod openssl_speed;
 mod outbound;
 #[cfg(unix)]

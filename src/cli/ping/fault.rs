@@ -1,13 +1,13 @@
 //! Where a ping ended, if it did not come back.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::StatusCode;
 use serde::Deserialize;
 
 use super::super::socket::SocketFault;
+use crate::net::ListenAddress;
 
 /// Why an echo did not come back.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +32,13 @@ pub(super) enum PingFault {
     NearBroke(#[source] hyper::Error),
     /// Nobody listens.
     #[error("the near sidecar does not listen on {address}: {source}")]
-    NearUnreachable { address: SocketAddr, source: io::Error },
+    NearUnreachable { address: ListenAddress, source: io::Error },
+    /// The configuration has it take a socket that somebody else binds.
+    #[error("listen names a socket that is passed at the start, so nobody knows where the near sidecar is")]
+    NearInherited,
+    /// Echoes go in clear.
+    #[error("the near sidecar listens under TLS, and a ping goes in clear")]
+    NearTls,
     /// 106.
     #[error("the near sidecar has no key that seals now")]
     NoKey,
@@ -124,6 +130,9 @@ impl PingFault {
                 "start the far side, see that upstream is its address, and read the near sidecar's log for the reason"
             }
             Self::NearBroke(_) => "see whether it is the sidecar that listens there, and read its log",
+            Self::NearInherited | Self::NearTls => {
+                "ask a proxy with the same keys and upstream that listens in clear on the loopback"
+            }
             Self::NearUnreachable { .. } => "start it with `alewife run` and the same configuration",
             Self::NoKey => "see which keys are valid with `alewife check`",
             Self::NoPort => "write a port of your own",

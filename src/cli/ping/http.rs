@@ -39,7 +39,7 @@ impl Echo {
 }
 
 /// Sends `count` echoes over one connection; the last that came back, too.
-pub(super) async fn ask(door: Door, count: NonZeroU16) -> (Result<Times, PingFault>, Option<Echo>) {
+pub(super) async fn ask(door: &Door, count: NonZeroU16) -> (Result<Times, PingFault>, Option<Echo>) {
     let mut last = None;
     let mut times = Vec::new();
     let ended = async {
@@ -55,7 +55,7 @@ pub(super) async fn ask(door: Door, count: NonZeroU16) -> (Result<Times, PingFau
     (ended.map(|()| Times::of(times)), last)
 }
 
-async fn connect(door: Door) -> Result<SendRequest<Full<Bytes>>, PingFault> {
+async fn connect(door: &Door) -> Result<SendRequest<Full<Bytes>>, PingFault> {
     let stream = TokioIo::new(door.connect().await?);
     let (near, connection) = http1::handshake(stream).await.map_err(PingFault::NearBroke)?;
     // What goes wrong with the connection is told to the request.
@@ -63,7 +63,7 @@ async fn connect(door: Door) -> Result<SendRequest<Full<Bytes>>, PingFault> {
     Ok(near)
 }
 
-async fn ask_once(door: Door, near: &mut SendRequest<Full<Bytes>>) -> Result<Echo, PingFault> {
+async fn ask_once(door: &Door, near: &mut SendRequest<Full<Bytes>>) -> Result<Echo, PingFault> {
     let mut payload = [0; PAYLOAD];
     rand::rng().fill_bytes(&mut payload);
     let request = request(door, &payload);
@@ -89,12 +89,12 @@ async fn ask_once(door: Door, near: &mut SendRequest<Full<Bytes>>) -> Result<Ech
     }
 }
 
-fn request(door: Door, payload: &[u8]) -> Request<Full<Bytes>> {
+fn request(door: &Door, payload: &[u8]) -> Request<Full<Bytes>> {
     let mut request = Request::new(Full::new(Bytes::copy_from_slice(payload)));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = http::Uri::from_static(PING_PATH);
     let headers = request.headers_mut();
-    if let Ok(host) = HeaderValue::from_str(&door.address.to_string()) {
+    if let Ok(host) = HeaderValue::from_str(&door.host()) {
         headers.insert(HOST, host);
     }
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));

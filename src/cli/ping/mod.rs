@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::Method;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use super::duration::positive;
@@ -22,6 +22,7 @@ use super::{ConfigArg, complain, print};
 use crate::config::Config;
 use crate::document::{Fault, Faults};
 use crate::keys::KeyRing;
+use crate::net::{ListenAddress, PlainSocket};
 use crate::proxy::{Asked, Mode, OutboundConfig, PING_PATH, ProxyConfig, RouteConfig};
 use crate::sources::{KeysConfig, ask_now};
 use fault::PingFault;
@@ -146,7 +147,7 @@ impl<'c> Bridge<'c> {
 
     /// The route that a ping takes.
     fn route(self) -> Option<&'c RouteConfig> {
-        let host = reachable(self.proxy.listen).to_string();
+        let host = host(&reachable(&self.proxy.listen));
         let asked = Asked { method: &Method::POST, host: Some(&host), path: PING_PATH };
         self.proxy.routes.iter().nth(self.proxy.routes.choose(&asked)?)
     }
@@ -155,7 +156,7 @@ impl<'c> Bridge<'c> {
     fn without_route(self) -> Report {
         Report {
             proxy: Arc::clone(&self.proxy.name),
-            near: reachable(self.proxy.listen),
+            near: reachable(&self.proxy.listen),
             upstream: self.proxy.routes.destination(),
             http: Err(PingFault::NoRoute),
             websocket: None,
@@ -165,10 +166,11 @@ impl<'c> Bridge<'c> {
     }
 
     async fn ask(self, args: &Args, route: &RouteConfig, keys: &KeysConfig, ring: &KeyRing) -> Report {
-        let door = Door { address: reachable(self.proxy.listen), timeout: args.timeout };
-        let (http, last) = http::ask(door, args.count).await;
+        let address = reachable(&self.proxy.listen);
+        let door = Door { address, speaks_tls: self.proxy.tls.is_some(), timeout: args.timeout };
+        let (http, last) = http::ask(&door, args.count).await;
         let websocket = match &http {
-            Ok(_) => Some(websocket::ask(door, args.count).await),
+            Ok(_) => Some(websocket::ask(&door, args.count).await),
             Err(_) => None,
         };
         let far = last.map(|last| Far { clock: last.clock(), report: last.report });
@@ -189,45 +191,59 @@ impl<'c> Bridge<'c> {
 }
 
 /// Where the near sidecar takes plain requests.
-#[derive(Clone, Copy)]
 struct Door {
-    address: SocketAddr,
+    address: ListenAddress,
+    speaks_tls: bool,
     timeout: Duration,
 }
 
 impl Door {
-    async fn connect(self) -> Result<TcpStream, PingFault> {
-        let address = self.address;
-        if address.port() == 0 {
-            return Err(PingFault::NoPort);
+    async fn connect(&self) -> Result<PlainSocket, PingFault> {
+        if self.speaks_tls {
+            return Err(PingFault::NearTls);
         }
-        let stream = TcpStream::connect(address)
-            .await
-            .map_err(|source| PingFault::NearUnreachable { address, source })?;
-        // Without it the small pieces of an exchange wait for one another.
-        let _ = stream.set_nodelay(true);
-        Ok(stream)
+        let connected = match &self.address {
+            ListenAddress::Inet(address) if address.port() == 0 => return Err(PingFault::NoPort),
+            ListenAddress::Inet(address) => TcpStream::connect(address).await.map(|stream| {
+                // Without it the small pieces of an exchange wait for one another.
+                let _ = stream.set_nodelay(true);
+                PlainSocket::Tcp(stream)
+            }),
+            ListenAddress::Unix(path) => UnixStream::connect(path).await.map(PlainSocket::Unix),
+            ListenAddress::Inherited(_) => return Err(PingFault::NearInherited),
+        };
+        connected.map_err(|source| PingFault::NearUnreachable { address: self.address.clone(), source })
     }
 
-    async fn within<T>(self, step: impl Future<Output = Result<T, PingFault>>) -> Result<T, PingFault> {
+    fn host(&self) -> String {
+        host(&self.address)
+    }
+
+    async fn within<T>(&self, step: impl Future<Output = Result<T, PingFault>>) -> Result<T, PingFault> {
         timeout(self.timeout, step).await.unwrap_or(Err(PingFault::TimedOut(self.timeout)))
     }
 }
 
 /// A listener on every address is reached on the loopback.
-fn reachable(listen: SocketAddr) -> SocketAddr {
+fn reachable(listen: &ListenAddress) -> ListenAddress {
+    let ListenAddress::Inet(listen) = listen else { return listen.clone() };
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         ip => ip,
     };
-    SocketAddr::new(ip, listen.port())
+    SocketAddr::new(ip, listen.port()).into()
+}
+
+/// What stands in `host` for a listener.
+fn host(listen: &ListenAddress) -> String {
+    listen.inet().map_or_else(|| "localhost".to_owned(), |address| address.to_string())
 }
 
 /// What came of asking one bridge.
 struct Report {
     proxy: Arc<str>,
-    near: SocketAddr,
+    near: ListenAddress,
     upstream: String,
     http: Result<Times, PingFault>,
     /// Not asked where HTTP fails already.
@@ -290,7 +306,8 @@ mod tests {
             ("[::]:8081", "[::1]:8081"),
             ("192.0.2.1:8081", "192.0.2.1:8081"),
         ] {
-            assert_eq!(reachable(listen.parse().unwrap()), asked.parse().unwrap());
+            let [listen, asked] = [listen, asked].map(|text| text.parse::<SocketAddr>().unwrap().into());
+            assert_eq!(reachable(&listen), asked);
         }
     }
 }

@@ -20,7 +20,7 @@ pub(super) fn text(reports: &[Report]) -> String {
 fn describe(text: &mut String, report: &Report) {
     let Report { proxy, near, upstream, http, websocket, far, findings } = report;
     // Writing to a string does not fail.
-    let _ = writeln!(text, "proxy {proxy}: http://{near} -> {upstream}");
+    let _ = writeln!(text, "proxy {proxy}: {} -> {upstream}", near.url(false));
     describe_leg(text, "http", http);
     if let Some(websocket) = websocket {
         describe_leg(text, "websocket", websocket);

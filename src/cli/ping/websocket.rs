@@ -13,7 +13,7 @@ use crate::proxy::PING_PATH;
 use crate::websocket::{Kind, Message};
 
 /// Sends `count` messages over one WebSocket, a binary one and a text in turn.
-pub(super) async fn ask(door: Door, count: NonZeroU16) -> Result<Times, PingFault> {
+pub(super) async fn ask(door: &Door, count: NonZeroU16) -> Result<Times, PingFault> {
     let mut socket = door.within(open(door)).await?;
     let mut times = Vec::new();
     for number in 0..count.get() {
@@ -31,8 +31,8 @@ pub(super) async fn ask(door: Door, count: NonZeroU16) -> Result<Times, PingFaul
     Ok(Times::of(times))
 }
 
-async fn open(door: Door) -> Result<Socket, PingFault> {
-    Ok(Socket::open(door.connect().await?, &door.address.to_string(), PING_PATH).await?)
+async fn open(door: &Door) -> Result<Socket, PingFault> {
+    Ok(Socket::open(door.connect().await?, &door.host(), PING_PATH).await?)
 }
 
 async fn echo(socket: &mut Socket, sent: Kind, bytes: &[u8]) -> Result<(), PingFault> {

@@ -158,9 +158,9 @@ async fn serve(
 fn announce(app: &App) {
     let mut lines = String::new();
     for proxy in app.proxies() {
-        let ProxyConfig { name, mode, routes, .. } = &*proxy.config;
-        lines +=
-            &format!("proxy {name}: {mode} on http://{}, upstream {}\n", proxy.address, routes.destination());
+        let ProxyConfig { name, mode, routes, tls, .. } = &*proxy.config;
+        let url = proxy.address.url(tls.is_some());
+        lines += &format!("proxy {name}: {mode} on {url}, upstream {}\n", routes.destination());
     }
     if let Some(admin) = app.admin() {
         lines += &format!("admin: http://{admin}\n");

@@ -10,7 +10,7 @@ use super::format::Parts;
 use crate::config::secret;
 use crate::config::values::{ByteSize, Deadline, Literal};
 use crate::document::{Document, Fault, Field, Heading, Refusal, Section, Value};
-use crate::net::{CaFile, ClientIdentity, Roots};
+use crate::net::{CaFile, Identity, Roots};
 use crate::sources::portal::{HeaderSource, PortalConfig, PortalHeader, PortalUrl};
 use crate::sources::{CacheFile, PortalSource};
 
@@ -105,7 +105,7 @@ impl Trust {
         at: &Heading,
         is_plain: bool,
         directory: &Path,
-    ) -> Option<(Roots, Option<ClientIdentity>)> {
+    ) -> Option<(Roots, Option<Identity>)> {
         let (ca_at, certificate_at, key_at) =
             (self.ca_file.start(), self.certificate.start(), self.key.start());
         let ca_file = document.optional(at, "ca_file", self.ca_file).map(|path| directory.join(path));
@@ -135,7 +135,7 @@ impl Trust {
         let identity = match (certificate, key) {
             (None, None) => Some(None),
             (Some(certificate), Some(key)) => {
-                let read = ClientIdentity::read(directory.join(certificate), directory.join(key));
+                let read = Identity::read(directory.join(certificate), directory.join(key));
                 let remedy = "name two readable PEM files that belong together";
                 read.map(Some)
                     .map_err(|fault| Refusal::new(fault.to_string(), remedy))

@@ -8,10 +8,10 @@ mod profile;
 mod replay;
 mod routes;
 mod timeouts;
+mod tls;
 mod upstream;
 mod websocket;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -25,6 +25,7 @@ pub(super) use self::{
     replay::RawReplay,
     routes::RawRoute,
     timeouts::RawTimeouts,
+    tls::{RawCertificate, RawTls},
     websocket::RawWebSocket,
 };
 
@@ -37,7 +38,7 @@ use super::values::{
     ByteSize, Deadline, Listen, ModeName, NetworkList, PolicyName, ProfileName, ProxyName, Until,
 };
 use crate::document::{Document, Fault, Field, Heading, Refusal, Section, Value};
-use crate::net::UpstreamProtocol;
+use crate::net::{ListenAddress, Networks, UpstreamProtocol};
 use crate::proxy::{ForwardedPolicy, HostPolicy, ProxyConfig, RouteConfig, Routes, Upstream};
 pub(super) use addresses::collide;
 
@@ -79,7 +80,7 @@ pub(super) fn read_all<'t>(
     let mut warnings = Vec::new();
     let entries: Vec<_> =
         sections.into_iter().map(|section| Entry::read(document, section, shared, &mut warnings)).collect();
-    addresses::check(document, &entries, admin);
+    addresses::check(document, &entries, admin.as_ref());
     if entries.iter().any(|entry| entry.keys_are_missing) {
         document.refuse(&Heading::default(), "keys.file", None, nothing);
     }
@@ -87,9 +88,9 @@ pub(super) fn read_all<'t>(
 }
 
 /// An address that is taken, and the line that takes it.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Listener {
-    pub(super) address: SocketAddr,
+    pub(super) address: ListenAddress,
     pub(super) line: Option<usize>,
 }
 
@@ -100,13 +101,17 @@ pub(super) struct RawProxy {
     name: Field<ProxyName>,
     mode: Field<ModeName>,
     listen: Field<Listen>,
+    proxy_protocol_from: Field<NetworkList>,
     upstream: Field<Upstream>,
     keys: Field<ProxyName>,
     profile: Field<ProfileName>,
     ca_file: Field<PathBuf>,
+    client_cert_file: Field<PathBuf>,
+    client_key_file: Field<PathBuf>,
     upstream_http: Field<UpstreamProtocol>,
     host: Field<HostPolicy>,
     forwarded: Field<ForwardedPolicy>,
+    trust_forwarded_from: Field<NetworkList>,
     max_body: Field<ByteSize>,
     bodyless_methods: Field<Vec<Method>>,
     policy: Field<PolicyName>,
@@ -121,8 +126,9 @@ struct Entry {
     name: Option<Arc<str>>,
     name_at: Option<usize>,
     mode: Option<ModeName>,
-    listen: Option<SocketAddr>,
+    listen: Option<ListenAddress>,
     listen_at: Option<usize>,
+    speaks_tls: bool,
     /// Where its requests go, by the section that says so.
     upstreams: Vec<WrittenUpstream>,
     /// Whether it uses `[keys]`, which is not there.
@@ -142,6 +148,7 @@ impl Entry {
         let timeouts = document.table(&mut section, "timeouts");
         let websocket = document.table(&mut section, "websocket");
         let limits = document.table(&mut section, "limits");
+        let tls = document.table(&mut section, "tls");
         let parts = mode::Parts::take(&mut section);
         let replay = replay::Parts::take(document, &mut section);
         let routes = document.tables(&mut section, "route");
@@ -150,12 +157,19 @@ impl Entry {
         let timeouts = timeouts::read(document, timeouts);
         let websocket = websocket::read(document, websocket);
         let limits = limits::read(document, limits);
+        let tls = tls::read(document, tls, directory, warnings);
+        let speaks_tls = !matches!(tls, Some(None));
         let replay = replay.read(document, directory, warnings);
 
         let required = Required::read(document, &heading, raw.name, raw.mode, raw.listen);
-        let (name, mode, listen) = (required.name.clone(), required.mode, required.listen);
-        let how =
-            RawUpstream { upstream: raw.upstream, ca_file: raw.ca_file, upstream_http: raw.upstream_http };
+        let (name, mode, listen) = (required.name.clone(), required.mode, required.listen.clone());
+        let how = RawUpstream {
+            upstream: raw.upstream,
+            ca_file: raw.ca_file,
+            client_cert_file: raw.client_cert_file,
+            client_key_file: raw.client_key_file,
+            upstream_http: raw.upstream_http,
+        };
         let upstream = read_upstream(document, &heading, how, &routes, directory);
         let bodyless_methods = document.optional(&heading, "bodyless_methods", raw.bodyless_methods);
         let mut overrides = profile::Overrides { bodyless_methods, ..Default::default() };
@@ -176,22 +190,43 @@ impl Entry {
         let host = document.or(&heading, "host", raw.host, host);
         let forwarded = document.or(&heading, "forwarded", raw.forwarded, forwarded);
         let ByteSize(max_body) = document.or(&heading, "max_body", raw.max_body, MAX_BODY);
-        let rest = of_mode.zip(routes);
-        let config = required.whole().zip(rest).map(|((name, listen), (mode, routes))| ProxyConfig {
+        let mut networks = |name, field| networks(document, &heading, name, field);
+        let proxy_protocol_from = networks("proxy_protocol_from", raw.proxy_protocol_from);
+        let trust_forwarded_from = networks("trust_forwarded_from", raw.trust_forwarded_from);
+        let rest = of_mode.zip(routes).zip(tls);
+        let config = required.whole().zip(rest).map(|((name, listen), ((mode, routes), tls))| ProxyConfig {
             name,
             listen,
+            tls,
+            proxy_protocol_from,
             mode,
             routes,
             host,
             forwarded,
+            trust_forwarded_from,
             max_body,
             replay,
             websocket,
             timeouts,
             limits,
         });
-        Self { heading, name, name_at, mode, listen, listen_at, upstreams, keys_are_missing, config }
+        Self {
+            heading,
+            name,
+            name_at,
+            mode,
+            listen,
+            listen_at,
+            speaks_tls,
+            upstreams,
+            keys_are_missing,
+            config,
+        }
     }
+}
+
+fn networks(document: &mut Document<'_>, at: &Heading, name: &str, field: Field<NetworkList>) -> Networks {
+    document.optional(at, name, field).map(|NetworkList(networks)| networks).unwrap_or_default()
 }
 
 /// The proxy's upstream, which each of its routes may have for itself.
@@ -270,7 +305,7 @@ fn defaults_of(mode: Option<ModeName>) -> (HostPolicy, ForwardedPolicy) {
 struct Required {
     name: Option<Arc<str>>,
     mode: Option<ModeName>,
-    listen: Option<SocketAddr>,
+    listen: Option<ListenAddress>,
 }
 
 impl Required {
@@ -298,7 +333,7 @@ impl Required {
         }
     }
 
-    fn whole(self) -> Option<(Arc<str>, SocketAddr)> {
+    fn whole(self) -> Option<(Arc<str>, ListenAddress)> {
         Some((self.name?, self.listen?))
     }
 }

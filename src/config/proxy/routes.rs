@@ -34,6 +34,8 @@ pub(in crate::config) struct RawRoute {
     keys: Field<ProxyName>,
     upstream: Field<Upstream>,
     ca_file: Field<PathBuf>,
+    client_cert_file: Field<PathBuf>,
+    client_key_file: Field<PathBuf>,
     upstream_http: Field<UpstreamProtocol>,
     rewrite: Field<PathPrefix>,
 }
@@ -128,8 +130,13 @@ impl Entry {
             );
             document.refuse(&heading, "rewrite", rewrite_at, refusal);
         }
-        let how =
-            RawUpstream { upstream: raw.upstream, ca_file: raw.ca_file, upstream_http: raw.upstream_http };
+        let how = RawUpstream {
+            upstream: raw.upstream,
+            ca_file: raw.ca_file,
+            client_cert_file: raw.client_cert_file,
+            client_key_file: raw.client_key_file,
+            upstream_http: raw.upstream_http,
+        };
         let upstream = how.read(document, &heading, of_proxy.upstream, of_proxy.directory, false);
         if !upstream.is_written {
             let remedy =

@@ -8,7 +8,8 @@ use crate::config::file::{RawAdmin, RawLog, RawProcess};
 use crate::config::keys::{RawFormat, RawKeys, RawMembers, RawPortal};
 use crate::config::profile::{RawError, RawProfile};
 use crate::config::proxy::{
-    RawInbound, RawLimits, RawOutbound, RawProxy, RawReplay, RawRoute, RawTimeouts, RawWebSocket,
+    RawCertificate, RawInbound, RawLimits, RawOutbound, RawProxy, RawReplay, RawRoute, RawTimeouts, RawTls,
+    RawWebSocket,
 };
 use crate::config::{Config, ConfigDigest};
 use crate::document::fields;
@@ -34,10 +35,21 @@ pub(super) fn setting(line: &str) -> Option<&str> {
 }
 
 fn with_all_settings(text: &str) -> String {
-    // Without `ca_file` others are trusted than those of any file, without a window nothing is remembered, and where all is
-    // required nobody is plain.
-    let without_default =
-        ["#ca_file = ", "#replay_entries = ", "#replay_store", "#from = ", "#until = ", "#quiet_for = "];
+    // Without `ca_file` others are trusted than those of any file, without a window nothing is remembered, where all is
+    // required nobody is plain, and certificates are read.
+    let without_default = [
+        "#ca_file = ",
+        "#cert_file = ",
+        "#client_ca_file = ",
+        "#client_cert_file = ",
+        "#client_key_file = ",
+        "#from = ",
+        "#key_file = ",
+        "#quiet_for = ",
+        "#replay_entries = ",
+        "#replay_store",
+        "#until = ",
+    ];
     let with_default = text.lines().filter(|line| !without_default.iter().any(|key| line.starts_with(key)));
     let uncommented: Vec<_> = with_default.map(|line| setting(line).unwrap_or(line)).collect();
     uncommented.join("\n")
@@ -70,7 +82,7 @@ fn examples_mean_the_defaults_as_they_are() {
 #[test]
 fn commented_settings_are_the_defaults() {
     let text = inbound();
-    let without_routes = text.split("#[[proxy.route]]").next().unwrap();
+    let without_routes = text.split("#[proxy.tls]").next().unwrap();
     let mut config = parse(&with_all_settings(without_routes)).unwrap();
     // These two depend on the machine.
     let smallest = parse(SMALLEST).unwrap();
@@ -105,6 +117,8 @@ fn every_key_of_the_code_is_in_the_examples() {
         fields::<RawWebSocket>(),
         fields::<RawTimeouts>(),
         fields::<RawLimits>(),
+        fields::<RawTls>(),
+        fields::<RawCertificate>(),
         fields::<RawRoute>(),
     ];
     assert_eq!(keys(&inbound()), known.concat());

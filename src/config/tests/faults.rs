@@ -148,13 +148,17 @@ fn remedies_name_what_is_known() {
     assert_eq!(remedy("max-body = 1"), "write `max_body` if that is what is meant");
     assert_eq!(
         remedy("zzz = 1"),
-        "remove it; the keys here are name, mode, listen, upstream, keys, profile, ca_file, upstream_http, host, forwarded, max_body, \
-         bodyless_methods, policy, from, until, quiet_for, timeouts, websocket, limits, seal_replies, required_headers, \
+        "remove it; the keys here are name, mode, listen, proxy_protocol_from, upstream, keys, profile, ca_file, \
+         client_cert_file, client_key_file, upstream_http, host, forwarded, trust_forwarded_from, max_body, \
+         bodyless_methods, policy, from, until, quiet_for, timeouts, websocket, limits, tls, seal_replies, required_headers, \
          credential_mismatch, carriers, origins, answer_ping, replies, plain_errors, replay_window, replay_entries, replay_store, replay_store_failure, replay_store_timeout, \
          replay_store_ca_file, replay_store_user, replay_store_password, route"
     );
     assert_eq!(remedy("forwarded = \"x\""), "write \"append\" or \"replace\" or \"off\"");
-    assert_eq!(remedy("listen = \"x\""), "write \"IP:PORT\", or a port alone for loopback");
+    assert_eq!(
+        remedy("listen = \"x\""),
+        "write \"IP:PORT\", or a port alone for loopback, or \"unix:/PATH\" for a Unix socket"
+    );
 }
 
 #[test]

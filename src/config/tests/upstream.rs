@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::super::file;
 use super::{SMALLEST, parse, with};
-use crate::net::{Roots, UpstreamProtocol};
+use crate::net::{Roots, UpstreamAddress, UpstreamProtocol};
 use crate::proxy::Upstream;
 
 fn upstream(text: &str) -> Upstream {
@@ -47,7 +47,8 @@ fn https_has_a_port_of_its_own_and_the_roots_of_browsers() {
         let upstream = upstream(&with(&format!("upstream = {written:?}")));
         assert_eq!((upstream.to_string(), upstream.authority()), (shown.to_owned(), authority.to_owned()));
         let tls = upstream.tls.unwrap();
-        assert_eq!(tls.name.to_str(), upstream.host);
+        let UpstreamAddress::Inet { host, .. } = upstream.address else { panic!("it is no path") };
+        assert_eq!(tls.name.to_str(), host);
         assert_eq!(tls.roots, Roots::WebPki);
     }
 }

@@ -1,5 +1,6 @@
 //! The kinds of values that a configuration bears: durations, sizes, addresses, names.
 
+mod address;
 mod choices;
 mod limits;
 mod network;
@@ -9,14 +10,13 @@ mod route;
 mod store;
 mod until;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use http::uri::{Scheme, Uri};
 use http::{HeaderName, Method};
 
+pub(super) use address::{AdminListen, Listen};
 pub(super) use choices::{Carrier, Direction, ModeName};
 pub(super) use limits::{BodyRate, FieldCount, HeadSize, Number};
 pub(super) use network::NetworkList;
@@ -28,8 +28,6 @@ pub(super) use until::Until;
 use crate::ale::ReplayWindow;
 use crate::document::{Refusal, Value};
 use crate::keys::SealLimit;
-use crate::net::{TlsSettings, UpstreamProtocol};
-use crate::proxy::Upstream;
 
 /// Past it, a deadline is a slip of the pen, and adding it to a clock could overflow.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -201,127 +199,6 @@ impl Value for Seals {
                 Refusal::new(format!("{number} is no number of messages that a key may seal"), remedy)
             },
         )
-    }
-}
-
-/// Where a listener stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Listen(pub(super) SocketAddr);
-
-impl Listen {
-    const REMEDY: &'static str = "write \"IP:PORT\", or a port alone for loopback";
-}
-
-impl Value for Listen {
-    const EXPECTED: &'static str = "an address such as \"127.0.0.1:8080\"";
-
-    fn from_text(text: &str) -> Result<Self, Refusal> {
-        let refusal = || Refusal::new(format!("{text:?} is not an address"), Self::REMEDY);
-        if let Ok(address) = text.parse() {
-            return Ok(Self(address));
-        }
-        // `parse` would take a sign before the number.
-        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return text.parse().map(loopback).map_err(|_| refusal());
-        }
-        Err(refusal())
-    }
-
-    fn from_integer(number: i64) -> Result<Self, Refusal> {
-        u16::try_from(number)
-            .map(loopback)
-            .map_err(|_| Refusal::new(format!("{number} is not a port"), "write a port of 0 to 65535"))
-    }
-}
-
-fn loopback(port: u16) -> Listen {
-    Listen(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port))
-}
-
-/// Where the admin listener stands, or that there is none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct AdminListen(pub(super) Option<SocketAddr>);
-
-impl Value for AdminListen {
-    const EXPECTED: &'static str = "an address such as \"127.0.0.1:9180\", or \"off\"";
-
-    fn from_text(text: &str) -> Result<Self, Refusal> {
-        if text == "off" {
-            return Ok(Self(None));
-        }
-        Listen::from_text(text).map(|Listen(address)| Self(Some(address))).map_err(|refusal| {
-            Refusal::new(refusal.problem, format!("{}, or \"off\" for no admin listener", Listen::REMEDY))
-        })
-    }
-
-    fn from_integer(number: i64) -> Result<Self, Refusal> {
-        Listen::from_integer(number).map(|Listen(address)| Self(Some(address)))
-    }
-}
-
-impl Value for Upstream {
-    const EXPECTED: &'static str = "a URL such as \"http://127.0.0.1:3000\"";
-
-    fn from_text(text: &str) -> Result<Self, Refusal> {
-        upstream(text).map_err(|fault| Refusal::new(format!("{text:?} {fault}"), fault.remedy()))
-    }
-}
-
-fn upstream(text: &str) -> Result<Upstream, UpstreamFault> {
-    // `Uri` drops a fragment without a word.
-    if text.contains('#') {
-        return Err(UpstreamFault::MoreThanHost);
-    }
-    let uri: Uri = text.parse().map_err(|_| UpstreamFault::NotAUrl)?;
-    let scheme = uri.scheme().ok_or(UpstreamFault::NotAUrl)?;
-    let https = *scheme == Scheme::HTTPS;
-    if !https && *scheme != Scheme::HTTP {
-        return Err(UpstreamFault::NotAUrl);
-    }
-    let authority = uri.authority().ok_or(UpstreamFault::NotAUrl)?;
-    let more = uri.path() != "/" || uri.query().is_some() || authority.as_str().contains('@');
-    if more {
-        return Err(UpstreamFault::MoreThanHost);
-    }
-    let host = authority.host();
-    let written_port = authority.as_str().strip_prefix(host).ok_or(UpstreamFault::NotAUrl)?;
-    let port = match written_port.strip_prefix(':') {
-        None if https => 443,
-        None => 80,
-        Some(port) => port.parse().ok().filter(|port| *port != 0).ok_or(UpstreamFault::Port)?,
-    };
-    let host = host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(host);
-    if host.is_empty() {
-        return Err(UpstreamFault::NotAUrl);
-    }
-    let tls = if https { Some(TlsSettings::for_host(host).ok_or(UpstreamFault::Host)?) } else { None };
-    Ok(Upstream { host: host.to_owned(), port, tls, protocol: UpstreamProtocol::default() })
-}
-
-/// Why a text names no upstream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-enum UpstreamFault {
-    /// TLS towards a host that cannot be verified.
-    #[error("has a host that no certificate can be for")]
-    Host,
-    /// A path, a query, a fragment or credentials.
-    #[error("has more than a host and a port")]
-    MoreThanHost,
-    /// Anything else.
-    #[error("is not an http URL")]
-    NotAUrl,
-    /// A port that none is.
-    #[error("has no port of 1 to 65535")]
-    Port,
-}
-
-impl UpstreamFault {
-    fn remedy(self) -> &'static str {
-        match self {
-            Self::Host => "write a name of letters, digits, hyphens and dots, or an address",
-            Self::MoreThanHost => "remove user, path, query and fragment; requests keep their own",
-            Self::NotAUrl | Self::Port => "write \"http://HOST:PORT\" or \"https://HOST:PORT\"",
-        }
     }
 }
 

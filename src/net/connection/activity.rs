@@ -145,10 +145,11 @@ impl Activity {
         self.reset.store(true, Relaxed);
     }
 
-    pub(super) fn version_known(&self, http2: bool) {
+    /// The version is settled; `begun` if bytes of HTTP have been read.
+    pub(super) fn version_known(&self, http2: bool, begun: bool) {
         self.http2.store(http2, Relaxed);
         self.idle_since.store(self.clock.now(), Relaxed);
-        if !http2 {
+        if begun {
             self.bytes_read();
         }
     }

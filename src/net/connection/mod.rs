@@ -5,13 +5,16 @@
 //! connection and is set anew only when it fires or something earlier comes up.
 
 mod activity;
+mod arrival;
+mod proxy_head;
 mod sniff;
+mod socket;
 mod stream;
 mod upgrade;
 
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::net::TcpStream;
+use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -27,7 +30,8 @@ use tokio_util::sync::WaitForCancellationFuture;
 
 pub use activity::{Activity, ArrivingBody, ConnectionLimits};
 use activity::{Due, LOOK};
-use sniff::Sniffed;
+pub use arrival::{Arrived, Reception, receive};
+pub use proxy_head::ProxyHeadFault;
 pub use stream::ClientStream;
 pub use upgrade::{Upgrade, UpgradedStream};
 
@@ -47,13 +51,23 @@ pub enum ConnectionEnd {
     Closed,
     /// hyper gave it up: bytes that are no HTTP, a peer that went away.
     Failed(hyper::Error),
+    /// A proxy in front that does not say whose connection it passes on.
+    NoProxyHead(ProxyHeadFault),
+    /// TLS was not agreed on.
+    NoTls(io::Error),
     /// A deadline passed.
     TimedOut(&'static str),
 }
 
-/// Serves one accepted connection to its end.
+impl From<ProxyHeadFault> for ConnectionEnd {
+    fn from(fault: ProxyHeadFault) -> Self {
+        Self::NoProxyHead(fault)
+    }
+}
+
+/// Serves one connection of HTTP to its end.
 pub async fn serve_connection<S, B>(
-    stream: TcpStream,
+    arrived: Arrived,
     activity: Arc<Activity>,
     service: S,
     stop: Stop,
@@ -64,17 +78,11 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    let Ok(mut stream) = tokio::net::TcpStream::from_std(stream) else { return ConnectionEnd::Closed };
-    let sniffed = match sniff::sniff(&mut stream, &activity, &stop).await {
-        Ok(sniffed) => sniffed,
-        Err(end) => return end,
-    };
-    let is_h2 = matches!(sniffed, Sniffed::Http2(_));
-    activity.version_known(is_h2);
-    let prefix = sniffed.into_prefix();
-    let io = TokioIo::new(ClientStream::new(stream, prefix, Arc::clone(&activity)));
-    let limits = activity.limits();
-    if is_h2 {
+    let Arrived { socket, prefix, .. } = arrived;
+    let limits = *activity.limits();
+    let limits = &limits;
+    let io = TokioIo::new(ClientStream::new(socket, prefix, Arc::clone(&activity)));
+    if activity.is_http2() {
         let connection = http2_builder(limits).serve_connection(io, service);
         drive(pin!(connection), &activity, &stop).await
     } else {

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use super::activity::LOOK;
 use super::{Activity, ConnectionEnd, Stop};
+use crate::net::socket::PlainSocket;
 
 /// RFC 9113 §3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -30,14 +30,18 @@ impl Sniffed {
     }
 }
 
+/// `prefix` is what has been read already.
 pub(super) async fn sniff(
-    stream: &mut TcpStream,
+    stream: &mut PlainSocket,
+    mut prefix: BytesMut,
     activity: &Activity,
     stop: &Stop,
 ) -> Result<Sniffed, ConnectionEnd> {
-    let mut prefix = BytesMut::with_capacity(PREFACE.len());
     let limits = *activity.limits();
-    first_byte(stream, &mut prefix, activity, stop).await?;
+    if prefix.is_empty() {
+        prefix.reserve(PREFACE.len());
+        first_byte(stream, &mut prefix, activity, stop).await?;
+    }
     match timeout(limits.headers, decide(stream, &mut prefix)).await {
         Ok(Ok(true)) => Ok(Sniffed::Http2(prefix.freeze())),
         Ok(Ok(false)) => Ok(Sniffed::Http1(prefix.freeze())),
@@ -46,8 +50,9 @@ pub(super) async fn sniff(
     }
 }
 
-async fn first_byte(
-    stream: &mut TcpStream,
+/// Reads at least one byte, as many as `prefix` has room for.
+pub(super) async fn first_byte(
+    stream: &mut PlainSocket,
     prefix: &mut BytesMut,
     activity: &Activity,
     stop: &Stop,
@@ -78,13 +83,13 @@ async fn silent_for_too_long(activity: &Activity) {
 }
 
 /// Reads on for as long as the bytes could still be the preface of HTTP/2.
-async fn decide(stream: &mut TcpStream, prefix: &mut BytesMut) -> io::Result<bool> {
+async fn decide(stream: &mut PlainSocket, prefix: &mut BytesMut) -> io::Result<bool> {
     loop {
+        if prefix.starts_with(PREFACE) {
+            return Ok(true);
+        }
         if !PREFACE.starts_with(prefix) {
             return Ok(false);
-        }
-        if prefix.len() == PREFACE.len() {
-            return Ok(true);
         }
         let mut rest = stream.take((PREFACE.len() - prefix.len()) as u64);
         if rest.read_buf(prefix).await? == 0 {

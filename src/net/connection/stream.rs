@@ -7,16 +7,16 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::Activity;
+use super::socket::ClientSocket;
 
 /// How much of a refused upload is read away after closing.
 const LINGER_BYTES: usize = 16 * 1024 * 1024;
 
 /// A socket with the bytes that were read to tell its HTTP version put back in front.
 pub struct ClientStream {
-    socket: TcpStream,
+    socket: ClientSocket,
     prefix: Bytes,
     activity: Arc<Activity>,
     write_closed: bool,
@@ -24,7 +24,7 @@ pub struct ClientStream {
 }
 
 impl ClientStream {
-    pub(super) fn new(socket: TcpStream, prefix: Bytes, activity: Arc<Activity>) -> Self {
+    pub(super) fn new(socket: ClientSocket, prefix: Bytes, activity: Arc<Activity>) -> Self {
         Self { socket, prefix, activity, write_closed: false, lingered: 0 }
     }
 
@@ -92,13 +92,15 @@ impl AsyncWrite for ClientStream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
+        let flushed = Pin::new(&mut self.socket).poll_flush(cx);
+        // Only TLS keeps something back that the client may not take.
+        if self.socket.is_tls() { self.noted(flushed) } else { flushed }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.activity.must_reset() {
             // The drop that follows sends the reset.
-            return Poll::Ready(self.socket.set_zero_linger());
+            return Poll::Ready(self.socket.reset_when_dropped());
         }
         if !self.write_closed {
             ready!(Pin::new(&mut self.socket).poll_shutdown(cx))?;
@@ -115,7 +117,7 @@ impl Drop for ClientStream {
     fn drop(&mut self) {
         if self.activity.must_reset() {
             // hyper drops a connection that failed without shutting it down.
-            let _ = self.socket.set_zero_linger();
+            let _ = self.socket.reset_when_dropped();
         }
     }
 }

@@ -1,25 +1,36 @@
 //! How a connection to the upstream comes about.
 
+use std::io;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
-use super::PoolSettings;
 use super::fault::ConnectFault;
 use super::stream::UpstreamStream;
+use super::{PoolSettings, UpstreamAddress};
 use crate::metrics::ProxyMetrics;
+use crate::net::socket::PlainSocket;
 use crate::net::tls::{Spoken, Tls, UpstreamProtocol};
 
 /// Whether somebody accepts connections there. Nothing is said on the one that is made.
-pub async fn reach(host: &str, port: u16) -> Result<(), ConnectFault> {
-    TcpStream::connect((host, port)).await.map(drop).map_err(ConnectFault::Refused)
+pub async fn reach(address: &UpstreamAddress) -> Result<(), ConnectFault> {
+    socket(address).await.map(drop).map_err(ConnectFault::Refused)
+}
+
+async fn socket(address: &UpstreamAddress) -> io::Result<PlainSocket> {
+    match address {
+        UpstreamAddress::Inet { host, port } => {
+            let stream = TcpStream::connect((host.as_str(), *port)).await?;
+            stream.set_nodelay(true).map(|()| PlainSocket::Tcp(stream))
+        }
+        UpstreamAddress::Unix(path) => UnixStream::connect(path).await.map(PlainSocket::Unix),
+    }
 }
 
 /// Makes connections to one upstream.
 pub(super) struct Dialler {
-    host: String,
-    port: u16,
+    address: UpstreamAddress,
     patience: Duration,
     tls: Option<Tls>,
     protocol: UpstreamProtocol,
@@ -29,8 +40,7 @@ pub(super) struct Dialler {
 impl Dialler {
     pub(super) fn new(settings: &PoolSettings, metrics: ProxyMetrics) -> Self {
         Self {
-            host: settings.host.clone(),
-            port: settings.port,
+            address: settings.address.clone(),
             patience: settings.connect,
             tls: settings.tls.as_ref().map(|tls| Tls::new(tls, settings.protocol)),
             protocol: settings.protocol,
@@ -71,12 +81,11 @@ impl Dialler {
         .await
     }
 
-    async fn socket(&self) -> Result<TcpStream, ConnectFault> {
-        let address = (self.host.as_str(), self.port);
-        let stream = TcpStream::connect(address).await.map_err(ConnectFault::Refused)?;
-        stream.set_nodelay(true).map_err(ConnectFault::Refused)?;
+    async fn socket(&self) -> Result<PlainSocket, ConnectFault> {
+        let socket = socket(&self.address).await;
+        let socket = socket.map_err(ConnectFault::Refused)?;
         self.metrics.upstream_connection_opened();
-        Ok(stream)
+        Ok(socket)
     }
 
     /// One deadline for the look-up of the name, the socket, the handshake of TLS, and the wait for others who do the same.

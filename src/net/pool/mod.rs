@@ -4,6 +4,7 @@
 //! or if the other side says under HTTP/2 that it has not looked at it. Each worker has a pool of its own, so nothing is
 //! contended.
 
+mod address;
 mod connect;
 mod fault;
 mod head;
@@ -27,6 +28,7 @@ use hyper::body::Incoming;
 
 use crate::metrics::ProxyMetrics;
 use crate::net::tls::{Spoken, TlsSettings, UpstreamProtocol};
+pub use address::UpstreamAddress;
 use connect::Dialler;
 pub use connect::reach;
 pub use fault::{ConnectFault, SendFault};
@@ -38,11 +40,9 @@ pub(crate) use stream::UpstreamStream;
 /// Where a pool connects, how, and its patience.
 #[derive(Clone, Debug)]
 pub struct PoolSettings {
-    /// A name or an address.
-    pub host: String,
-    /// The port.
-    pub port: u16,
-    /// Both as `host` has them, for requests that name no host.
+    /// Where the upstream is.
+    pub address: UpstreamAddress,
+    /// The same as `host` has it, for requests that name no host.
     pub authority: Authority,
     /// TLS, and whom to trust there.
     pub tls: Option<TlsSettings>,

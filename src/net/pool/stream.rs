@@ -5,13 +5,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
+
+use crate::net::socket::PlainSocket;
 
 /// A socket to the upstream. An enum rather than a trait object: a plain connection pays a branch and no more.
 pub(crate) enum UpstreamStream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Plain(PlainSocket),
+    Tls(Box<TlsStream<PlainSocket>>),
 }
 
 impl AsyncRead for UpstreamStream {

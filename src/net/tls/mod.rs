@@ -1,12 +1,15 @@
-//! TLS towards an upstream, and which version of HTTP is spoken there.
+//! TLS towards upstreams and clients, and which version of HTTP is spoken to an upstream.
 
 mod fault;
 mod identity;
 mod roots;
+mod server;
+mod validity;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -15,11 +18,13 @@ use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 pub use fault::TlsFault;
-pub use identity::{ClientIdentity, ClientIdentityFault};
+pub use identity::{Identity, IdentityFault};
 pub use roots::{CaFile, CaFileFault, Roots};
+pub use server::{ListenerCertificate, ListenerTls, ListenerTlsFault, TlsAcceptor};
+pub use validity::Validity;
 
 /// The names of ALPN (RFC 7301).
-const H2: &[u8] = b"h2";
+pub(super) const H2: &[u8] = b"h2";
 const HTTP_1_1: &[u8] = b"http/1.1";
 
 /// The version of HTTP that is spoken to an upstream.
@@ -42,7 +47,7 @@ pub struct TlsSettings {
     /// Who may say so.
     pub roots: Roots,
     /// What is presented if it asks who we are.
-    pub identity: Option<ClientIdentity>,
+    pub identity: Option<Identity>,
 }
 
 impl TlsSettings {
@@ -60,7 +65,7 @@ impl TlsSettings {
             ),
             Roots::WebPki => Roots::WebPki,
         };
-        let identity = self.identity.as_ref().map(ClientIdentity::reread).transpose()?;
+        let identity = self.identity.as_ref().map(Identity::reread).transpose()?;
         Ok(Self { name: self.name.clone(), roots, identity })
     }
 
@@ -84,7 +89,7 @@ pub enum TlsFileFault {
     },
     /// The certificate of our own, or its key.
     #[error("the client's identity is not to be had: {0}")]
-    Identity(#[from] ClientIdentityFault),
+    Identity(#[from] IdentityFault),
 }
 
 /// What a connection speaks once it is there.
@@ -125,10 +130,10 @@ impl Tls {
     }
 
     /// Shakes hands over `stream`, and says what was agreed on.
-    pub(super) async fn connect(
+    pub(super) async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
-        stream: TcpStream,
-    ) -> Result<(TlsStream<TcpStream>, Spoken), TlsFault> {
+        stream: S,
+    ) -> Result<(TlsStream<S>, Spoken), TlsFault> {
         let stream = self.connector.connect(self.name.clone(), stream).await?;
         let agreed = stream.get_ref().1.alpn_protocol();
         let spoken = match self.protocol {
@@ -141,7 +146,10 @@ impl Tls {
     }
 
     /// Shakes hands over `stream` for HTTP/1.1, whatever else may be spoken.
-    pub(crate) async fn connect_http1(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, TlsFault> {
+    pub(crate) async fn connect_http1<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+    ) -> Result<TlsStream<S>, TlsFault> {
         Ok(self.http1.connect(self.name.clone(), stream).await?)
     }
 }

@@ -21,7 +21,7 @@ pub enum Roots {
 impl Roots {
     pub(super) fn store(&self) -> Arc<RootCertStore> {
         match self {
-            Self::File(file) => Arc::clone(&file.store),
+            Self::File(file) => file.store(),
             Self::WebPki => Arc::new(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect()),
         }
     }
@@ -53,6 +53,10 @@ impl CaFile {
     /// The same file as it is now.
     pub fn reread(&self) -> Result<Self, CaFileFault> {
         Self::read(self.path.clone())
+    }
+
+    pub(super) fn store(&self) -> Arc<RootCertStore> {
+        Arc::clone(&self.store)
     }
 
     /// Where it was read.

@@ -59,9 +59,12 @@ fn outlives(key: &Arc<Key>, window: Duration, ring: &KeyRing, now: Timestamp) ->
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
     use crate::crypto::SecretKey;
     use crate::keys::{RingPolicy, Validity};
+    use crate::net::Networks;
     use crate::profile::Profile;
     use crate::proxy::{
         ForwardedPolicy, HostPolicy, InboundConfig, LimitsConfig, Mode, Policy, ReplayConfig, RouteConfig,
@@ -72,14 +75,17 @@ mod tests {
         let window = window.map(Duration::from_secs);
         ProxyConfig {
             name: "kitchen".into(),
-            listen: "127.0.0.1:0".parse().unwrap(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)).into(),
+            tls: None,
+            proxy_protocol_from: Networks::default(),
             mode: Mode::Inbound(InboundConfig::default()),
             routes: Routes::one(RouteConfig::of_all(
                 Policy::Require { keys: "default".into(), profile: Profile::ale() },
-                Upstream { host: "test".into(), port: 80, tls: None, protocol: Default::default() },
+                Upstream::http("test", 80),
             )),
             host: HostPolicy::Pass,
             forwarded: ForwardedPolicy::Off,
+            trust_forwarded_from: Networks::default(),
             max_body: 1024,
             replay: window.map(|window| ReplayConfig { window, entries: ReplayConfig::ENTRIES, store: None }),
             websocket: WebSocketConfig::default(),

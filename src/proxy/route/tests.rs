@@ -10,7 +10,7 @@ fn require(keys: &str) -> Policy {
 }
 
 fn route(name: &str, policy: Policy, matching: RouteMatch) -> RouteConfig {
-    let upstream = Upstream { host: "test".into(), port: 80, tls: None, protocol: Default::default() };
+    let upstream = Upstream::http("test", 80);
     RouteConfig { name: Some(name.into()), matching, policy, upstream, rewrite: None }
 }
 

@@ -15,7 +15,7 @@ use crate::ale;
 use crate::crypto::SecretKey;
 use crate::keys::{Key, KeyStore, RingPolicy, Validity};
 use crate::metrics::Metrics;
-use crate::net::{Accepted, HeldBudget, Stop};
+use crate::net::{Accepted, AcceptedStream, HeldBudget, Networks, Peer, Stop};
 use crate::profile::{Profile, StreamProfile};
 use crate::proxy::{
     ForwardedPolicy, HostPolicy, InboundConfig, Limits, LimitsConfig, Migrations, Mode, Policy, Proxy,
@@ -98,8 +98,9 @@ impl Stage {
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
             while let Ok((stream, peer)) = listener.accept().await {
-                let (stream, permit) = (stream.into_std().unwrap(), gate.admit().unwrap());
-                tokio::spawn(proxy.serve(Accepted { stream, peer, permit }));
+                let stream = AcceptedStream::Tcp(stream.into_std().unwrap());
+                let permit = gate.admit().unwrap();
+                tokio::spawn(proxy.serve(Accepted { stream, peer: Peer::Inet(peer), permit }));
             }
         });
         Self { address, keys, waits }
@@ -117,19 +118,17 @@ impl Stage {
 fn config(application: SocketAddr) -> ProxyConfig {
     ProxyConfig {
         name: "kitchen".into(),
-        listen: "127.0.0.1:0".parse().unwrap(),
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)).into(),
+        tls: None,
+        proxy_protocol_from: Networks::default(),
         mode: Mode::Inbound(InboundConfig::default()),
         routes: Routes::one(RouteConfig::of_all(
             Policy::Require { keys: "default".into(), profile: Profile::ale() },
-            Upstream {
-                host: application.ip().to_string(),
-                port: application.port(),
-                tls: None,
-                protocol: Default::default(),
-            },
+            Upstream::http(&application.ip().to_string(), application.port()),
         )),
         host: HostPolicy::Pass,
         forwarded: ForwardedPolicy::Off,
+        trust_forwarded_from: Networks::default(),
         max_body: 1024,
         replay: None,
         websocket: WebSocketConfig::default(),

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::answer::{Expected, Step};
 use super::{Answer, FetchFault, PortalConfig, PortalUrl, Validator, wire};
-use crate::net::{Tls, TlsSettings, UpstreamProtocol, UpstreamStream};
+use crate::net::{PlainSocket, Tls, TlsSettings, UpstreamProtocol, UpstreamStream};
 
 /// Redirects that are followed in one fetch.
 const MOST_REDIRECTS: usize = 3;
@@ -84,11 +84,12 @@ impl PortalClient {
                 let addresses: Vec<_> =
                     addresses.map(|address| SocketAddr::new(address, origin.port)).collect();
                 let socket = TcpStream::connect(&addresses[..]).await.map_err(FetchFault::Unreachable)?;
-                return Ok(UpstreamStream::Plain(socket));
+                return Ok(UpstreamStream::Plain(PlainSocket::Tcp(socket)));
             };
             let address = (origin.host.as_str(), origin.port);
             let socket = TcpStream::connect(address).await.map_err(FetchFault::Unreachable)?;
-            Ok(UpstreamStream::Tls(Box::new(tls.connect_http1(socket).await?)))
+            let stream = tls.connect_http1(PlainSocket::Tcp(socket)).await?;
+            Ok(UpstreamStream::Tls(Box::new(stream)))
         };
         timeout(patience, connecting).await.unwrap_or(Err(FetchFault::ConnectTimedOut(patience)))
     }

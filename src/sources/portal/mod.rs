@@ -14,7 +14,7 @@ mod wire;
 
 use std::time::Duration;
 
-use crate::net::{ClientIdentity, Roots};
+use crate::net::{Identity, Roots};
 
 pub use answer::Answer;
 pub use backoff::{Backoff, jittered};
@@ -34,7 +34,7 @@ pub struct PortalConfig {
     /// Who may vouch for the portal; means nothing under `http`.
     pub roots: Roots,
     /// What is presented if the portal asks who we are; means nothing under `http`.
-    pub identity: Option<ClientIdentity>,
+    pub identity: Option<Identity>,
     /// For each connection: the look-up of the name, the socket, the handshake of TLS.
     pub connect_timeout: Duration,
     /// For the whole fetch, redirects and a slow body included.

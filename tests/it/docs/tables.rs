@@ -17,6 +17,7 @@ fn exported() -> BTreeMap<String, Shape> {
     let metrics = Metrics::new();
     let _kitchen = metrics.proxy("kitchen");
     let _keys = metrics.key_set("default", &SourceKind::ALL, Timestamp::UNIX_EPOCH);
+    metrics.certificates("kitchen").expires(&"default".into(), Timestamp::UNIX_EPOCH);
     let text = metrics.encode(Timestamp::UNIX_EPOCH);
     let mut found = BTreeMap::new();
     let mut family = (String::new(), String::new());

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
-use alewife::net::{ClientIdentity, Roots, TlsFault};
+use alewife::net::{Identity, Roots, TlsFault};
 use alewife::sources::portal::{FetchFault, PortalClient, PortalConfig};
 use tokio_rustls::rustls::AlertDescription;
 
@@ -59,7 +59,7 @@ async fn portal_that_asks_who_we_are_is_told_by_the_right_certificate_alone() {
     let directory = tempfile::tempdir().unwrap();
     let with = |authority: &Authority, window| {
         let (certificate, key) = identity(directory.path(), authority, window);
-        let identity = ClientIdentity::read(certificate, key).unwrap();
+        let identity = Identity::read(certificate, key).unwrap();
         PortalConfig { identity: Some(identity), ..config(&portal) }
     };
     let fault = fault_of(with(&Authority::new(), Window::Now)).await;
@@ -78,7 +78,7 @@ async fn certificates_that_are_renewed_in_place_count_with_the_next_fetch() {
     portal.demand_certificate_by(&clients);
     let directory = tempfile::tempdir().unwrap();
     let (certificate, key) = identity(directory.path(), &clients, Window::Over);
-    let read = ClientIdentity::read(certificate.clone(), key.clone()).unwrap();
+    let read = Identity::read(certificate.clone(), key.clone()).unwrap();
     let client = PortalClient::new(PortalConfig { identity: Some(read), ..config(&portal) });
     assert!(matches!(client.fetch(None).await, Err(FetchFault::Tls(TlsFault::Refused(_)))));
     identity(directory.path(), &clients, Window::Now);

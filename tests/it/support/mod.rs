@@ -13,6 +13,7 @@ mod programs;
 mod redis;
 mod sidecar;
 mod talker;
+mod tunnel;
 mod websocket;
 mod wire;
 
@@ -30,6 +31,7 @@ pub(crate) use programs::{AleServer, Outcome, Program, node_path, run};
 pub(crate) use redis::Redis;
 pub(crate) use sidecar::{Sidecar, SidecarBuilder};
 pub(crate) use talker::Talker;
+pub(crate) use tunnel::Tunnel;
 pub(crate) use websocket::{Event, Frame, Message, Opcode, WebSocketOrigin, accept_of, field, shown};
 pub(crate) use wire::{Connection, End, Reply, uninterrupted};
 

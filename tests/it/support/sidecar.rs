@@ -20,6 +20,7 @@ pub(crate) struct SidecarBuilder {
     tables: String,
     files: Vec<(String, Vec<u8>)>,
     proxy: String,
+    listen: String,
     upstream: String,
     log: String,
     environment: Vec<(String, String)>,
@@ -84,6 +85,12 @@ impl SidecarBuilder {
     pub(crate) fn proxy(mut self, lines: &str) -> Self {
         self.proxy.push_str(lines);
         self.proxy.push('\n');
+        self
+    }
+
+    /// Where the proxy listens, if not at a port of the system's choice.
+    pub(crate) fn listen(mut self, listen: &str) -> Self {
+        self.listen = listen.to_owned();
         self
     }
 
@@ -152,8 +159,9 @@ impl SidecarBuilder {
                 let _ = lines.send(line);
             }
         });
-        let mut sidecar = Sidecar { child, directory, log, output, address: None, admin: None };
-        while sidecar.address.is_none() || sidecar.admin.is_none() {
+        let mut sidecar =
+            Sidecar { child, directory, log, output, listens: false, address: None, admin: None };
+        while !sidecar.listens || sidecar.admin.is_none() {
             match ready.recv_timeout(PATIENCE) {
                 Ok(line) => sidecar.take_ready_line(&line),
                 Err(_) => panic!("the sidecar did not start:\n{}", sidecar.log()),
@@ -212,12 +220,13 @@ impl SidecarBuilder {
         let file = if self.has_key_file() { format!("file = \"{path}\"") } else { String::new() };
         format!(
             "{}\n[keys]\n{file}\n{}\n{}\n[admin]\nlisten = \"127.0.0.1:0\"\n[log]\n{}\n[[proxy]]\n\
-             name = \"kitchen\"\nmode = \"{}\"\nlisten = \"127.0.0.1:0\"\nupstream = \"{}\"\n{}\n{}",
+             name = \"kitchen\"\nmode = \"{}\"\nlisten = \"{}\"\nupstream = \"{}\"\n{}\n{}",
             self.top,
             self.keys_extra,
             self.portal,
             self.log,
             self.mode,
+            self.listen,
             self.upstream,
             self.proxy,
             self.tables
@@ -231,6 +240,8 @@ pub(crate) struct Sidecar {
     directory: tempfile::TempDir,
     log: Arc<Mutex<String>>,
     output: Arc<Mutex<String>>,
+    listens: bool,
+    /// If it is one of TCP.
     address: Option<SocketAddr>,
     admin: Option<SocketAddr>,
 }
@@ -256,6 +267,7 @@ impl Sidecar {
             tables: String::new(),
             files: Vec::new(),
             proxy: String::new(),
+            listen: "127.0.0.1:0".to_owned(),
             upstream: "http://127.0.0.1:9".to_owned(),
             log: String::new(),
             environment: Vec::new(),
@@ -320,7 +332,7 @@ impl Sidecar {
     pub(crate) fn address_of(&self, proxy: &str) -> SocketAddr {
         let output = self.output();
         let line = output.lines().find(|line| line.starts_with(&format!("proxy {proxy}: "))).unwrap();
-        line.split("http://").nth(1).unwrap().split(',').next().unwrap().parse().unwrap()
+        line.split("://").nth(1).unwrap().split(',').next().unwrap().parse().unwrap()
     }
 
     /// `/status`.
@@ -397,9 +409,10 @@ impl Sidecar {
     }
 
     fn take_ready_line(&mut self, line: &str) {
-        let address = line.split("http://").nth(1).map(|rest| rest.split([',', ' ', '/']).next().unwrap());
+        let address = line.split("://").nth(1).map(|rest| rest.split([',', ' ', '/']).next().unwrap());
         let address = address.and_then(|text| text.parse().ok());
         if line.starts_with("proxy ") {
+            self.listens = true;
             self.address = address;
         } else if line.starts_with("admin") {
             self.admin = address;

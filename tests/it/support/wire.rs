@@ -36,7 +36,12 @@ impl Connection {
 
     /// Sends one request and reads its reply.
     pub(crate) fn exchange(&mut self, request: &[u8]) -> Reply {
-        self.send(request);
+        self.exchange_after(b"", request)
+    }
+
+    /// The same, with `head` in one piece before it.
+    pub(crate) fn exchange_after(&mut self, head: &[u8], request: &[u8]) -> Reply {
+        self.send(&[head, request].concat());
         let method =
             String::from_utf8_lossy(&request[..request.iter().position(|&byte| byte == b' ').unwrap()]);
         self.reply(&method)

@@ -202,27 +202,35 @@ fn connection_cannot_take_host_or_the_framing_away() {
 
 #[test]
 fn x_forwarded_fields_follow_the_policy() {
-    let headers = "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: shop.test\r\n";
-    let cases: [(&str, &str, [&[&str]; 3]); 6] = [
-        ("append", headers, [&["192.0.2.1", "127.0.0.1"], &["https"], &["shop.test"]]),
-        ("append", "", [&["127.0.0.1"], &["http"], &["kitchen.test"]]),
-        ("replace", headers, [&["127.0.0.1"], &["http"], &["kitchen.test"]]),
-        ("replace", "", [&["127.0.0.1"], &["http"], &["kitchen.test"]]),
-        ("off", headers, [&["192.0.2.1"], &["https"], &["shop.test"]]),
-        ("off", "", [&[], &[], &[]]),
-    ];
-    for (policy, headers, [client, proto, host]) in cases {
+    let headers = "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: shop.test\r\n\
+                   X-Forwarded-Port: 8443\r\n";
+    let own: [&[&str]; 4] = [&["127.0.0.1"], &["http"], &["kitchen.test"], &[]];
+    let came: [&[&str]; 4] = [&["192.0.2.1"], &["https"], &["shop.test"], &["8443"]];
+    let both: [&[&str]; 4] = [&["192.0.2.1", "127.0.0.1"], came[1], came[2], came[3]];
+    for (policy, trusted, headers, expected) in [
+        ("append", "127.0.0.0/8", headers, both),
+        ("append", "127.0.0.0/8", "", own),
+        // Nobody is trusted with them unless the configuration says so.
+        ("append", "", headers, own),
+        ("append", "10.0.0.0/8", headers, own),
+        ("replace", "127.0.0.0/8", headers, own),
+        ("replace", "", "", own),
+        ("off", "", headers, came),
+        ("off", "", "", [&[][..]; 4]),
+    ] {
         let (origin, key) = (StrictOrigin::echo(), gcm());
+        let trusted = if trusted.is_empty() { "[]".to_owned() } else { format!("{trusted:?}") };
         let sidecar = Sidecar::inbound()
             .keys(&[&key])
-            .proxy(&format!("forwarded = \"{policy}\""))
+            .proxy(&format!("forwarded = \"{policy}\"\ntrust_forwarded_from = {trusted}"))
             .upstream(origin.address())
             .start();
         assert_eq!(sidecar.connect().exchange(&key.request("POST", "/", headers, b"x")).status, 200);
         let seen = origin.only();
-        assert_eq!(seen.header_all("x-forwarded-for"), client, "{policy}");
-        assert_eq!(seen.header_all("x-forwarded-proto"), proto, "{policy}");
-        assert_eq!(seen.header_all("x-forwarded-host"), host, "{policy}");
+        for (field, expected) in ["for", "proto", "host", "port"].into_iter().zip(expected) {
+            let found = seen.header_all(&format!("x-forwarded-{field}"));
+            assert_eq!(found, expected, "{policy} {trusted}: {field}");
+        }
     }
 }
 

@@ -25,8 +25,10 @@ impl Resend for Full<Bytes> {
 
 fn pool<B: Resend>(listener: &TcpListener, protocol: UpstreamProtocol) -> Arc<Pool<B>> {
     let settings = PoolSettings {
-        host: "127.0.0.1".to_owned(),
-        port: listener.local_addr().unwrap().port(),
+        address: UpstreamAddress::Inet {
+            host: "127.0.0.1".to_owned(),
+            port: listener.local_addr().unwrap().port(),
+        },
         authority: Authority::from_static("upstream.test"),
         tls: None,
         protocol,

@@ -1,6 +1,7 @@
 //! Messages that wait, with both peers and the source of the keys in the tests' hands. What does not wait is tested from
 //! outside.
 
+use std::net::SocketAddr;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use crate::crypto::SecretKey;
 use crate::keys::{Key, KeyRing, KeyStore, RingPolicy, Validity};
 use crate::metrics::Metrics;
 use crate::net::HeldBudget;
+use crate::net::Networks;
 use crate::profile::{Profile, StreamProfile};
 use crate::proxy::Network;
 use crate::proxy::exchange::Shared;
@@ -42,14 +44,17 @@ fn ring(names: &[&str]) -> KeyRing {
 fn config(on_bad_message: OnBadMessage) -> Arc<ProxyConfig> {
     Arc::new(ProxyConfig {
         name: "kitchen".into(),
-        listen: "127.0.0.1:0".parse().unwrap(),
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)).into(),
+        tls: None,
+        proxy_protocol_from: Networks::default(),
         mode: Mode::Inbound(InboundConfig::default()),
         routes: Routes::one(RouteConfig::of_all(
             Policy::Require { keys: "default".into(), profile: Profile::ale() },
-            Upstream { host: "test".into(), port: 80, tls: None, protocol: Default::default() },
+            Upstream::http("test", 80),
         )),
         host: HostPolicy::Pass,
         forwarded: ForwardedPolicy::Off,
+        trust_forwarded_from: Networks::default(),
         max_body: 1024,
         replay: None,
         websocket: WebSocketConfig { on_bad_message, ping_interval: None, ..WebSocketConfig::default() },

@@ -1,16 +1,24 @@
 //! A listening socket whose connections are handed to the workers in turn.
 
+mod address;
+mod unix;
+
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::unix::AsyncFd;
 
-use super::Stop;
+pub use address::{ListenAddress, Peer};
+use unix::SocketFile;
+
 use super::gate::{ConnectionGate, ConnectionPermit, Excess};
 use super::shed::{Shedder, TurnedAway};
+use super::{Networks, Stop};
 
 const BACKLOG: i32 = 1024;
 /// How long a stop waits for handshakes that have begun.
@@ -19,9 +27,9 @@ const HALF_OPEN: Duration = Duration::from_millis(100);
 /// A connection fresh from the kernel, bound to no runtime yet.
 pub struct Accepted {
     /// The socket, non-blocking.
-    pub stream: TcpStream,
+    pub stream: AcceptedStream,
     /// Who connected.
-    pub peer: SocketAddr,
+    pub peer: Peer,
     /// Its place among the connections.
     pub permit: ConnectionPermit,
 }
@@ -30,35 +38,90 @@ pub struct Accepted {
 pub struct Door {
     /// Counts the connections.
     pub gate: Arc<ConnectionGate>,
+    /// Peers that pass on the connections of others, and are not counted as one.
+    pub relays: Networks,
     /// For those who don't get in.
     pub turned_away: TurnedAway,
     /// Told of each of them.
     pub on_excess: Box<dyn Fn(Excess) + Send + Sync>,
 }
 
+/// A socket of either kind.
+pub enum AcceptedStream {
+    /// TCP.
+    Tcp(TcpStream),
+    /// A Unix socket.
+    Unix(UnixStream),
+}
+
+/// A socket that listens, of either kind.
+#[derive(Debug)]
+pub enum ListeningSocket {
+    /// TCP.
+    Tcp(TcpListener),
+    /// A Unix socket.
+    Unix(UnixListener),
+}
+
+impl AsRawFd for ListeningSocket {
+    fn as_raw_fd(&self) -> RawFd {
+        match self {
+            Self::Tcp(listener) => listener.as_raw_fd(),
+            Self::Unix(listener) => listener.as_raw_fd(),
+        }
+    }
+}
+
 /// A bound listener.
 pub struct Listener {
-    socket: AsyncFd<TcpListener>,
-    address: SocketAddr,
+    // Goes before the socket is closed: who finds no file any more looks elsewhere, who finds a closed socket is refused.
+    file: Option<SocketFile>,
+    socket: AsyncFd<ListeningSocket>,
+    address: ListenAddress,
+    /// Whether others have the socket as well.
+    is_shared: bool,
 }
 
 impl Listener {
     /// Binds `address` and listens. Must be called inside a runtime.
-    pub fn bind(address: SocketAddr) -> Result<Self, BindError> {
-        let fault = |source| BindError { address, source };
-        let listener = listen(address).map_err(fault)?;
-        let address = listener.local_addr().map_err(fault)?;
-        #[expect(
-            deprecated,
-            reason = "a TcpListener owns its descriptor, which is the I/O safety that is asked for"
-        )]
-        let socket = AsyncFd::new(listener).map_err(fault)?;
-        Ok(Self { socket, address })
+    pub fn bind(address: &ListenAddress) -> Result<Self, BindError> {
+        let fault = |source| BindError { address: address.clone(), source };
+        let (socket, file) = match address {
+            ListenAddress::Inet(address) => (listen(*address).map(ListeningSocket::Tcp), None),
+            ListenAddress::Unix(path) => {
+                let bound = unix::listen(path, BACKLOG).map(ListeningSocket::Unix);
+                let file = bound.is_ok().then(|| SocketFile::new(path.clone()));
+                (bound, file)
+            }
+            ListenAddress::Inherited(_) => {
+                (Err(io::Error::new(io::ErrorKind::NotFound, "no socket of that name was passed")), None)
+            }
+        };
+        let socket = socket.map_err(fault)?;
+        let bound = match &socket {
+            ListeningSocket::Tcp(listener) => {
+                listener.local_addr().map(ListenAddress::Inet).map_err(fault)?
+            }
+            ListeningSocket::Unix(_) => address.clone(),
+        };
+        Ok(Self { file, socket: watched(socket).map_err(fault)?, address: bound, is_shared: false })
     }
 
-    /// Where it listens, with the real port.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// Takes a socket over that somebody else has bound and may have still, a successor among them: at the stop it is left as
+    /// it is. Must be called inside a runtime.
+    pub fn adopt(socket: ListeningSocket, address: ListenAddress) -> Result<Self, BindError> {
+        let fault = |source| BindError { address: address.clone(), source };
+        let ready = match &socket {
+            ListeningSocket::Tcp(listener) => listener.set_nonblocking(true),
+            ListeningSocket::Unix(listener) => listener.set_nonblocking(true),
+        };
+        let socket = ready.and_then(|()| watched(socket)).map_err(fault)?;
+        Ok(Self { file: None, socket, address, is_shared: true })
+    }
+
+    /// Where it listens, with the real port; of an inherited socket its name.
+    pub fn address(&self) -> &ListenAddress {
+        &self.address
     }
 
     /// Accepts until `stop`, then takes what had begun to connect by then, and closes. Whoever finds no place behind
@@ -76,13 +139,20 @@ impl Listener {
                     let Ok(mut ready) = ready else { break };
                     match ready.try_io(|socket| accept(socket.get_ref())) {
                         Ok(Ok(accepted)) => entrance.take(accepted),
-                        Ok(Err(error)) => pause_after(&error, self.address).await,
+                        Ok(Err(error)) => pause_after(&error, &self.address).await,
                         Err(_would_block) => {}
                     }
                 }
             }
         }
-        if refuse_new(self.socket.get_ref()).is_ok() {
+        if self.is_shared {
+            // What waits in the queue is for whoever has the socket next.
+            return;
+        }
+        drop(self.file);
+        if let ListeningSocket::Tcp(listener) = self.socket.get_ref()
+            && refuse_new(listener).is_ok()
+        {
             // Between the last look into the queue and closing, nothing can come any more but the end of a handshake
             // that had begun.
             tokio::time::sleep(HALF_OPEN).await;
@@ -105,11 +175,19 @@ struct Entrance<F> {
 }
 
 impl<F: FnMut(Accepted)> Entrance<F> {
-    fn take(&mut self, (stream, peer): (TcpStream, SocketAddr)) {
-        match self.door.gate.admit().and_then(|permit| permit.claim(peer.ip())) {
-            Ok(permit) => (self.hand_over)(Accepted { stream, peer, permit }),
-            Err(excess) => {
-                (self.door.on_excess)(excess);
+    fn take(&mut self, (stream, peer): (AcceptedStream, Peer)) {
+        let Door { gate, relays, on_excess, .. } = &self.door;
+        let is_relay = relays.contain(peer.ip());
+        let place =
+            gate.admit().and_then(|permit| if is_relay { Ok(permit) } else { permit.claim(peer.ip()) });
+        match (place, stream) {
+            (Ok(permit), stream) => (self.hand_over)(Accepted { stream, peer, permit }),
+            (Err(excess), AcceptedStream::Tcp(stream)) => {
+                on_excess(excess);
+                self.shedder.turn_away(stream, Instant::now());
+            }
+            (Err(excess), AcceptedStream::Unix(stream)) => {
+                on_excess(excess);
                 self.shedder.turn_away(stream, Instant::now());
             }
         }
@@ -127,9 +205,17 @@ async fn until(due: Option<Instant>) {
 #[error("cannot listen on {address}: {source}")]
 pub struct BindError {
     /// The address asked for.
-    pub address: SocketAddr,
+    pub address: ListenAddress,
     /// What the system said.
     pub source: io::Error,
+}
+
+fn watched(socket: ListeningSocket) -> io::Result<AsyncFd<ListeningSocket>> {
+    #[expect(
+        deprecated,
+        reason = "a listener owns its descriptor, which is the I/O safety that is asked for"
+    )]
+    AsyncFd::new(socket)
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
@@ -141,11 +227,20 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
-    let (stream, peer) = listener.accept()?;
-    stream.set_nonblocking(true)?;
-    stream.set_nodelay(true)?;
-    Ok((stream, peer))
+fn accept(listener: &ListeningSocket) -> io::Result<(AcceptedStream, Peer)> {
+    match listener {
+        ListeningSocket::Tcp(listener) => {
+            let (stream, peer) = listener.accept()?;
+            stream.set_nonblocking(true)?;
+            stream.set_nodelay(true)?;
+            Ok((AcceptedStream::Tcp(stream), Peer::Inet(peer)))
+        }
+        ListeningSocket::Unix(listener) => {
+            let (stream, _unnamed) = listener.accept()?;
+            stream.set_nonblocking(true)?;
+            Ok((AcceptedStream::Unix(stream), Peer::Unix))
+        }
+    }
 }
 
 /// Has the kernel drop what begins a connection. Closing a listener resets the connections in its queue, and one that
@@ -172,7 +267,7 @@ fn refuse_new(_listener: &TcpListener) -> io::Result<()> {
 }
 
 /// A peer that left the queue early is no reason to wait; running out of descriptors is, or the loop spins.
-async fn pause_after(error: &io::Error, address: SocketAddr) {
+async fn pause_after(error: &io::Error, address: &ListenAddress) {
     if is_of_one_peer(error) {
         return;
     }
