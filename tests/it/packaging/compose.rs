@@ -4,7 +4,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::{configuration, dockerfile, documents, faults, here, port, read};
+use super::{configuration, dockerfile, documents, faults, here, here_and_now, port, read};
+use crate::support::{Sidecar, TestKey};
 
 const BESIDE: &str = "examples/compose/compose.yaml";
 const BRIDGE: &str = "examples/bridge/compose.yaml";
@@ -78,4 +79,13 @@ fn containers_are_mounted_and_meet_where_the_configuration_says() {
     assert_eq!((&application["networks"], &application["ports"]), (&json!(["plain"]), &Value::Null));
     assert_eq!(document["networks"]["plain"]["internal"], true);
     assert_eq!(sidecar["depends_on"], json!(["application"]));
+}
+
+#[test]
+fn configuration_of_the_container_is_right() {
+    let text = here_and_now(&read("examples/compose/config.toml"), &[]);
+    let sidecar = Sidecar::inbound().keys(&[&TestKey::new("AES-256-GCM")]).configured(&text);
+    let (status, told, complaints) = sidecar.run(&["check"]);
+    assert_eq!(status, 0, "{complaints}");
+    assert!(told.contains("no faults") && !complaints.contains("warning"), "{told}{complaints}");
 }

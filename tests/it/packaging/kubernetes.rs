@@ -1,11 +1,13 @@
 //! examples/kubernetes: built by kubectl, held against Kubernetes' schemas and against the configuration beside it.
 
+use std::path::Path;
 use std::process::Command;
+use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
-use super::{configuration, documents, faults, here, named, port, read};
-use crate::support::Program;
+use super::{configuration, documents, faults, here, here_and_now, named, port, read};
+use crate::support::{Connection, Program, Sidecar, TestKey};
 
 const KITCHEN: &str = "examples/kubernetes/kitchen";
 /// From the first version whose schemas know all that is written there to the newest whose schemas are at hand.
@@ -18,15 +20,25 @@ const KUBECTL: Program = Program {
     probe: &["kustomize", "--help"],
 };
 
-/// What `kubectl apply -k` would apply, by kind; `None` where a tool is missing.
-fn applied(directory: &str) -> Option<impl Fn(&str) -> Value> {
+/// What `kubectl apply -k` would apply to the cluster for the kitchen, by kind; `None` where a tool is missing.
+fn applied() -> Option<impl Fn(&str) -> Value> {
+    static BUILT: OnceLock<Option<Vec<Value>>> = OnceLock::new();
+    let documents = BUILT.get_or_init(|| built(&here(KITCHEN))).as_ref()?;
+    Some(move |kind: &str| of_kind(documents, kind).clone())
+}
+
+/// What kubectl makes of the kustomization in `directory`, held against the schemas.
+fn built(directory: &Path) -> Option<Vec<Value>> {
     if !KUBECTL.is_here() {
         return None;
     }
-    let built = Command::new("kubectl").arg("kustomize").arg(here(directory)).output().unwrap();
+    let built = Command::new("kubectl").arg("kustomize").arg(directory).output().unwrap();
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    let documents = documents(&VERSIONS, &built.stdout)?;
-    Some(move |kind: &str| documents.iter().find(|document| document["kind"] == kind).unwrap().clone())
+    documents(&VERSIONS, &built.stdout)
+}
+
+fn of_kind<'a>(documents: &'a [Value], kind: &str) -> &'a Value {
+    documents.iter().find(|document| document["kind"] == kind).unwrap()
 }
 
 /// The sidecar's container.
@@ -44,7 +56,7 @@ fn field_that_kubernetes_does_not_know_is_a_fault() {
 
 #[test]
 fn application_gets_a_native_sidecar_before_it() {
-    let Some(applied) = applied(KITCHEN) else { return };
+    let Some(applied) = applied() else { return };
     let deployment = applied("Deployment");
     let pod = &deployment["spec"]["template"]["spec"];
     assert_eq!(sidecar(&deployment)["restartPolicy"], "Always");
@@ -59,7 +71,7 @@ fn application_gets_a_native_sidecar_before_it() {
 
 #[test]
 fn ports_of_the_manifests_are_those_of_the_configuration() {
-    let Some(applied) = applied(KITCHEN) else { return };
+    let Some(applied) = applied() else { return };
     let configuration = configuration("examples/kubernetes/sidecar/config.toml");
     let (sealed, probes) =
         (port(&configuration["proxy"][0], "listen"), port(&configuration["admin"], "probes"));
@@ -78,7 +90,7 @@ fn ports_of_the_manifests_are_those_of_the_configuration() {
 
 #[test]
 fn service_and_network_policy_are_for_the_pods_of_the_deployment() {
-    let Some(applied) = applied(KITCHEN) else { return };
+    let Some(applied) = applied() else { return };
     let labels = applied("Deployment")["spec"]["template"]["metadata"]["labels"].clone();
     let chosen = [
         applied("Service")["spec"]["selector"].clone(),
@@ -91,7 +103,7 @@ fn service_and_network_policy_are_for_the_pods_of_the_deployment() {
 
 #[test]
 fn each_probe_asks_the_page_that_is_for_it() {
-    let Some(applied) = applied(KITCHEN) else { return };
+    let Some(applied) = applied() else { return };
     let sidecar = sidecar(&applied("Deployment"));
     for (probe, page) in
         [("startupProbe", "/startupz"), ("readinessProbe", "/readyz"), ("livenessProbe", "/livez")]
@@ -101,8 +113,33 @@ fn each_probe_asks_the_page_that_is_for_it() {
 }
 
 #[test]
+fn probes_are_answered_by_the_configuration_of_the_sidecar() {
+    let Some(applied) = applied() else { return };
+    let key = TestKey::new("AES-256-GCM");
+    let text = read("examples/kubernetes/sidecar/config.toml");
+    let text = here_and_now(&text, &["0.0.0.0:8080", "127.0.0.1:9180", "0.0.0.0:9181"]);
+    // The application does not run: none of the probes may ask it.
+    let running = Sidecar::inbound().keys(&[&key]).configured(&text).start();
+    let output = running.output();
+    let probes = output.lines().find_map(|line| line.strip_prefix("probes: http://")).unwrap();
+    let asked = |path: &str| {
+        let mut connection = Connection::to(probes.parse().unwrap());
+        let request = format!("GET {path} HTTP/1.1\r\nhost: 10.0.0.7:9181\r\nconnection: close\r\n\r\n");
+        connection.send(request.as_bytes());
+        connection.reply("GET").status
+    };
+    let sidecar = sidecar(&applied("Deployment"));
+    for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
+        assert_eq!(asked(sidecar[probe]["httpGet"]["path"].as_str().unwrap()), 200, "{probe}");
+    }
+    let annotations = &applied("Deployment")["spec"]["template"]["metadata"]["annotations"];
+    assert_eq!(asked(annotations["prometheus.io/path"].as_str().unwrap()), 200);
+    assert_eq!(asked("/status"), 404);
+}
+
+#[test]
 fn sidecar_has_no_privileges_and_writes_nothing() {
-    let Some(applied) = applied(KITCHEN) else { return };
+    let Some(applied) = applied() else { return };
     let sidecar = sidecar(&applied("Deployment"));
     let user = super::dockerfile::user();
     let expected = json!({
@@ -118,7 +155,7 @@ fn sidecar_has_no_privileges_and_writes_nothing() {
 
 #[test]
 fn keys_are_a_secret_where_the_configuration_looks_for_them() {
-    let Some(applied) = applied(KITCHEN) else { return };
+    let Some(applied) = applied() else { return };
     let deployment = applied("Deployment");
     let volumes = &deployment["spec"]["template"]["spec"]["volumes"];
     let mounts = &sidecar(&deployment)["volumeMounts"];
@@ -141,9 +178,6 @@ fn keys_are_a_secret_where_the_configuration_looks_for_them() {
 
 #[test]
 fn deployments_and_services_without_the_label_stay_as_they_are() {
-    if !KUBECTL.is_here() {
-        return;
-    }
     // kubectl takes a component only from within the directory of its kustomization's tree.
     let directory = tempfile::tempdir().unwrap();
     for (file, name) in [
@@ -161,11 +195,7 @@ fn deployments_and_services_without_the_label_stay_as_they_are() {
             read(&format!("{file}/{name}")).replace("encrypted-by: alewife\nspec", "plain: kitchen\nspec");
         std::fs::write(to.join(name), text).unwrap();
     }
-    let to = directory.path().join(KITCHEN);
-    let built = Command::new("kubectl").arg("kustomize").arg(&to).output().unwrap();
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    let Some(documents) = documents(&VERSIONS, &built.stdout) else { return };
-    let of_kind = |kind: &str| documents.iter().find(|document| document["kind"] == kind).unwrap();
-    assert_eq!(of_kind("Deployment")["spec"]["template"]["spec"]["initContainers"], Value::Null);
-    assert_eq!(of_kind("Service")["spec"]["ports"][0]["targetPort"], 3000);
+    let Some(documents) = built(&directory.path().join(KITCHEN)) else { return };
+    assert_eq!(of_kind(&documents, "Deployment")["spec"]["template"]["spec"]["initContainers"], Value::Null);
+    assert_eq!(of_kind(&documents, "Service")["spec"]["ports"][0]["targetPort"], 3000);
 }

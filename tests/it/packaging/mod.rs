@@ -67,6 +67,16 @@ fn configuration(path: &str) -> toml::Table {
     read(path).parse().unwrap()
 }
 
+/// The text of a configuration of examples/ with its `listeners` on free ports of this machine, and its keys beside it.
+fn here_and_now(text: &str, listeners: &[&str]) -> String {
+    let keys = text.lines().find_map(|line| line.strip_prefix("file = ")).unwrap();
+    let text = text.replace(keys, "\"keys.toml\"");
+    listeners.iter().fold(text, |text, listener| {
+        assert!(text.contains(listener), "{listener} is not there");
+        text.replace(listener, "127.0.0.1:0")
+    })
+}
+
 /// The port at the end of the text under `key`, which is an address.
 fn port(table: &toml::Value, key: &str) -> u16 {
     table[key].as_str().unwrap().rsplit(':').next().unwrap().parse().unwrap()

@@ -11,7 +11,7 @@ use crate::support::{Sidecar, TestKey};
 /// Labels that Prometheus adds to whatever it scrapes.
 const OF_PROMETHEUS: [&str; 2] = ["job", "instance"];
 /// Labels whose values are an installation's own.
-const FREE: [&str; 3] = ["proxy", "keyset", "instance"];
+const FREE: [&str; 5] = ["instance", "keyset", "network", "proxy", "route"];
 
 /// Every name of a series with its labels and the values that they have.
 pub(super) struct Exported(BTreeMap<String, BTreeMap<String, BTreeSet<String>>>);
@@ -19,7 +19,11 @@ pub(super) struct Exported(BTreeMap<String, BTreeMap<String, BTreeSet<String>>>)
 impl Exported {
     /// By a sidecar, and by the code for what only other configurations have: keys from a portal.
     pub(super) fn by_a_running_sidecar() -> Self {
-        let sidecar = Sidecar::inbound().keys(&[&TestKey::new("AES-256-GCM")]).start();
+        let sidecar = Sidecar::inbound().keys(&[&TestKey::new("AES-256-GCM")]);
+        // So that the migration of a route is counted.
+        let sidecar = sidecar
+            .proxy("[[proxy.route]]\npolicy = \"shadow\"\nfrom = [\"192.0.2.0/24\"]\nuntil = 2999-01-01");
+        let sidecar = sidecar.start();
         let (status, running) = sidecar.admin_page("/metrics");
         assert_eq!(status, 200, "{running}");
         let metrics = Metrics::new();
