@@ -102,6 +102,10 @@ fn of_variable(setting: &Setting, variable: &str) -> String {
     if setting.key == "env" && !variable.ends_with("__ENV") {
         return quoted(variable);
     }
+    // What is made by its variables alone is called as they call it.
+    if setting.key == "name" && !variable.ends_with("__NAME") {
+        return quoted(setting.section.rsplit('.').next().unwrap_or_default());
+    }
     let text = std::env::var(variable).unwrap_or_default();
     let is_toml = text.starts_with(['[', '{']) || text.parse::<i64>().is_ok() || text.parse::<bool>().is_ok();
     let is_time = text.parse::<toml::value::Datetime>().is_ok();
