@@ -11,6 +11,7 @@ mod end;
 mod fixed;
 mod keys;
 mod migrations;
+mod passed;
 mod reload;
 mod reuses;
 mod slot;
@@ -32,7 +33,7 @@ use tokio_util::task::TaskTracker;
 use crate::admin::{AdminError, AdminServer, AdminState, Order, Orders, Readiness, Status, Why, orders};
 use crate::config::{Config, ConfigDigest};
 use crate::metrics::Metrics;
-use crate::net::{BindError, HeldBudget, ListenAddress, Listener, ListenerTlsFault, Stop};
+use crate::net::{BindError, HeldBudget, ListenAddress, ListenerTlsFault, Stop};
 use crate::proxy::{IvReuses, KeyAccess, Limits, Migrations, OutlivedWindow, ProxyCommon, ProxyConfig};
 use crate::sources::{LoadedKeys, WatchSettings, WatchedFile};
 pub use application::{Application, ApplicationError, ApplicationHandle, exit_code};
@@ -42,6 +43,7 @@ pub use end::Ended;
 use fixed::Fixed;
 use keys::KeySet;
 pub use keys::unfit;
+use passed::Passed;
 use slot::Slot;
 pub use supervisor::Supervisor;
 use tls::Tls;
@@ -50,6 +52,7 @@ use worker::Worker;
 
 /// A sidecar whose listeners are bound.
 pub struct App {
+    passed: Passed,
     slots: Vec<Slot>,
     key_sets: Vec<KeySet>,
     workers: Vec<Worker>,
@@ -128,6 +131,7 @@ impl App {
             .with("configuration", move |_| of_file.report());
         let (orders, given) = orders();
         let mut app = Self {
+            passed: Passed::of_environment(),
             slots: Vec::new(),
             key_sets,
             workers: Vec::new(),
@@ -217,7 +221,9 @@ impl App {
     fn start_proxies(&mut self, config: &Config) -> Result<(), StartError> {
         let mut bound = Vec::new();
         for proxy in &config.proxies {
-            let listener = Listener::bind(&proxy.listen)
+            let listener = self
+                .passed
+                .listener(&proxy.listen)
                 .map_err(|source| StartError::Bind { proxy: Arc::clone(&proxy.name), source })?;
             let stop = Stop::default();
             let common = ProxyCommon::new(

@@ -148,7 +148,9 @@ impl App {
             let behind = match self.slots.iter().position(|slot| stands_there(slot, proxy)) {
                 Some(place) => Behind::Standing(place),
                 None => {
-                    let listener = Listener::bind(&proxy.listen)
+                    let listener = self
+                        .passed
+                        .listener(&proxy.listen)
                         .map_err(|source| StartError::Bind { proxy: Arc::clone(&proxy.name), source })?;
                     Behind::Fresh(Box::new(listener), Stop::default())
                 }

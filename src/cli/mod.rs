@@ -2,6 +2,7 @@
 
 mod ask;
 mod check;
+mod config;
 mod demo;
 mod doctor;
 mod duration;
@@ -52,6 +53,8 @@ pub struct Cli {
 enum Command {
     /// Examines a configuration and its key file, and tells everything that is wrong
     Check(check::Args),
+    /// Prints every setting that holds, and where its value is from
+    Config(config::Args),
     /// Shows a sealed order on its way to an application and back
     Demo(demo::Args),
     /// Finds the profile that a captured message is in
@@ -80,6 +83,7 @@ impl Command {
     fn run(self) -> ExitCode {
         match self {
             Self::Check(args) => check::run(&args),
+            Self::Config(args) => config::run(&args),
             Self::Demo(args) => demo::run(&args),
             Self::Doctor(args) => doctor::run(&args),
             Self::Healthcheck(args) => healthcheck::run(args),

@@ -94,8 +94,15 @@ fn each_enum_lists_all_its_values_in_the_order_that_indexes_the_counters() {
 fn a_process_without_proxies_shows_exactly_its_own_metrics_at_zero() {
     let found = samples(&scrape(&Metrics::new()));
     let version = format!("alewife_build_info{{version=\"{}\"}}", env!("CARGO_PKG_VERSION"));
-    let expected =
-        [(version.as_str(), "1"), ("alewife_held_bytes", "0"), ("alewife_log_lines_dropped_total", "0")];
+    let expected = [
+        (version.as_str(), "1"),
+        ("alewife_config_last_reload_successful", "1"),
+        ("alewife_config_reloads_total{outcome=\"refused\"}", "0"),
+        ("alewife_config_reloads_total{outcome=\"swapped\"}", "0"),
+        ("alewife_config_reloads_total{outcome=\"unchanged\"}", "0"),
+        ("alewife_held_bytes", "0"),
+        ("alewife_log_lines_dropped_total", "0"),
+    ];
     let expected = expected.map(|(series, value)| (series.to_owned(), value.to_owned()));
     assert_eq!(found, BTreeMap::from(expected));
 }

@@ -9,6 +9,7 @@ mod idle;
 mod limits;
 mod memory;
 mod metrics;
+mod passed;
 mod reconfigure;
 mod reload_load;
 mod secrecy;
