@@ -3,6 +3,7 @@
 mod bridge;
 mod clauses;
 mod console;
+mod deployment;
 mod differences;
 mod examples;
 mod layers;

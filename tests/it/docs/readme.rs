@@ -35,11 +35,6 @@ fn quick_start_goes_as_it_says() {
 }
 
 #[test]
-fn configurations_of_the_deployments_are_right() {
-    assert_eq!(console::run(&read("docs/DEPLOYMENT.md"), &Origin::echo()), 2);
-}
-
-#[test]
 fn no_other_document_has_commands_that_nobody_runs() {
     let documents = [files_below("docs"), files_below("examples")].concat();
     let with_commands =

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 
-use super::{configuration, read};
-use crate::support::Program;
+use super::{configuration, here_and_now, read};
+use crate::support::{Connection, Origin, Program, Sidecar, TestKey, eventually};
 
 pub(super) const ANALYZE: Program = Program {
     needs: "systemd 252 or newer (`systemd-analyze`)",
@@ -130,6 +132,31 @@ fn unit_names_what_the_configuration_names() {
     assert!(start.ends_with(" --config /etc/alewife/config.toml"), "{start}");
     let readme = read("examples/systemd/README.md");
     assert!(readme.contains("/etc/alewife/config.toml") && readme.contains("/etc/alewife/keys.toml"));
+}
+
+/// By the tool that stands for a socket unit: it listens, and starts the service with the first connection.
+#[test]
+fn sidecar_serves_on_the_socket_that_systemd_holds() {
+    const ACTIVATE: Program = Program { program: "systemd-socket-activate", ..ANALYZE };
+    if !ACTIVATE.is_here() {
+        return;
+    }
+    let (key, origin) = (TestKey::new("AES-256-GCM"), Origin::echo());
+    let text = here_and_now(&read("examples/systemd/config.toml"), &["127.0.0.1:9180"]);
+    let text = text.replace("127.0.0.1:3000", &origin.address().to_string());
+    // Free at this moment; the tool takes no port 0 of which it would say what became of it.
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let name = format!("--fdname={}", value("alewife.socket", "FileDescriptorName"));
+    let activate = ["systemd-socket-activate", "-l", &address.to_string(), &name];
+    let builder = Sidecar::inbound().keys(&[&key]).configured(&text).under(&activate);
+    let first = thread::spawn(move || {
+        eventually("the socket is there", || TcpStream::connect(address).is_ok());
+    });
+    let mut sidecar = builder.start();
+    first.join().unwrap();
+    let reply = Connection::to(address).exchange(&key.request("POST", "/orders", "", b"soup"));
+    assert_eq!((reply.status, origin.only().body.as_slice()), (200, &b"soup"[..]));
+    assert!(sidecar.stop().success(), "{}", sidecar.log());
 }
 
 #[test]

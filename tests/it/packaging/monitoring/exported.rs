@@ -17,7 +17,7 @@ const FREE: [&str; 5] = ["instance", "keyset", "network", "proxy", "route"];
 pub(super) struct Exported(BTreeMap<String, BTreeMap<String, BTreeSet<String>>>);
 
 impl Exported {
-    /// By a sidecar, and by the code for what only other configurations have: keys from a portal.
+    /// By a sidecar, and by the code for what only other configurations have: keys from a portal, certificates.
     pub(super) fn by_a_running_sidecar() -> Self {
         let sidecar = Sidecar::inbound().keys(&[&TestKey::new("AES-256-GCM")]);
         // So that the migration of a route is counted.
@@ -29,6 +29,7 @@ impl Exported {
         let metrics = Metrics::new();
         let _kitchen = metrics.proxy("kitchen");
         let _keys = metrics.key_set("default", &SourceKind::ALL, Timestamp::UNIX_EPOCH);
+        metrics.certificates("kitchen").expires(&"default".into(), Timestamp::UNIX_EPOCH);
         let mut exported = Self(BTreeMap::new());
         exported.add(&running);
         exported.add(&metrics.encode(Timestamp::UNIX_EPOCH));
