@@ -24,7 +24,9 @@ use crate::net::{
     Accepted, BindError, HeldBudget, ListenAddress, Listener, ListenerTlsFault, Stop, TlsAcceptor,
 };
 use crate::proxy::{IvReuses, KeyAccess, OutlivedWindow, Proxy, ProxyCommon, ProxyConfig};
-use crate::sources::{CertificateFollower, KeyFollower, LoadedKeys, Refresh, WatchSettings, first_keys};
+use crate::sources::{
+    CertificateFollower, Certificates, KeyFollower, LoadedKeys, Refresh, WatchSettings, first_keys,
+};
 use worker::Worker;
 
 /// A sidecar whose listeners are bound.
@@ -185,18 +187,31 @@ impl App {
         }
     }
 
-    /// How the listener of a proxy shakes hands, if it speaks TLS; its certificates are followed from now on.
+    /// How the listener of a proxy shakes hands, if it speaks TLS.
     fn tls(&mut self, config: &ProxyConfig, metrics: &Metrics) -> Result<Option<TlsAcceptor>, StartError> {
         let Some(settings) = &config.tls else { return Ok(None) };
-        let proxy = &config.name;
-        let unusable = |fault| StartError::Tls { proxy: Arc::clone(proxy), fault };
+        let unusable = |fault| StartError::Tls { proxy: Arc::clone(&config.name), fault };
         let acceptor = TlsAcceptor::new(settings).map_err(unusable)?;
-        let metrics = metrics.certificates(proxy);
-        let watch = WatchSettings::default();
-        let follower = CertificateFollower::new(proxy, settings, acceptor.clone(), metrics, watch)
-            .map_err(StartError::Watch)?;
-        self.tasks.spawn(follower.run(self.stop.token().clone()));
+        self.follow_certificates(
+            config,
+            Certificates::Listener(settings.clone(), acceptor.clone()),
+            metrics,
+        )?;
         Ok(Some(acceptor))
+    }
+
+    /// Follows the files of certificates from now on.
+    fn follow_certificates(
+        &mut self,
+        config: &ProxyConfig,
+        certificates: Certificates,
+        metrics: &Metrics,
+    ) -> Result<(), StartError> {
+        let metrics = metrics.certificates(&config.name);
+        let watch = WatchSettings::default();
+        let follower = CertificateFollower::new(&config.name, certificates, metrics, watch);
+        self.tasks.spawn(follower.map_err(StartError::Watch)?.run(self.stop.token().clone()));
+        Ok(())
     }
 
     fn keys(&self, name: &str) -> Option<KeyAccess> {
@@ -223,6 +238,12 @@ impl App {
             );
             let common = common.ok_or_else(|| StartError::NoKeys { proxy: Arc::clone(&proxy.name) })?;
             let common = common.under_tls(self.tls(&config, metrics)?);
+            for (upstream, tls) in common.upstream_tls() {
+                let Some(settings) = upstream.tls.clone() else { continue };
+                let address = upstream.address.clone();
+                let certificates = Certificates::Upstream(address, settings, tls.clone());
+                self.follow_certificates(&config, certificates, metrics)?;
+            }
             self.proxies.push(Listening { config, address: listener.address().clone() });
             listeners.push((listener, common, Vec::new()));
         }

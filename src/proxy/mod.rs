@@ -58,7 +58,7 @@ use whole::{WholeInbound, WholeOutbound};
 use crate::metrics::{HandshakeKind, Metrics, ProxyMetrics};
 use crate::net::{
     self, Accepted, Activity, ConnectionEnd, ConnectionLimits, HeldBudget, Peer, Reception, SpareTimer, Stop,
-    TlsAcceptor,
+    TlsAcceptor, UpstreamTls,
 };
 use crate::profile::Profile;
 
@@ -68,6 +68,8 @@ pub struct ProxyCommon {
     reception: Arc<Reception>,
     budget: Arc<HeldBudget>,
     stop: Stop,
+    /// How hands are shaken with each upstream under TLS.
+    upstream_tls: Vec<(Upstream, UpstreamTls)>,
     /// What is known of each route that is no bypass, in order.
     routes: Vec<Option<RouteCommon>>,
     /// What has been opened, whichever worker did.
@@ -89,7 +91,8 @@ impl ProxyCommon {
         let window = config.replay.as_ref().map(|replay| SharedWindow::new(&config.name, replay));
         let reception = Reception { proxy_protocol_from: config.proxy_protocol_from.clone(), tls: None };
         let reception = Arc::new(reception);
-        Some(Self { config, reception, budget, stop, routes, window, reuses })
+        let upstream_tls = upstream_tls(&config);
+        Some(Self { config, reception, budget, stop, upstream_tls, routes, window, reuses })
     }
 
     /// The same, whose connections are under TLS if there is an `acceptor`.
@@ -98,6 +101,23 @@ impl ProxyCommon {
         self.reception = Arc::new(reception);
         self
     }
+
+    /// Its upstreams under TLS, and how hands are shaken with each: certificates are renewed there.
+    pub fn upstream_tls(&self) -> &[(Upstream, UpstreamTls)] {
+        &self.upstream_tls
+    }
+}
+
+fn upstream_tls(config: &ProxyConfig) -> Vec<(Upstream, UpstreamTls)> {
+    let mut found: Vec<(Upstream, UpstreamTls)> = Vec::new();
+    for RouteConfig { upstream, .. } in config.routes.iter() {
+        if let Some(tls) = &upstream.tls
+            && found.iter().all(|(known, _)| known != upstream)
+        {
+            found.push((upstream.clone(), UpstreamTls::new(tls, upstream.protocol)));
+        }
+    }
+    found
 }
 
 /// One route as the process has it.
@@ -145,10 +165,10 @@ pub struct Proxy {
 impl Proxy {
     /// A worker's part of `common`.
     pub fn new(common: &ProxyCommon, metrics: &Metrics) -> Self {
-        let ProxyCommon { config, reception, budget, stop, routes, window, reuses } = common;
+        let ProxyCommon { config, reception, budget, stop, upstream_tls, routes, window, reuses } = common;
         let metrics = metrics.proxy(&config.name);
         let replay = ReplayGuard::new(config, window.clone(), Arc::clone(reuses), metrics.clone());
-        let mut pools = Pools::new(Arc::clone(config), metrics.clone());
+        let mut pools = Pools::new(Arc::clone(config), metrics.clone(), upstream_tls.clone());
         let shared = |route: Option<&RouteConfig>| {
             Arc::new(Shared {
                 name: Arc::clone(&config.name),

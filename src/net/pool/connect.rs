@@ -10,13 +10,13 @@ use super::stream::UpstreamStream;
 use super::{PoolSettings, UpstreamAddress};
 use crate::metrics::ProxyMetrics;
 use crate::net::socket::PlainSocket;
-use crate::net::tls::{Spoken, Tls, UpstreamProtocol};
+use crate::net::tls::{Spoken, UpstreamProtocol, UpstreamTls};
 
 /// Makes connections to one upstream.
 pub(super) struct Dialler {
     address: UpstreamAddress,
     patience: Duration,
-    tls: Option<Tls>,
+    tls: Option<UpstreamTls>,
     protocol: UpstreamProtocol,
     metrics: ProxyMetrics,
 }
@@ -26,7 +26,7 @@ impl Dialler {
         Self {
             address: settings.address.clone(),
             patience: settings.connect,
-            tls: settings.tls.as_ref().map(|tls| Tls::new(tls, settings.protocol)),
+            tls: settings.tls.clone(),
             protocol: settings.protocol,
             metrics,
         }
@@ -49,7 +49,7 @@ impl Dialler {
                 let only = if self.speaks_http1_only() { Spoken::Http1 } else { Spoken::Http2 };
                 return Ok((UpstreamStream::Plain(stream), only));
             };
-            let (stream, spoken) = tls.connect(stream).await?;
+            let (stream, spoken) = tls.current().connect(stream).await?;
             Ok((UpstreamStream::Tls(Box::new(stream)), spoken))
         })
         .await
@@ -60,7 +60,7 @@ impl Dialler {
         self.in_time(async {
             let stream = self.socket().await?;
             let Some(tls) = &self.tls else { return Ok(UpstreamStream::Plain(stream)) };
-            Ok(UpstreamStream::Tls(Box::new(tls.connect_http1(stream).await?)))
+            Ok(UpstreamStream::Tls(Box::new(tls.current().connect_http1(stream).await?)))
         })
         .await
     }
