@@ -236,8 +236,8 @@ impl App {
                 &self.migrations,
             );
             let common = common.ok_or_else(|| StartError::NoKeys { proxy: Arc::clone(&proxy.name) })?;
-            let tls = Tls::of(proxy, &self.metrics)?;
-            bound.push((listener, common.under_tls(tls.acceptor()), stop, tls));
+            let (common, tls) = Tls::of(common, &self.metrics)?;
+            bound.push((listener, common, stop, tls));
         }
         for number in 0..config.workers.get() {
             self.workers.push(Worker::start(number).map_err(StartError::Worker)?);

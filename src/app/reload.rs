@@ -183,8 +183,8 @@ impl App {
                 Some(predecessor) => common.succeeding(predecessor.common()),
                 None => common,
             };
-            let tls = Tls::of(proxy, &self.metrics)?;
-            proxies.push((common.under_tls(tls.acceptor()), tls, behind));
+            let (common, tls) = Tls::of(common, &self.metrics)?;
+            proxies.push((common, tls, behind));
         }
         let goes = |slot: &&Slot| config.proxies.iter().all(|proxy| proxy.name != slot.config().name);
         changes

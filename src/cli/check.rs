@@ -193,6 +193,15 @@ fn notes_on(proxy: &ProxyConfig, share: u64) -> impl Iterator<Item = String> {
             address.host
         )
     });
+    let believed = [
+        ("proxy_protocol_from", &proxy.proxy_protocol_from),
+        ("trust_forwarded_from", &proxy.trust_forwarded_from),
+    ];
+    let believed = believed.map(|(key, networks)| {
+        networks.contain_all().then(|| {
+            format!("proxy.{name}.{key}: whoever connects may say that he comes from anywhere; name the proxies alone")
+        })
+    });
     [
         beyond("max_body", *max_body, "larger bodies are answered 503"),
         beyond("websocket.max_message", max_message, "larger messages end their session with 1013"),
@@ -200,6 +209,7 @@ fn notes_on(proxy: &ProxyConfig, share: u64) -> impl Iterator<Item = String> {
         open_store,
     ]
     .into_iter()
+    .chain(believed)
     .flatten()
 }
 

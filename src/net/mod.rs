@@ -35,5 +35,5 @@ pub(crate) use timer::{LazyTimer, SpareTimer};
 pub(crate) use tls::Tls;
 pub use tls::{
     CaFile, CaFileFault, Identity, IdentityFault, ListenerCertificate, ListenerTls, ListenerTlsFault, Roots,
-    TlsAcceptor, TlsFault, TlsFileFault, TlsSettings, UpstreamProtocol, Validity,
+    TlsAcceptor, TlsFault, TlsFileFault, TlsSettings, UpstreamProtocol, UpstreamTls, Validity,
 };

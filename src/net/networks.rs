@@ -22,6 +22,11 @@ impl Networks {
         self.0.iter().any(|network| network.contains(&address))
     }
 
+    /// Whether one of them is every address of IPv4, or of IPv6.
+    pub fn contain_all(&self) -> bool {
+        self.0.iter().any(|network| network.prefix_len() == 0)
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -60,5 +65,9 @@ mod tests {
         }
         assert_eq!(networks.to_string(), "192.0.2.0/24, 2001:db8::/32, 10.0.0.7/32");
         assert!(!Networks::default().contain("127.0.0.1".parse().unwrap()));
+        assert!(!networks.contain_all());
+        for all in ["0.0.0.0/0", "::/0"] {
+            assert!(Networks::new([all.parse().unwrap()]).contain_all());
+        }
     }
 }

@@ -12,6 +12,7 @@ use super::limits::LimitsConfig;
 use super::replay::ReplayConfig;
 use crate::net::{
     ListenAddress, ListenerTls, Networks, PoolSettings, TlsSettings, UpstreamAddress, UpstreamProtocol,
+    UpstreamTls,
 };
 
 /// One `[[proxy]]`, checked.
@@ -199,14 +200,14 @@ impl Upstream {
         self.address.authority(if self.tls.is_some() { 443 } else { 80 })
     }
 
-    /// What a pool of connections to it needs to know.
-    pub(crate) fn pool_settings(&self, timeouts: &Timeouts) -> PoolSettings {
+    /// What a pool of connections to it needs to know; `tls` shakes hands with it, if that is spoken.
+    pub(crate) fn pool_settings(&self, timeouts: &Timeouts, tls: Option<UpstreamTls>) -> PoolSettings {
         // What a URL named has an authority; the word stands for none that could be read.
         let authority = Authority::try_from(self.authority()).unwrap_or(Authority::from_static("upstream"));
         PoolSettings {
             authority,
             address: self.address.clone(),
-            tls: self.tls.clone(),
+            tls,
             protocol: self.protocol,
             connect: timeouts.connect,
             idle: timeouts.pool_idle,

@@ -69,7 +69,7 @@ use whole::{WholeInbound, WholeOutbound};
 use crate::metrics::{HandshakeKind, Metrics, ProxyMetrics, Shed};
 use crate::net::{
     self, Accepted, Activity, ConnectionEnd, ConnectionLimits, Door, HeldBudget, Peer, Reception, SpareTimer,
-    Stop, TlsAcceptor, TurnedAway,
+    Stop, TlsAcceptor, TurnedAway, UpstreamTls,
 };
 use crate::profile::Profile;
 
@@ -80,6 +80,8 @@ pub struct ProxyCommon {
     budget: Arc<HeldBudget>,
     limits: Arc<Limits>,
     stop: Stop,
+    /// How hands are shaken with each upstream under TLS.
+    upstream_tls: Vec<(Upstream, UpstreamTls)>,
     /// What is known of each route that is no bypass, in order.
     routes: Vec<Option<RouteCommon>>,
     /// What has been opened, whichever worker did.
@@ -104,7 +106,8 @@ impl ProxyCommon {
         let window = config.replay.as_ref().map(|replay| SharedWindow::new(&config.name, replay));
         let reception = Reception { proxy_protocol_from: config.proxy_protocol_from.clone(), tls: None };
         let reception = Arc::new(reception);
-        Some(Self { config, reception, budget, limits, stop, routes, window, reuses })
+        let upstream_tls = upstream_tls(&config);
+        Some(Self { config, reception, budget, limits, stop, upstream_tls, routes, window, reuses })
     }
 
     /// How much it takes on, whatever its settings become.
@@ -161,6 +164,23 @@ impl ProxyCommon {
         self.reception = Arc::new(reception);
         self
     }
+
+    /// Its upstreams under TLS, and how hands are shaken with each: certificates are renewed there.
+    pub fn upstream_tls(&self) -> &[(Upstream, UpstreamTls)] {
+        &self.upstream_tls
+    }
+}
+
+fn upstream_tls(config: &ProxyConfig) -> Vec<(Upstream, UpstreamTls)> {
+    let mut found: Vec<(Upstream, UpstreamTls)> = Vec::new();
+    for RouteConfig { upstream, .. } in config.routes.iter() {
+        if let Some(tls) = &upstream.tls
+            && found.iter().all(|(known, _)| known != upstream)
+        {
+            found.push((upstream.clone(), UpstreamTls::new(tls, upstream.protocol)));
+        }
+    }
+    found
 }
 
 /// One route as the process has it.
@@ -216,10 +236,11 @@ pub struct Proxy {
 impl Proxy {
     /// A worker's part of `common`.
     pub fn new(common: &ProxyCommon, metrics: &Metrics) -> Self {
-        let ProxyCommon { config, reception, budget, limits, stop, routes, window, reuses } = common;
+        let ProxyCommon { config, reception, budget, limits, stop, upstream_tls, routes, window, reuses } =
+            common;
         let metrics = metrics.proxy(&config.name);
         let replay = ReplayGuard::new(config, window.clone(), Arc::clone(reuses), metrics.clone());
-        let mut pools = Pools::new(Arc::clone(config), metrics.clone());
+        let mut pools = Pools::new(Arc::clone(config), metrics.clone(), upstream_tls.clone());
         let shared = |route: Option<&RouteConfig>, common: Option<&RouteCommon>| {
             let account = common.and_then(|common| common.migration.clone());
             let terms = route.and_then(RouteConfig::migration).cloned();

@@ -19,7 +19,7 @@ use super::limits::Pace;
 use super::respond::Failure;
 use super::{ProxyConfig, RouteConfig, Timeouts, Upstream};
 use crate::metrics::ProxyMetrics;
-use crate::net::{LazyTimer, Lease, Pool, SendFault, SpareTimer};
+use crate::net::{LazyTimer, Lease, Pool, SendFault, SpareTimer, UpstreamTls};
 
 /// What leads to the upstream of one route on one worker.
 pub(crate) struct Onward {
@@ -34,19 +34,26 @@ pub(crate) struct Onward {
 pub(crate) struct Pools {
     config: Arc<ProxyConfig>,
     metrics: ProxyMetrics,
+    /// What the workers share of each upstream under TLS.
+    tls: Vec<(Upstream, UpstreamTls)>,
     pools: Vec<(Upstream, Arc<Pool<RequestBody>>)>,
 }
 
 impl Pools {
-    pub(crate) fn new(config: Arc<ProxyConfig>, metrics: ProxyMetrics) -> Self {
-        Self { config, metrics, pools: Vec::new() }
+    pub(crate) fn new(
+        config: Arc<ProxyConfig>,
+        metrics: ProxyMetrics,
+        tls: Vec<(Upstream, UpstreamTls)>,
+    ) -> Self {
+        Self { config, metrics, tls, pools: Vec::new() }
     }
 
     fn of(&mut self, upstream: &Upstream) -> Arc<Pool<RequestBody>> {
         if let Some((_, pool)) = self.pools.iter().find(|(known, _)| known == upstream) {
             return Arc::clone(pool);
         }
-        let pool = Pool::new(&upstream.pool_settings(&self.config.timeouts), self.metrics.clone());
+        let tls = self.tls.iter().find(|(known, _)| known == upstream).map(|(_, tls)| tls.clone());
+        let pool = Pool::new(&upstream.pool_settings(&self.config.timeouts, tls), self.metrics.clone());
         self.pools.push((upstream.clone(), Arc::clone(&pool)));
         pool
     }

@@ -1,10 +1,13 @@
-//! The certificates of a listener, followed as key files are: renewed in place, and in force without a restart.
+//! The certificates of a listener or towards an upstream, followed as key files are: renewed in place, and in force without
+//! a restart.
 
 use std::collections::BTreeSet;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -12,7 +15,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::watch::{WatchSettings, WatchedFile};
 use crate::metrics::CertificateMetrics;
-use crate::net::{CaFile, ListenerTls, ListenerTlsFault, TlsAcceptor};
+use crate::net::{
+    CaFile, Identity, ListenerTls, ListenerTlsFault, Roots, TlsAcceptor, TlsFileFault, TlsSettings,
+    UpstreamAddress, UpstreamTls,
+};
 
 /// How long after a fault the rest is awaited before anything is said: a certificate and its key are replaced one after the
 /// other.
@@ -20,11 +26,94 @@ const SETTLING: Duration = Duration::from_secs(1);
 /// How often it is awaited at most.
 const LONGEST_SETTLING: usize = 10;
 
-/// Follows the files of one listener's TLS. What is wrong with them never touches what is in force.
+/// What is made of files that are followed, and what it is put in force by.
+#[derive(Clone)]
+pub enum Certificates {
+    /// Those that a listener presents, and whom it lets in.
+    Listener(ListenerTls, TlsAcceptor),
+    /// Whom we trust towards an upstream, and who we are there.
+    Upstream(UpstreamAddress, TlsSettings, UpstreamTls),
+}
+
+impl Certificates {
+    /// For the log.
+    fn name(&self) -> String {
+        match self {
+            Self::Listener(..) => "listener".to_owned(),
+            Self::Upstream(address, ..) => format!("upstream {address}"),
+        }
+    }
+
+    fn paths(&self) -> BTreeSet<&Path> {
+        match self {
+            Self::Listener(settings, _) => {
+                let identities = settings.certificates.iter().map(|certificate| &certificate.identity);
+                let files =
+                    identities.flat_map(|identity| [identity.certificate_path(), identity.key_path()]);
+                files.chain(settings.clients.as_ref().map(CaFile::path)).collect()
+            }
+            Self::Upstream(_, settings, _) => {
+                let identity = settings.identity.iter();
+                let files = identity.flat_map(|identity| [identity.certificate_path(), identity.key_path()]);
+                let roots = match &settings.roots {
+                    Roots::File(file) => Some(file.path()),
+                    Roots::WebPki => None,
+                };
+                files.chain(roots).collect()
+            }
+        }
+    }
+
+    /// The same as its files are now, in force; `None` if nothing has changed.
+    fn renewed(&self) -> Result<Option<Self>, CertificatesFault> {
+        match self {
+            Self::Listener(settings, acceptor) => {
+                let read = settings.reread()?;
+                if read == *settings {
+                    return Ok(None);
+                }
+                acceptor.replace(&read)?;
+                Ok(Some(Self::Listener(read, acceptor.clone())))
+            }
+            Self::Upstream(address, settings, tls) => {
+                let read = settings.reread()?;
+                if read == *settings {
+                    return Ok(None);
+                }
+                tls.replace(&read);
+                Ok(Some(Self::Upstream(address.clone(), read, tls.clone())))
+            }
+        }
+    }
+
+    /// When those end that are our own, by what metrics call them.
+    fn ends(&self) -> Vec<(Arc<str>, Timestamp)> {
+        let of = |name: Arc<str>, identity: &Identity| Some((name, identity.validity()?.not_after));
+        match self {
+            Self::Listener(settings, _) => {
+                let certificates = settings.certificates.iter();
+                certificates.filter_map(|known| of(Arc::clone(&known.name), &known.identity)).collect()
+            }
+            Self::Upstream(_, settings, _) => {
+                settings.identity.iter().filter_map(|identity| of(self.name().into(), identity)).collect()
+            }
+        }
+    }
+}
+
+/// Why changed files are not in force.
+#[derive(Debug, thiserror::Error)]
+enum CertificatesFault {
+    #[error(transparent)]
+    Listener(#[from] ListenerTlsFault),
+    #[error(transparent)]
+    Upstream(#[from] TlsFileFault),
+}
+
+/// Follows the files of TLS at one place. What is wrong with them never touches what is in force.
 pub struct CertificateFollower {
     proxy: Arc<str>,
-    in_force: ListenerTls,
-    acceptor: TlsAcceptor,
+    in_force: Certificates,
     metrics: CertificateMetrics,
     files: Vec<WatchedFile>,
     /// What was wrong with the files when they were last read.
@@ -32,22 +121,18 @@ pub struct CertificateFollower {
 }
 
 impl CertificateFollower {
-    /// Puts the files under watch of which the listener of `proxy` was made, that `acceptor` shakes hands for.
+    /// Puts the files under watch of which `certificates` of a proxy were made. If there are none, there is nothing to follow.
     pub fn new(
         proxy: &Arc<str>,
-        settings: &ListenerTls,
-        acceptor: TlsAcceptor,
+        certificates: Certificates,
         metrics: CertificateMetrics,
         watch: WatchSettings,
     ) -> io::Result<Self> {
-        let identities = settings.certificates.iter().map(|certificate| &certificate.identity);
-        let paths = identities.flat_map(|identity| [identity.certificate_path(), identity.key_path()]);
-        let paths: BTreeSet<_> = paths.chain(settings.clients.as_ref().map(CaFile::path)).collect();
-        let files = paths.into_iter().map(|path| WatchedFile::new(path, watch));
+        let files = certificates.paths().into_iter().map(|path| WatchedFile::new(path, watch));
         let files = files.collect::<io::Result<_>>()?;
-        let (proxy, in_force) = (Arc::clone(proxy), settings.clone());
-        let follower = Self { proxy, in_force, acceptor, metrics, files, failure: None };
-        follower.note_expiry();
+        let proxy = Arc::clone(proxy);
+        let follower = Self { proxy, in_force: certificates, metrics, files, failure: None };
+        follower.note_ends();
         Ok(follower)
     }
 
@@ -82,15 +167,15 @@ impl CertificateFollower {
             }
             read = self.read().await;
         }
-        let proxy = &*self.proxy;
+        let (proxy, of) = (&*self.proxy, self.in_force.name());
         match read {
             Ok(None) => self.failure = None,
             Ok(Some(renewed)) => {
                 self.in_force = renewed;
                 self.failure = None;
                 self.metrics.reloaded();
-                self.note_expiry();
-                tracing::info!(proxy, "the listener's certificates have changed, and are in force");
+                self.note_ends();
+                tracing::info!(proxy, of, "certificates have changed, and are in force");
             }
             Err(fault) => {
                 let fault = fault.to_string();
@@ -99,8 +184,9 @@ impl CertificateFollower {
                     self.metrics.reload_failed();
                     tracing::warn!(
                         proxy,
+                        of,
                         %fault,
-                        "the listener's certificates have changed and cannot be used; those before stay in force"
+                        "certificates have changed and cannot be used; those before stay in force"
                     );
                     self.failure = Some(fault);
                 }
@@ -109,25 +195,15 @@ impl CertificateFollower {
     }
 
     /// Reads the files, and has what is new put in force.
-    async fn read(&self) -> Result<Option<ListenerTls>, ListenerTlsFault> {
-        let (in_force, acceptor) = (self.in_force.clone(), self.acceptor.clone());
-        let reading = move || {
-            let read = in_force.reread()?;
-            if read == in_force {
-                return Ok(None);
-            }
-            acceptor.replace(&read)?;
-            Ok(Some(read))
-        };
-        // On its own thread: a network file system may take its time. It ends by panicking only if the process is going.
-        tokio::task::spawn_blocking(reading).await.unwrap_or(Ok(None))
+    async fn read(&self) -> Result<Option<Certificates>, CertificatesFault> {
+        let in_force = self.in_force.clone();
+        // On its own thread: a network file system may take its time. It fails only where the process is going.
+        tokio::task::spawn_blocking(move || in_force.renewed()).await.unwrap_or(Ok(None))
     }
 
-    fn note_expiry(&self) {
-        for certificate in &self.in_force.certificates {
-            if let Some(validity) = certificate.identity.validity() {
-                self.metrics.expires(&certificate.name, validity.not_after);
-            }
+    fn note_ends(&self) {
+        for (name, end) in self.in_force.ends() {
+            self.metrics.expires(&name, end);
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Where keys come from: key files and portals, read, followed, and put together while requests run; and the files of
-//! listeners' certificates, which are followed in the same way.
+//! certificates, which are followed in the same way.
 
 mod assembly;
 mod cache;
@@ -19,7 +19,7 @@ mod state;
 pub mod watch;
 
 pub use cache::{CacheFault, CacheFile, Cached};
-pub use certificates::CertificateFollower;
+pub use certificates::{CertificateFollower, Certificates};
 pub use config::{KeysConfig, PortalSource};
 pub use follow::{KeyFollower, first_keys};
 pub use load::{LoadedKeys, ask_now, file_now, load_all, load_beside, load_now};

@@ -1,6 +1,8 @@
 //! A listening socket whose connections are handed to the workers in turn.
 
 mod address;
+#[cfg(test)]
+mod tests;
 mod unix;
 
 use std::io;

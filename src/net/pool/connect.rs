@@ -11,7 +11,7 @@ use super::stream::UpstreamStream;
 use super::{PoolSettings, UpstreamAddress};
 use crate::metrics::ProxyMetrics;
 use crate::net::socket::PlainSocket;
-use crate::net::tls::{Spoken, Tls, UpstreamProtocol};
+use crate::net::tls::{Spoken, UpstreamProtocol, UpstreamTls};
 
 /// Whether somebody accepts connections there. Nothing is said on the one that is made.
 pub async fn reach(address: &UpstreamAddress) -> Result<(), ConnectFault> {
@@ -32,7 +32,7 @@ async fn socket(address: &UpstreamAddress) -> io::Result<PlainSocket> {
 pub(super) struct Dialler {
     address: UpstreamAddress,
     patience: Duration,
-    tls: Option<Tls>,
+    tls: Option<UpstreamTls>,
     protocol: UpstreamProtocol,
     metrics: ProxyMetrics,
 }
@@ -42,7 +42,7 @@ impl Dialler {
         Self {
             address: settings.address.clone(),
             patience: settings.connect,
-            tls: settings.tls.as_ref().map(|tls| Tls::new(tls, settings.protocol)),
+            tls: settings.tls.clone(),
             protocol: settings.protocol,
             metrics,
         }
@@ -65,7 +65,7 @@ impl Dialler {
                 let only = if self.speaks_http1_only() { Spoken::Http1 } else { Spoken::Http2 };
                 return Ok((UpstreamStream::Plain(stream), only));
             };
-            let (stream, spoken) = tls.connect(stream).await?;
+            let (stream, spoken) = tls.current().connect(stream).await?;
             Ok((UpstreamStream::Tls(Box::new(stream)), spoken))
         })
         .await
@@ -76,7 +76,7 @@ impl Dialler {
         self.in_time(async {
             let stream = self.socket().await?;
             let Some(tls) = &self.tls else { return Ok(UpstreamStream::Plain(stream)) };
-            Ok(UpstreamStream::Tls(Box::new(tls.connect_http1(stream).await?)))
+            Ok(UpstreamStream::Tls(Box::new(tls.current().connect_http1(stream).await?)))
         })
         .await
     }

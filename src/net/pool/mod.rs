@@ -27,7 +27,7 @@ use http_body::Body;
 use hyper::body::Incoming;
 
 use crate::metrics::ProxyMetrics;
-use crate::net::tls::{Spoken, TlsSettings, UpstreamProtocol};
+use crate::net::tls::{Spoken, UpstreamProtocol, UpstreamTls};
 pub use address::UpstreamAddress;
 use connect::Dialler;
 pub use connect::reach;
@@ -38,14 +38,14 @@ use http2::{Held, Link, Links, Place, Unsent};
 pub(crate) use stream::UpstreamStream;
 
 /// Where a pool connects, how, and its patience.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct PoolSettings {
     /// Where the upstream is.
     pub address: UpstreamAddress,
     /// The same as `host` has it, for requests that name no host.
     pub authority: Authority,
     /// TLS, and whom to trust there.
-    pub tls: Option<TlsSettings>,
+    pub tls: Option<UpstreamTls>,
     /// The version of HTTP that is spoken.
     pub protocol: UpstreamProtocol,
     /// For connecting, the handshake of TLS included.

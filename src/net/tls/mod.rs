@@ -9,6 +9,7 @@ mod validity;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -151,6 +152,30 @@ impl Tls {
         stream: S,
     ) -> Result<TlsStream<S>, TlsFault> {
         Ok(self.http1.connect(self.name.clone(), stream).await?)
+    }
+}
+
+/// TLS towards one upstream, under settings that may be swapped at any time. A clone is the same one; connections keep what
+/// they began with.
+#[derive(Clone)]
+pub struct UpstreamTls {
+    protocol: UpstreamProtocol,
+    current: Arc<ArcSwap<Tls>>,
+}
+
+impl UpstreamTls {
+    /// With these settings, for this version of HTTP.
+    pub fn new(settings: &TlsSettings, protocol: UpstreamProtocol) -> Self {
+        Self { protocol, current: Arc::new(ArcSwap::from_pointee(Tls::new(settings, protocol))) }
+    }
+
+    /// Uses these settings from now on.
+    pub fn replace(&self, settings: &TlsSettings) {
+        self.current.store(Arc::new(Tls::new(settings, self.protocol)));
+    }
+
+    pub(super) fn current(&self) -> Arc<Tls> {
+        self.current.load_full()
     }
 }
 

@@ -95,7 +95,7 @@ fn certificate_is_renewed_under_load_without_a_failed_request() {
         ends.store(true, Ordering::Relaxed);
     });
     assert_eq!(reloads(&sidecar, "failed"), 0.0);
-    assert!(sidecar.log().contains("have changed, and are in force"), "{}", sidecar.log());
+    assert!(sidecar.log().contains("certificates have changed, and are in force"), "{}", sidecar.log());
 }
 
 #[test]

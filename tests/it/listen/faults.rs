@@ -146,6 +146,20 @@ fn address_that_is_none_is_a_fault() {
 }
 
 #[test]
+fn believing_everybody_is_noted() {
+    for key in ["proxy_protocol_from", "trust_forwarded_from"] {
+        for all in ["0.0.0.0/0", "::/0"] {
+            let (status, told) = check(&sidecar().proxy(&format!("{key} = [\"10.0.0.0/8\", \"{all}\"]")));
+            let note =
+                format!("note: proxy.kitchen.{key}: whoever connects may say that he comes from anywhere");
+            assert!(status == 0 && told.contains(&note), "{told}");
+        }
+        let (_, told) = check(&sidecar().proxy(&format!("{key} = \"10.0.0.0/8\"")));
+        assert!(!told.contains(key), "{told}");
+    }
+}
+
+#[test]
 fn networks_are_held_to_their_notation() {
     for key in ["proxy_protocol_from", "trust_forwarded_from"] {
         let (status, told) = check(&sidecar().proxy(&format!("{key} = [\"10.1.2.3/8\"]")));

@@ -2,7 +2,7 @@
 
 use crate::support::{
     Authority, Connection, Event, Frame, Message, Opcode, Origin, Sidecar, TestKey, Tunnel, WebSocketOrigin,
-    accept_of, field,
+    accept_of, eventually, field,
 };
 
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -31,7 +31,7 @@ impl Bridge {
              [proxy.tls]\ncert_file = \"tls.crt\"\nkey_file = \"tls.key\"\nclient_ca_file = \"clients.pem\"\n\
              [[proxy]]\nname = \"pos\"\nmode = \"outbound\"\nlisten = \"unix:{}\"\n\
              upstream = \"https://localhost:{port}\"\nca_file = \"ca.pem\"\n\
-             client_cert_file = \"own.crt\"\nclient_key_file = \"own.key\"\n",
+             client_cert_file = \"own.crt\"\nclient_key_file = \"own.key\"\ntimeouts = {{ pool_idle = \"50ms\" }}\n",
             path("far.sock").display(),
             path("near.sock").display(),
         );
@@ -83,9 +83,39 @@ fn client_whose_certificate_is_not_believed_is_told_in_the_log() {
     let reply = bridge.connect().exchange(ORDER);
     assert_eq!(reply.status, 502, "{reply:?}");
     assert_eq!(origin.count(), 0);
-    crate::support::eventually("it is counted where it was refused", || {
+    eventually("it is counted where it was refused", || {
         bridge.sidecar.metric("alewife_handshakes_failed_total{proxy=\"kitchen\",kind=\"tls\"}") >= 1.0
     });
+}
+
+#[test]
+fn both_ends_take_up_certificates_that_are_renewed() {
+    let (origin, clients, next) = (Origin::echo(), Authority::new(), Authority::new());
+    let bridge = Bridge::to(origin.address(), &clients, &clients);
+    assert_eq!(bridge.connect().exchange(ORDER).status, 200);
+    let write = |name: &str, text: &str| {
+        std::fs::write(bridge.sidecar.directory().join(name), text).unwrap();
+    };
+    let taken = |proxy: &str| {
+        let series = "alewife_certificate_reloads_total";
+        bridge.sidecar.metric(&format!("{series}{{proxy=\"{proxy}\",outcome=\"ok\"}}"))
+    };
+    // Who asks believes another issuer now, and who is asked has a certificate of it.
+    write("clients.pem", next.pem());
+    eventually("the inbound end has taken it up", || taken("kitchen") == 1.0);
+    let (certificate, key) = next.issue_pem(&["pos.test"]);
+    write("own.crt", &certificate);
+    write("own.key", &key);
+    eventually("the outbound end has taken it up", || taken("pos") == 1.0);
+    // The connection under the old one has no more use soon.
+    eventually("the new one is shown", || {
+        let opened = bridge.sidecar.metric("alewife_upstream_connections_opened_total{proxy=\"pos\"}");
+        assert_eq!(bridge.connect().exchange(ORDER).status, 200);
+        opened > 1.0
+    });
+    let end = "alewife_certificate_expiry_timestamp_seconds{proxy=\"pos\",certificate=\"upstream localhost:";
+    let (_, metrics) = bridge.sidecar.admin_page("/metrics");
+    assert!(metrics.contains(end), "{metrics}");
 }
 
 #[test]
