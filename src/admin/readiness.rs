@@ -14,7 +14,8 @@ use crate::keys::{KeyStore, Roughly};
 use crate::metrics::SourceKind;
 
 /// Whether a condition holds, with what there is to tell of it where it does.
-type Holds = Box<dyn Fn(Timestamp) -> Result<Option<String>, NotReady> + Send + Sync>;
+type Held = Result<Option<String>, NotReady>;
+type Holds = Box<dyn Fn(Timestamp) -> Held + Send + Sync>;
 
 /// What readiness hangs on besides the state of the process itself.
 #[derive(Default)]
@@ -99,7 +100,7 @@ impl Readiness {
     }
 
     /// Every condition by its name, and whether it holds at `now`, with what there is to tell of it.
-    pub fn conditions(&self, now: Timestamp) -> Vec<(Box<str>, Result<Option<String>, NotReady>)> {
+    pub fn conditions(&self, now: Timestamp) -> Vec<(Box<str>, Held)> {
         let holds = |holds: bool, otherwise| if holds { Ok(None) } else { Err(otherwise) };
         let bound = holds(self.listeners_bound.load(Ordering::Acquire), NotReady::ListenersNotBound);
         let runs = holds(!self.stopping.load(Ordering::Acquire), NotReady::Stopping);

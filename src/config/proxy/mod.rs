@@ -80,7 +80,7 @@ pub(super) fn read_all<'t>(
     let mut warnings = Vec::new();
     let entries: Vec<_> =
         sections.into_iter().map(|section| Entry::read(document, section, shared, &mut warnings)).collect();
-    addresses::check(document, &entries, admin.as_ref());
+    addresses::check(document, &entries, admin);
     if entries.iter().any(|entry| entry.keys_are_missing) {
         document.refuse(&Heading::default(), "keys.file", None, nothing);
     }

@@ -20,11 +20,11 @@ fn sealed(key: &TestKey) -> Vec<u8> {
 }
 
 /// A session, if there is a place for it.
-fn open(sidecar: &Sidecar, handshake: &[u8]) -> Result<Connection, Reply> {
+fn open(sidecar: &Sidecar, handshake: &[u8]) -> Result<Connection, Box<Reply>> {
     let mut client = sidecar.connect();
     client.send(handshake);
     let reply = client.try_reply("GET").unwrap();
-    if reply.status == 101 { Ok(client) } else { Err(reply) }
+    if reply.status == 101 { Ok(client) } else { Err(Box::new(reply)) }
 }
 
 #[track_caller]
