@@ -66,7 +66,11 @@ impl Stage {
 
 fn exchanges_pass_the_bridge_as_they_pass_without_it(algorithm: &str) {
     let stage = Stage::open();
-    let bridge = Bridge::before(stage.address).keys(&[&TestKey::new(algorithm)]).start();
+    // What the first sidecar says of the client, the second has to believe.
+    let bridge = Bridge::before(stage.address)
+        .keys(&[&TestKey::new(algorithm)])
+        .inbound("trust_forwarded_from = \"127.0.0.1\"")
+        .start();
     let between =
         Between { inbound: bridge.inbound.address().to_string(), authenticated: algorithm.ends_with("GCM") };
     let mut runner = TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() });

@@ -28,6 +28,8 @@ impl Crowded {
             .keys(&[&key])
             .upstream(origin.address())
             .proxy("timeouts = { pool_idle = \"100ms\" }")
+            // The crowd is one peer, and none of it is to make room.
+            .proxy("limits = { connections_per_peer = 8192 }")
             .start();
         let (descriptors, resident) = (descriptors(&sidecar), status_kib(&sidecar, "VmRSS"));
         if descriptors.is_none() {
