@@ -12,6 +12,7 @@ mod docs;
 mod exchange;
 mod keys;
 mod life;
+mod migration;
 mod openssl_speed;
 mod outbound;
 mod portal;

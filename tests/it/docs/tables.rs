@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alewife::metrics::{AleReason, FetchOutcome, MessageRefusal, Metrics, Outcome, ReplyReason, SourceKind};
+use alewife::metrics::{
+    AleReason, FetchOutcome, MessageRefusal, Metrics, MigrationVerdict, Outcome, ReplyReason, SourceKind,
+};
 use jiff::Timestamp;
 
 use super::{quoted, read, table};
@@ -14,6 +16,7 @@ type Shape = (String, BTreeSet<String>);
 fn exported() -> BTreeMap<String, Shape> {
     let metrics = Metrics::new();
     let _kitchen = metrics.proxy("kitchen");
+    let _orders = metrics.migration("kitchen", "orders");
     let _keys = metrics.key_set("default", &SourceKind::ALL, Timestamp::UNIX_EPOCH);
     let text = metrics.encode(Timestamp::UNIX_EPOCH);
     let mut found = BTreeMap::new();
@@ -54,6 +57,7 @@ fn tables_of_label_values_are_those_of_the_code() {
     assert_eq!(first("| `outcome` |"), Outcome::ALL.map(Outcome::label));
     assert_eq!(first("| refused as `reason` |"), MessageRefusal::ALL.map(MessageRefusal::label));
     assert_eq!(first("| a reply's `reason` |"), ReplyReason::ALL.map(ReplyReason::label));
+    assert_eq!(first("| `verdict` |"), MigrationVerdict::ALL.map(MigrationVerdict::label));
     assert_eq!(first("| a fetch's `outcome` |"), FetchOutcome::ALL.map(FetchOutcome::label));
     let reasons: BTreeSet<_> = first("| `reason` |").into_iter().collect();
     assert_eq!(reasons, AleReason::ALL.map(|reason| reason.label().to_owned()).into_iter().collect());
