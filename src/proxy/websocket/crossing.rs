@@ -109,7 +109,7 @@ impl Crossing {
         }
         if let Some(pass) = &self.pass {
             if pass.is_over(moment.now) {
-                return Err(Fault::Secured);
+                return Err(Fault::NoLongerPlain);
             }
             if side == self.sealed && ale::bears_envelope(&message.payload) {
                 let refusal = Refusal::headers(AleReason::ConflictingCarriers);

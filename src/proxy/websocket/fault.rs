@@ -18,6 +18,9 @@ pub(super) enum Fault {
     /// A plain session of a service that is secured again.
     #[error("the service is secured again, and this session is plain")]
     Secured,
+    /// A plain session whose client may be plain no longer.
+    #[error("plain messages pass no longer, and this session is plain")]
+    NoLongerPlain,
     /// P7: a text message opened to something else, and its tag says that it was meant so.
     #[error("a sealed text that is not UTF-8")]
     SealedNotUtf8,
@@ -47,7 +50,11 @@ impl From<FrameFault> for Fault {
 impl Fault {
     /// Whose fault it is that came up with a message of `sender`.
     pub(super) fn falls_on(self, sender: Side) -> Side {
-        if matches!(self, Self::PeerError(_)) { sender.other() } else { sender }
+        match self {
+            Self::PeerError(_) => sender.other(),
+            Self::NoLongerPlain => Side::Client,
+            _ => sender,
+        }
     }
 
     /// What the side is told.
@@ -64,7 +71,7 @@ impl Fault {
     pub(super) fn code(self) -> u16 {
         match self {
             Self::Frame(fault) => fault.close_code(),
-            Self::Refused(_) | Self::PeerError(_) | Self::Secured => Close::POLICY,
+            Self::Refused(_) | Self::PeerError(_) | Self::Secured | Self::NoLongerPlain => Close::POLICY,
             Self::SealedNotUtf8 => Close::NOT_UTF8,
             Self::TooLong => Close::TOO_LONG,
             Self::NoCapacity(_) | Self::ReplayStore => Close::TRY_AGAIN,
@@ -78,7 +85,7 @@ impl Fault {
             Self::TooLong => MessageRefusal::TooLong,
             Self::Frame(FrameFault::NotUtf8) | Self::SealedNotUtf8 => MessageRefusal::NotUtf8,
             Self::Frame(_) => MessageRefusal::Protocol,
-            Self::Refused(_) | Self::Secured => MessageRefusal::Envelope,
+            Self::Refused(_) | Self::Secured | Self::NoLongerPlain => MessageRefusal::Envelope,
             Self::PeerError(_) => MessageRefusal::PeerError,
             Self::NoCapacity(_) => MessageRefusal::NoCapacity,
             Self::NoSealingKey(_) => MessageRefusal::NoKey,

@@ -45,14 +45,22 @@ fn table_of_exit_statuses_is_that_of_the_code() {
 #[test]
 fn table_of_log_fields_is_what_an_exchange_logs() {
     let key = TestKey::new("AES-256-GCM");
-    let sidecar = Sidecar::inbound().keys(&[&key]).proxy("[[proxy.route]]").start();
+    let route = "[[proxy.route]]\npolicy = \"shadow\"\nfrom = \"127.0.0.0/8\"";
+    let sidecar = Sidecar::inbound().keys(&[&key]).proxy(route).start();
     // Nobody listens behind it, so that this line has a reason and a key.
     let reply = sidecar.connect().exchange(&key.request("POST", "/orders", "", b"{}"));
     assert_eq!(reply.status, 502);
-    let line = || sidecar.log().lines().find(|line| line.contains("alewife::access")).map(str::to_owned);
-    eventually("the exchange is logged", || line().is_some());
-    let line: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&line().unwrap()).unwrap();
-    let logged: BTreeSet<String> = line.keys().cloned().collect();
+    // And this one passes plain.
+    assert_eq!(sidecar.connect().exchange(b"GET / HTTP/1.1\r\nhost: kitchen.test\r\n\r\n").status, 502);
+    let lines = || -> Vec<String> {
+        sidecar.log().lines().filter(|line| line.contains("alewife::access")).map(str::to_owned).collect()
+    };
+    eventually("the exchanges are logged", || lines().len() == 2);
+    let fields = |line: &String| -> Vec<String> {
+        let line: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).unwrap();
+        line.keys().cloned().collect()
+    };
+    let logged: BTreeSet<String> = lines().iter().flat_map(fields).collect();
     let rows = table(&read("docs/OPERATIONS.md"), "| field | holds |");
     assert_eq!(rows.iter().flat_map(|row| quoted(&row[0])).collect::<BTreeSet<_>>(), logged);
 }

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alewife::metrics::{
-    AleReason, FetchOutcome, Limit, MessageRefusal, Metrics, Outcome, ReplyReason, Shed, SourceKind,
+    AleReason, FetchOutcome, Limit, MessageRefusal, Metrics, MigrationVerdict, Outcome, ReplyReason, Shed,
+    SourceKind,
 };
 use jiff::Timestamp;
 
@@ -16,6 +17,7 @@ type Shape = (String, BTreeSet<String>);
 fn exported() -> BTreeMap<String, Shape> {
     let metrics = Metrics::new();
     let _kitchen = metrics.proxy("kitchen");
+    let _orders = metrics.migration("kitchen", "orders");
     let _keys = metrics.key_set("default", &SourceKind::ALL, Timestamp::UNIX_EPOCH);
     metrics.certificates("kitchen").expires(&"default".into(), Timestamp::UNIX_EPOCH);
     let text = metrics.encode(Timestamp::UNIX_EPOCH);
@@ -61,6 +63,7 @@ fn tables_of_label_values_are_those_of_the_code() {
     let limits = table(&text, "| name | type | labels |");
     let limits = limits.iter().find(|row| row[0].contains("alewife_limit")).unwrap()[3].clone();
     assert!(Limit::ALL.iter().all(|limit| limits.contains(&format!("`{}`", limit.label()))), "{limits}");
+    assert_eq!(first("| `verdict` |"), MigrationVerdict::ALL.map(MigrationVerdict::label));
     assert_eq!(first("| a fetch's `outcome` |"), FetchOutcome::ALL.map(FetchOutcome::label));
     let reasons: BTreeSet<_> = first("| `reason` |").into_iter().collect();
     assert_eq!(reasons, AleReason::ALL.map(|reason| reason.label().to_owned()).into_iter().collect());

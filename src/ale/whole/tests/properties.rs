@@ -132,6 +132,12 @@ proptest! {
         let SealedWhole { body: sealed, reply } = sealed.map_err(|fault| TestCaseError::fail(fault.to_string()))?;
         prop_assert!(sealed != body.as_bytes(), "nothing of it was sealed");
 
+        if profile.is_told_by_its_parts() || profile.encoding_tells() {
+            prop_assert!(bears_sealed(&profile, &request, &sealed), "it passes for a plain one");
+        }
+        let refused = would_refuse(&profile, &request, &sealed, &keys, at(NOW));
+        prop_assert!(refused.is_none(), "{refused:?}");
+
         let mut opened_head = request.clone();
         let answer = open_whole(&profile, &mut opened_head, &sealed, &keys, at(NOW));
         let answer = answer.map_err(|fault| TestCaseError::fail(fault.to_string()))?;
