@@ -9,6 +9,8 @@ pub(super) enum Exit {
     Success,
     /// In a way that has no number of its own.
     Failure,
+    /// The application that `run` is to start cannot be started: the number that shells have for it.
+    NotStarted,
     /// The command line of `send` is wrong: curl's number.
     SendUsage,
     /// What `doctor` is to examine cannot be read.
@@ -28,6 +30,7 @@ impl From<Exit> for ExitCode {
             Exit::Failure => 1,
             Exit::SendUsage | Exit::UnreadableCapture => 2,
             Exit::Usage => 64,
+            Exit::NotStarted => 127,
             Exit::UnfitProcessor | Exit::WrongConfiguration => 78,
         })
     }

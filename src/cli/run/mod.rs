@@ -88,13 +88,10 @@ enum RunError {
     Upstream(#[from] UpstreamAway),
 }
 
-/// What shells say of a command that cannot be started.
-const NOT_STARTED: u8 = 127;
-
 impl RunError {
     fn exit(&self) -> ExitCode {
         match self {
-            Self::Application(_) => NOT_STARTED.into(),
+            Self::Application(_) => Exit::NotStarted.into(),
             Self::Config(_) => Exit::WrongConfiguration.into(),
             _ => Exit::Failure.into(),
         }
