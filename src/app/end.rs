@@ -13,6 +13,9 @@ use super::worker;
 use super::{App, StopError};
 use crate::admin::Order;
 
+/// How long workers that have nothing left to do may take to end.
+const NOTICING: Duration = Duration::from_secs(5);
+
 /// How the end came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended {
@@ -111,6 +114,8 @@ impl App {
         is_clean &= drain(later, deadline).await;
         self.windows.cancel();
         self.key_sets.iter().for_each(|set| set.end());
+        // All connections have ended, or were cut: what is left to the workers is to notice.
+        let deadline = deadline.max(Instant::now() + NOTICING);
         let joined = worker::join(std::mem::take(&mut self.workers), deadline).await;
         // Who waits for orders to be carried out is told that nobody does any more.
         self.given.close();
