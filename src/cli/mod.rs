@@ -2,6 +2,7 @@
 
 mod ask;
 mod check;
+mod completions;
 mod config;
 mod demo;
 mod doctor;
@@ -53,6 +54,8 @@ pub struct Cli {
 enum Command {
     /// Examines a configuration and its key file, and tells everything that is wrong
     Check(check::Args),
+    /// Prints what a shell needs to complete the command line
+    Completions(completions::Args),
     /// Prints every setting that holds, and where its value is from
     Config(config::Args),
     /// Shows a sealed order on its way to an application and back
@@ -83,6 +86,7 @@ impl Command {
     fn run(self) -> ExitCode {
         match self {
             Self::Check(args) => check::run(&args),
+            Self::Completions(args) => completions::run(&args),
             Self::Config(args) => config::run(&args),
             Self::Demo(args) => demo::run(&args),
             Self::Doctor(args) => doctor::run(&args),

@@ -110,7 +110,7 @@ impl<'t> Document<'t> {
             ),
             Misplaced::InTheWay => Refusal::new(
                 "there is a value where it needs a table",
-                "compare the name with docs/CONFIGURATION.md",
+                "compare the name with those in config.example.toml",
             ),
         };
         self.refuse(&Heading::default(), "", Some(at), refusal);

@@ -1,6 +1,7 @@
 //! The commands that people type: run as they would be.
 
 #[cfg(unix)]
+mod completions;
 mod config;
 mod demo;
 #[cfg(unix)]
