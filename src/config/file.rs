@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::profile::Profiles;
 use super::proxy::{Listener, Shared};
-use super::values::{AdminListen, ByteSize, Workers};
+use super::values::{AdminListen, ByteSize, LineRate, Workers};
 use super::{Config, ConfigDigest, Environment, Examined, keys, memory, proxy};
 use crate::admin::AdminConfig;
 use crate::document::{Disclosure, Document, Field, Refusal, Section};
@@ -159,6 +159,7 @@ pub(super) struct RawLog {
     level: Field<Level>,
     format: Field<LogFormat>,
     access: Field<bool>,
+    access_limit: Field<LineRate>,
 }
 
 fn read_log<'t>(document: &mut Document<'t>, section: Section<'t>) -> LogConfig {
@@ -168,5 +169,6 @@ fn read_log<'t>(document: &mut Document<'t>, section: Section<'t>) -> LogConfig 
         level: document.or(&at, "level", raw.level, default.level),
         format: document.or(&at, "format", raw.format, default.format),
         access: document.or(&at, "access", raw.access, default.access),
+        access_limit: document.or(&at, "access_limit", raw.access_limit, LineRate(default.access_limit)).0,
     }
 }

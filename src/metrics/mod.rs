@@ -14,6 +14,7 @@ mod peer;
 mod proxy;
 mod reload;
 mod replay;
+mod stages;
 #[cfg(test)]
 mod tests;
 mod websocket;
@@ -33,6 +34,7 @@ pub use migration::{MigrationMetrics, MigrationVerdict, NetworkMetrics};
 pub use peer::{PeerCode, ReplyReason};
 pub use proxy::{ConnectionGuard, ProxyMetrics, RequestGuard};
 pub use reload::{ConfigMetrics, ReloadOutcome};
+pub use stages::Stage;
 pub use websocket::SessionGuard;
 pub use wire::{CertificateMetrics, HandshakeKind};
 
@@ -46,6 +48,8 @@ pub struct Metrics {
     pub held_bytes: Gauge,
     /// Log lines that were given up because standard error took none; kept by the log's writer.
     pub log_lines_dropped: Counter,
+    /// Lines of exchanges that were more than the limit; kept by the log's writer.
+    pub access_lines_left_out: Counter,
     /// Reloads of the configuration.
     pub config: ConfigMetrics,
     registry: Registry,
@@ -66,6 +70,7 @@ impl Metrics {
             config,
             held_bytes: Gauge::default(),
             log_lines_dropped: Counter::default(),
+            access_lines_left_out: Counter::default(),
             registry,
             proxies,
             keys,
@@ -117,6 +122,11 @@ impl Metrics {
             "log_lines_dropped",
             "Log lines given up because standard error took none",
             self.log_lines_dropped.clone(),
+        );
+        self.registry.register(
+            "access_lines_left_out",
+            "Lines of exchanges left out beyond the limit of the access log",
+            self.access_lines_left_out.clone(),
         );
     }
 }

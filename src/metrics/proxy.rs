@@ -13,6 +13,7 @@ use super::labels::{AleErrorLabels, DirectionLabels, OutcomeLabels, ProxyLabel};
 use super::limits::{LimitCounters, LimitFamilies};
 use super::peer::{PeerCounters, PeerFamilies};
 use super::replay::{ReplayCounters, ReplayFamilies};
+use super::stages::{Stage, StageFamilies, StageHistograms};
 use super::websocket::{SessionCounters, SessionFamilies, SessionGuard};
 use super::wire::{CertificateMetrics, HandshakeCounters, HandshakeKind, WireFamilies};
 use super::{
@@ -34,6 +35,11 @@ impl ProxyMetrics {
     pub fn finished(&self, outcome: Outcome, elapsed: Duration) {
         self.counters.requests[outcome as usize].inc();
         self.counters.duration.observe(elapsed.as_secs_f64());
+    }
+
+    /// Counts how long a part of an exchange took.
+    pub fn stage(&self, stage: Stage, duration: Duration) {
+        self.counters.stages.observe(stage, duration);
     }
 
     /// Counts an envelope that was refused, besides its [`Outcome::AleError`].
@@ -178,6 +184,7 @@ struct Counters {
     requests: [Counter; Outcome::ALL.len()],
     ale_errors: [[Counter; AleReason::ALL.len()]; AleCode::ALL.len()],
     duration: Histogram,
+    stages: StageHistograms,
     request_bytes: Counter,
     reply_bytes: Counter,
     connections: Gauge,
@@ -198,6 +205,7 @@ pub(super) struct ProxyFamilies {
     requests: Family<OutcomeLabels, Counter>,
     ale_errors: Family<AleErrorLabels, Counter>,
     duration: Family<ProxyLabel, Histogram, fn() -> Histogram>,
+    stages: StageFamilies,
     body_bytes: Family<DirectionLabels, Counter>,
     connections: Family<ProxyLabel, Gauge>,
     connections_accepted: Family<ProxyLabel, Counter>,
@@ -217,6 +225,7 @@ impl ProxyFamilies {
             requests: Family::default(),
             ale_errors: Family::default(),
             duration: Family::new_with_constructor(|| Histogram::new(DURATION_BUCKETS)),
+            stages: StageFamilies::register(registry),
             body_bytes: Family::default(),
             connections: Family::default(),
             connections_accepted: Family::default(),
@@ -243,6 +252,7 @@ impl ProxyFamilies {
             ale_errors: AleCode::ALL
                 .map(|code| AleReason::ALL.map(|reason| self.ale_error_counter(&proxy, code, reason))),
             duration: self.duration.get_or_create_owned(&label),
+            stages: self.stages.proxy(&proxy),
             request_bytes: self.byte_counter(&proxy, "request"),
             reply_bytes: self.byte_counter(&proxy, "reply"),
             connections: self.connections.get_or_create_owned(&label),

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::{
     AleCode, AleReason, Closer, Direction, FetchOutcome, HandshakeKind, Limit, MessageRefusal, Metrics,
-    Outcome, PeerCode, ReplyReason, Shed, SourceKind,
+    Outcome, PeerCode, ReplyReason, Shed, SourceKind, Stage,
 };
 
 fn epoch_second(second: i64) -> Timestamp {
@@ -96,6 +96,7 @@ fn a_process_without_proxies_shows_exactly_its_own_metrics_at_zero() {
     let version = format!("alewife_build_info{{version=\"{}\"}}", env!("CARGO_PKG_VERSION"));
     let expected = [
         (version.as_str(), "1"),
+        ("alewife_access_lines_left_out_total", "0"),
         ("alewife_config_last_reload_successful", "1"),
         ("alewife_config_reloads_total{outcome=\"refused\"}", "0"),
         ("alewife_config_reloads_total{outcome=\"swapped\"}", "0"),
@@ -145,6 +146,9 @@ fn a_new_proxy_shows_every_combination_of_labels_at_zero() {
         "alewife_request_duration_seconds_bucket{le=\"0.0005\",proxy=\"kitchen\"}",
         "alewife_request_duration_seconds_bucket{le=\"60.0\",proxy=\"kitchen\"}",
         "alewife_request_duration_seconds_bucket{le=\"+Inf\",proxy=\"kitchen\"}",
+        "alewife_stage_duration_seconds_count{proxy=\"kitchen\",stage=\"opening\"}",
+        "alewife_stage_duration_seconds_count{proxy=\"kitchen\",stage=\"upstream\"}",
+        "alewife_stage_duration_seconds_count{proxy=\"kitchen\",stage=\"sealing\"}",
     ] {
         assert_eq!(found.get(name).map(String::as_str), Some("0"), "{name}");
     }
@@ -170,6 +174,7 @@ fn labels_are_the_closed_set_of_names_and_each_proxy_adds_the_same_number_of_ser
             "outcome",
             "proxy",
             "reason",
+            "stage",
             "version",
         ])
     );
@@ -186,6 +191,8 @@ fn labels_are_the_closed_set_of_names_and_each_proxy_adds_the_same_number_of_ser
     let all = all + Shed::ALL.len() + Limit::ALL.len();
     // Of the wire what connections failed at before HTTP began.
     let all = all + HandshakeKind::ALL.len();
+    // Of each part of an exchange a histogram.
+    let all = all + Stage::ALL.len() * 19;
     assert_eq!((of_proxy("kitchen"), of_proxy("bar")), (all, all));
 }
 

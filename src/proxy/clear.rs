@@ -41,22 +41,22 @@ impl Clear<'_> {
         let framing = forward::check_framing(&head)?;
         let handshake = Handshake::asked_by(&head, !body.is_end_stream())?;
         let takes_trailers = forward::strip_hop_by_hop(&mut head.headers);
-        self.onward.prepare_plain(&mut head, client, takes_trailers && handshake.is_none())?;
+        self.onward.prepare_plain(&mut head, client, exchange, takes_trailers && handshake.is_none())?;
         if let Some(handshake) = handshake {
             return self.shake_hands(client, head, &handshake, exchange).await;
         }
         let method = head.method.clone();
-        let (body, framing, upload) = if onward::may_have_bytes(&body) {
+        let (body, framing) = if onward::may_have_bytes(&body) {
             let framing = onward::framing_onward(framing, head.version);
             let length = body.size_hint().exact();
-            let (body, upload) = self.onward.stream(body, Change::Pass, length, client, exchange);
-            (body, framing, Some(upload))
+            let body = self.onward.stream(body, Change::Pass, length, client, exchange);
+            (body, framing)
         } else {
-            (RequestBody::Empty, framing, None)
+            (RequestBody::Empty, framing)
         };
         framing.write(&mut head.headers);
         let request = Request::from_parts(head, body);
-        let sent = self.onward.send(request, upload.as_deref(), &client.timer).await?;
+        let sent = self.onward.send(request, client, exchange).await?;
         Ok(Answer::Clear(ClearAnswer { sent, method }))
     }
 
@@ -65,14 +65,13 @@ impl Clear<'_> {
         client: &Client,
         mut head: Parts,
         handshake: &Handshake,
-        exchange: &Exchange,
+        exchange: &mut Exchange,
     ) -> Result<Answer, Failure> {
         let place = self.shared.session()?;
-        let path = exchange.path().into();
         Framing::Unstated.write(&mut head.headers);
         Handshake::ask(&mut head.headers);
         let request = Request::from_parts(head, RequestBody::Empty);
-        let sent = self.onward.upgrade(request, &client.timer).await?;
+        let sent = self.onward.upgrade(request, client, exchange).await?;
         if sent.0.status() != StatusCode::SWITCHING_PROTOCOLS {
             return Ok(Answer::Clear(ClearAnswer { sent, method: Method::GET }));
         }
@@ -81,7 +80,6 @@ impl Clear<'_> {
             config: Arc::clone(self.config),
             shared: Arc::clone(self.shared),
             keys: self.keys.cloned(),
-            path,
             sealing: None,
             pass: exchange.session_pass(),
             sealed: self.sealed,

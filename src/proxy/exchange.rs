@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
 use http::{HeaderMap, Method, StatusCode, Uri, Version};
 
@@ -13,8 +13,11 @@ use super::limits::{Limits, Place};
 use super::migration::{Migrating, PlainPass, SessionPass, WouldRefuse};
 use super::replay::ReplayGuard;
 use super::respond::Failure;
+use super::stages::Stages;
+use super::trace::Trace;
+use super::websocket::Side;
 use crate::keys::Key;
-use crate::metrics::{MigrationVerdict, Outcome, ProxyMetrics, ReplyReason, RequestGuard, Shed};
+use crate::metrics::{MigrationVerdict, Outcome, ProxyMetrics, ReplyReason, RequestGuard, Shed, Stage};
 use crate::net::Activity;
 use crate::profile::Profile;
 
@@ -27,13 +30,17 @@ const LONGEST_SHOWN: usize = 512;
 pub(crate) struct Exchange {
     shared: Arc<Shared>,
     activity: Arc<Activity>,
-    started: Instant,
+    stages: Stages,
+    trace: Trace,
     method: Method,
     target: Uri,
     version: Version,
     peer: IpAddr,
     key: Option<Arc<Key>>,
     upload: Option<Arc<Upload>>,
+    /// Plaintext of bodies that were there as a whole, or have passed so far.
+    request_bytes: u64,
+    reply_bytes: u64,
     status: Option<StatusCode>,
     failure: Option<String>,
     own: Option<Outcome>,
@@ -51,6 +58,8 @@ pub(crate) struct Shared {
     pub(crate) name: Arc<str>,
     /// The route, where the proxy has routes and one is taken.
     pub(crate) route: Option<Arc<str>>,
+    /// On which side messages are sealed.
+    pub(crate) sealed: Side,
     pub(crate) metrics: ProxyMetrics,
     pub(crate) limits: Arc<Limits>,
     /// What the messages look like; none where nothing is ever sealed.
@@ -91,13 +100,16 @@ impl Exchange {
         Self {
             shared: Arc::clone(shared),
             activity: Arc::clone(activity),
-            started: Instant::now(),
+            stages: Stages::begin(),
+            trace: Trace::of(&head.headers),
             method: head.method.clone(),
             target: head.uri.clone(),
             version: head.version,
             peer,
             key: None,
             upload: None,
+            request_bytes: 0,
+            reply_bytes: 0,
             status: None,
             failure: None,
             own: None,
@@ -147,6 +159,11 @@ impl Exchange {
         self.target.path()
     }
 
+    /// By what names it is known elsewhere.
+    pub(crate) fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
     pub(crate) fn activity(&self) -> &Arc<Activity> {
         &self.activity
     }
@@ -163,6 +180,21 @@ impl Exchange {
     /// The request's body streams, and may outlast the reply.
     pub(crate) fn streams(&mut self, upload: Arc<Upload>) {
         self.upload = Some(upload);
+    }
+
+    /// How far a body has come that streams.
+    pub(crate) fn upload(&self) -> Option<&Upload> {
+        self.upload.as_deref()
+    }
+
+    /// The request is handed on to the upstream.
+    pub(crate) fn goes_on(&mut self) {
+        self.stages.goes_on();
+    }
+
+    /// The head of the upstream's reply is there, or won't come.
+    pub(crate) fn comes_back(&mut self) {
+        self.stages.comes_back();
     }
 
     pub(crate) fn answered(&mut self, status: StatusCode) {
@@ -189,12 +221,21 @@ impl Exchange {
         }
     }
 
-    pub(crate) fn request_bytes(&self, count: u64) {
+    /// The request's body is there as a whole, of so many bytes of plaintext.
+    pub(crate) fn request_bytes(&mut self, count: u64) {
+        self.request_bytes += count;
         self.shared.metrics.request_bytes(count);
     }
 
-    pub(crate) fn reply_bytes(&self, count: u64) {
+    /// The reply's body is there as a whole, of so many bytes of plaintext.
+    pub(crate) fn reply_bytes(&mut self, count: u64) {
+        self.reply_bytes += count;
         self.shared.metrics.reply_bytes(count);
+    }
+
+    /// So many bytes of plaintext of the reply, which streams and counts them itself, have passed so far.
+    pub(crate) fn has_replied(&mut self, bytes: u64) {
+        self.reply_bytes = bytes;
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -232,13 +273,21 @@ impl Exchange {
             return;
         }
         let outcome = self.own.unwrap_or(outcome);
-        let elapsed = self.started.elapsed();
+        let elapsed = self.stages.elapsed();
+        let stages = self.stages.durations(elapsed, self.key.as_ref().map(|_| self.shared.sealed));
         self.shared.metrics.finished(outcome, elapsed);
+        for stage in Stage::ALL {
+            if let Some(duration) = stages.of(stage) {
+                self.shared.metrics.stage(stage, duration);
+            }
+        }
         self.activity.exchange_ends();
         tracing::info!(
             target: "alewife::access",
             proxy = &*self.shared.name,
             route = self.shared.route.as_deref(),
+            request_id = self.trace.request_id(),
+            trace_id = self.trace.trace_id(),
             peer = %self.peer,
             method = shown(self.method.as_str()),
             // The query may carry what its sender thinks of as sealed; the log has no use for it.
@@ -248,10 +297,20 @@ impl Exchange {
             reason = self.failure.as_deref(),
             would_refuse = self.shadowed(),
             key = self.key.as_ref().map(|key| key.fingerprint.as_str()),
-            ms = (elapsed.as_secs_f64() * 1e6).round() / 1e3,
+            request_bytes = self.request_bytes + self.upload.as_ref().map_or(0, |upload| upload.bytes()),
+            reply_bytes = self.reply_bytes,
+            ms = milliseconds(elapsed),
+            opening_ms = stages.of(Stage::Opening).map(milliseconds),
+            upstream_ms = stages.of(Stage::Upstream).map(milliseconds),
+            sealing_ms = stages.of(Stage::Sealing).map(milliseconds),
             "exchange"
         );
     }
+}
+
+/// As the log has it, to the microsecond.
+pub(crate) fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
 }
 
 /// As much of a peer's text as a line of the log bears. With all of it, a few requests could fill the buffer and

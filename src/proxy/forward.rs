@@ -6,6 +6,7 @@ use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri, Version};
 
 use super::client::Forwarding;
+use super::trace::Trace;
 use super::{ForwardedPolicy, HostPolicy};
 use crate::profile::Profile;
 
@@ -238,6 +239,8 @@ pub(crate) fn elements<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl It
 /// What a head is changed for.
 pub(crate) struct Onto<'a> {
     pub(crate) forwarding: &'a Forwarding,
+    /// By what name the exchange is known.
+    pub(crate) trace: &'a Trace,
     pub(crate) takes_trailers: bool,
     pub(crate) host: HostPolicy,
     /// The upstream's own name, for requests that are to bear it, and for those of HTTP/1.0 that name none.
@@ -254,6 +257,7 @@ pub(crate) fn to_upstream(
 ) -> Result<(), FramingFault> {
     set_host(head)?;
     set_forwarded(&mut head.headers, onto.forwarding);
+    onto.trace.write(&mut head.headers);
     match (onto.host, head.headers.entry(header::HOST)) {
         (HostPolicy::Pass, Entry::Occupied(_)) => {}
         (HostPolicy::Pass | HostPolicy::Upstream, Entry::Vacant(host)) => {

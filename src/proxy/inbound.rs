@@ -8,7 +8,7 @@ use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 
-use super::body::{Change, Flow, HoldLimits, ReplyBody, RequestBody, Upload, UpstreamReply, hold};
+use super::body::{Change, Flow, HoldLimits, ReplyBody, RequestBody, UpstreamReply, hold};
 use super::carriers::{self, Carrier};
 use super::clear::Clear;
 use super::client::Client;
@@ -95,8 +95,8 @@ impl Inbound {
                 exchange.opened();
             }
             return match is_ping {
-                true => self.shake_own_hand(client, &head, &handshake, sealing),
-                false => self.shake_hands(client, head, &handshake, sealing).await,
+                true => self.shake_own_hand(client, &handshake, sealing),
+                false => self.shake_hands(client, head, &handshake, sealing, exchange).await,
             };
         }
         if let Some(receipt) = opening.unproven().filter(|_| onward::may_have_bytes(&body))
@@ -106,19 +106,18 @@ impl Inbound {
             return Err(failure);
         }
         let method = head.method.clone();
-        let (body, framing, upload) =
-            self.open_body(body, opening, framing, head.version, client, exchange).await?;
+        let (body, framing) = self.open_body(body, opening, framing, head.version, client, exchange).await?;
         if is_ping {
-            let upload = upload.as_deref();
-            let answer = ping::answer(&self.config.name, method, body, upload, sealing, now()).await?;
+            let answer =
+                ping::answer(&self.config.name, method, body, exchange.upload(), sealing, now()).await?;
             return Ok(Answer::Ping(answer));
         }
         exchange.opened();
-        self.onward.prepare(&mut head, client, takes_trailers)?;
+        self.onward.prepare(&mut head, client, exchange, takes_trailers)?;
         forward::ask_for_identity(&mut head.headers);
         framing.write(&mut head.headers);
         let request = Request::from_parts(head, body);
-        let sent = self.onward.send(request, upload.as_deref(), &client.timer).await?;
+        let sent = self.onward.send(request, client, exchange).await?;
         Ok(Answer::Sealed(SealedAnswer { sent, sealing, method }))
     }
 
@@ -175,19 +174,19 @@ impl Inbound {
         mut head: Parts,
         handshake: &Handshake,
         sealing: ReplySealing,
+        exchange: &mut Exchange,
     ) -> Result<Answer, Failure> {
         let place = self.shared.session()?;
-        let path = head.uri.path().into();
-        self.onward.prepare(&mut head, client, false)?;
+        self.onward.prepare(&mut head, client, exchange, false)?;
         forward::ask_for_identity(&mut head.headers);
         Framing::Unstated.write(&mut head.headers);
         Handshake::ask(&mut head.headers);
         let request = Request::from_parts(head, RequestBody::Empty);
-        let sent = self.onward.upgrade(request, &client.timer).await?;
+        let sent = self.onward.upgrade(request, client, exchange).await?;
         if sent.0.status() != StatusCode::SWITCHING_PROTOCOLS {
             return Ok(Answer::Sealed(SealedAnswer { sent, sealing, method: Method::GET }));
         }
-        let seat = self.seat(path, sealing, place);
+        let seat = self.seat(sealing, place);
         Ok(Answer::Switch(Agreement::reached(handshake, sent.0, client, seat)?))
     }
 
@@ -195,21 +194,19 @@ impl Inbound {
     fn shake_own_hand(
         &self,
         client: &Client,
-        head: &Parts,
         handshake: &Handshake,
         sealing: ReplySealing,
     ) -> Result<Answer, Failure> {
-        let seat = self.seat(head.uri.path().into(), sealing, self.shared.session()?);
+        let seat = self.seat(sealing, self.shared.session()?);
         Ok(Answer::Switch(Agreement::to_echo(handshake, client, seat)))
     }
 
-    fn seat(&self, path: Box<str>, sealing: ReplySealing, place: Place) -> Seat {
+    fn seat(&self, sealing: ReplySealing, place: Place) -> Seat {
         Seat {
             place,
             config: Arc::clone(&self.config),
             shared: Arc::clone(&self.shared),
             keys: Some(self.keys.clone()),
-            path,
             pass: None,
             sealing: Some((Arc::clone(sealing.key()), sealing.into_session(now(), &mut rand::rng()))),
             sealed: Side::Client,
@@ -247,18 +244,17 @@ impl Inbound {
         version: Version,
         client: &Client,
         exchange: &mut Exchange,
-    ) -> Result<(RequestBody, Framing, Option<Arc<Upload>>), Failure> {
+    ) -> Result<(RequestBody, Framing), Failure> {
         if opening.must_be_held() {
-            let (body, framing) = self.hold_body(body, opening, framing, client, exchange).await?;
-            return Ok((body, framing, None));
+            return self.hold_body(body, opening, framing, client, exchange).await;
         }
         if !onward::may_have_bytes(&body) {
-            return Ok((RequestBody::Empty, framing, None));
+            return Ok((RequestBody::Empty, framing));
         }
         let length = body.size_hint().exact();
         let change = Change::OpenRequest(opening);
-        let (body, upload) = self.onward.stream(body, change, length, client, exchange);
-        Ok((body, onward::framing_onward(framing, version), Some(upload)))
+        let body = self.onward.stream(body, change, length, client, exchange);
+        Ok((body, onward::framing_onward(framing, version)))
     }
 
     /// The verified body under GCM, whole.

@@ -22,6 +22,8 @@ mod replay;
 mod respond;
 mod route;
 mod service;
+mod stages;
+mod trace;
 mod unknown_key;
 mod websocket;
 mod whole;
@@ -63,7 +65,7 @@ pub use route::{
     RouteMatch, Routes,
 };
 use service::{Router, Way};
-use websocket::AfterHttp;
+use websocket::{AfterHttp, Side};
 use whole::{WholeInbound, WholeOutbound};
 
 use crate::metrics::{HandshakeKind, Metrics, ProxyMetrics, Shed};
@@ -247,6 +249,10 @@ impl Proxy {
             Arc::new(Shared {
                 migrating: terms.zip(account).map(|(terms, account)| Migrating { terms, account }),
                 name: Arc::clone(&config.name),
+                sealed: match config.mode {
+                    Mode::Inbound(_) => Side::Client,
+                    Mode::Outbound(_) => Side::Server,
+                },
                 route: route.and_then(|route| route.name.clone()),
                 metrics: metrics.clone(),
                 limits: Arc::clone(limits),

@@ -17,6 +17,7 @@ use super::exchange::Exchange;
 use super::forward::{self, Framing, FramingFault, Onto};
 use super::limits::Pace;
 use super::respond::Failure;
+use super::trace::Trace;
 use super::{ProxyConfig, RouteConfig, Timeouts, Upstream};
 use crate::metrics::ProxyMetrics;
 use crate::net::{LazyTimer, Lease, Pool, SendFault, SpareTimer, UpstreamTls};
@@ -76,9 +77,10 @@ impl Onward {
         &self,
         head: &mut Parts,
         client: &Client,
+        exchange: &Exchange,
         takes_trailers: bool,
     ) -> Result<(), FramingFault> {
-        self.prepare_as(head, client, takes_trailers, self.route.keys().is_some())
+        self.prepare_as(head, client, exchange.trace(), takes_trailers, self.route.keys().is_some())
     }
 
     /// The same for a message that is plain on both sides, and keeps what speaks of its body.
@@ -86,15 +88,17 @@ impl Onward {
         &self,
         head: &mut Parts,
         client: &Client,
+        exchange: &Exchange,
         takes_trailers: bool,
     ) -> Result<(), FramingFault> {
-        self.prepare_as(head, client, takes_trailers, false)
+        self.prepare_as(head, client, exchange.trace(), takes_trailers, false)
     }
 
     fn prepare_as(
         &self,
         head: &mut Parts,
         client: &Client,
+        trace: &Trace,
         takes_trailers: bool,
         is_sealed: bool,
     ) -> Result<(), FramingFault> {
@@ -104,13 +108,14 @@ impl Onward {
             host: self.config.host,
             upstream: &self.authority,
             is_sealed,
+            trace,
         };
         let rewritten = self.route.rewritten(head.uri.path());
         forward::to_upstream(head, &onto, rewritten)
     }
 
-    /// The client's body as it streams through `change`, which makes `length` bytes of it, if that is known; and how
-    /// its end is told.
+    /// The client's body as it streams through `change`, which makes `length` bytes of it, if that is known. The exchange
+    /// is told how far it comes.
     pub(crate) fn stream(
         &self,
         body: Incoming,
@@ -118,7 +123,7 @@ impl Onward {
         length: Option<u64>,
         client: &Client,
         exchange: &mut Exchange,
-    ) -> (RequestBody, Arc<Upload>) {
+    ) -> RequestBody {
         let (body, upload) = RequestBody::streamed(
             Flow::new(body, change, length),
             self.config.timeouts.body,
@@ -126,18 +131,18 @@ impl Onward {
             Arc::clone(exchange.shared()),
             client.activity.body_arrives(),
         );
-        exchange.streams(Arc::clone(&upload));
-        (body, upload)
+        exchange.streams(upload);
+        body
     }
 
     /// Sends `request` and waits for the head of the reply, which is judged here.
     pub(crate) async fn send(
         &self,
         request: Request<RequestBody>,
-        upload: Option<&Upload>,
-        timer: &SpareTimer,
+        client: &Client,
+        exchange: &mut Exchange,
     ) -> Result<Sent, Failure> {
-        let sent = self.in_time(self.pool.send(request), upload, timer).await?;
+        let sent = self.in_time(self.pool.send(request), client, exchange).await?;
         forward::check_reply(sent.0.status(), sent.0.headers())?;
         Ok(sent)
     }
@@ -147,9 +152,10 @@ impl Onward {
     pub(crate) async fn upgrade(
         &self,
         request: Request<RequestBody>,
-        timer: &SpareTimer,
+        client: &Client,
+        exchange: &mut Exchange,
     ) -> Result<Sent, Failure> {
-        let sent = self.in_time(self.pool.upgrade(request), None, timer).await?;
+        let sent = self.in_time(self.pool.upgrade(request), client, exchange).await?;
         if sent.0.status() != StatusCode::SWITCHING_PROTOCOLS {
             forward::check_reply(sent.0.status(), sent.0.headers())?;
         }
@@ -159,14 +165,18 @@ impl Onward {
     async fn in_time<T>(
         &self,
         sending: impl Future<Output = Result<T, SendFault>>,
-        upload: Option<&Upload>,
-        timer: &SpareTimer,
+        client: &Client,
+        exchange: &mut Exchange,
     ) -> Result<T, Failure> {
-        tokio::select! {
+        exchange.goes_on();
+        let upload = exchange.upload();
+        let sent = tokio::select! {
             biased;
             sent = sending => sent.map_err(|fault| blame(fault, upload)),
-            () = reply_overdue(&self.config.timeouts, upload, timer) => Err(Failure::UpstreamTimedOut),
-        }
+            () = reply_overdue(&self.config.timeouts, upload, &client.timer) => Err(Failure::UpstreamTimedOut),
+        };
+        exchange.comes_back();
+        sent
     }
 }
 

@@ -148,6 +148,8 @@ impl Failure {
         exchange.failed(self, response.status());
         let (mut head, body) = response.into_parts();
         head.version = exchange.version();
+        // Whoever asks about this refusal can name it.
+        exchange.trace().write(&mut head.headers);
         if !exchange.request_is_whole() {
             // What the client still sends cannot be told from a next request.
             exchange.activity().linger();

@@ -4,12 +4,17 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::counter::Counter;
 use tracing::Dispatch;
 use tracing::dispatcher;
 use tracing_subscriber::fmt::MakeWriter;
+
+use super::sampling::LeftOut;
+
+/// How long no second remark on lines that were left out follows the first.
+const BETWEEN_REMARKS: Duration = Duration::from_secs(1);
 
 /// What a buffer keeps of its memory after a burst.
 const SPARE: usize = 64 * 1024;
@@ -31,6 +36,7 @@ pub(super) struct Queue {
     ended: Condvar,
     capacity: usize,
     dropped: Counter,
+    left_out: Arc<LeftOut>,
 }
 
 #[derive(Default)]
@@ -52,9 +58,9 @@ enum Phase {
 }
 
 impl Queue {
-    pub(super) fn new(capacity: usize, dropped: Counter) -> Self {
+    pub(super) fn new(capacity: usize, dropped: Counter, left_out: Arc<LeftOut>) -> Self {
         let state = Mutex::new(State::default());
-        Self { state, filled: Condvar::new(), ended: Condvar::new(), capacity, dropped }
+        Self { state, filled: Condvar::new(), ended: Condvar::new(), capacity, dropped, left_out }
     }
 
     /// Appends one line, or gives it up; never waits for the sink.
@@ -75,9 +81,13 @@ impl Queue {
     /// Writes batches until the queue is closed and empty.
     fn write_out(&self, mut sink: impl Write) {
         let mut batch = Vec::new();
+        let mut remarked = None;
         while self.next_batch(&mut batch) {
             match sink.write_all(&batch).and_then(|()| sink.flush()) {
-                Ok(()) => self.remark_on_lost_lines(),
+                Ok(()) => {
+                    self.remark_on_lost_lines();
+                    self.remark_on_lines_left_out(&mut remarked);
+                }
                 Err(_) => self.give_up(&mut self.lock(), count_lines(&batch)),
             }
             batch.clear();
@@ -114,6 +124,21 @@ impl Queue {
         let lost = std::mem::take(&mut state.lost);
         drop(state);
         tracing::warn!(lines = lost, "log lines were given up because standard error took none");
+    }
+
+    /// At most once in a while, since a flood may last; the rest is said with a later line.
+    fn remark_on_lines_left_out(&self, remarked: &mut Option<Instant>) {
+        if remarked.is_some_and(|at| at.elapsed() < BETWEEN_REMARKS) {
+            return;
+        }
+        let lines = self.left_out.take();
+        if lines > 0 {
+            *remarked = Some(Instant::now());
+            tracing::warn!(
+                lines,
+                "lines of exchanges were left out, which were more than access_limit in a second"
+            );
+        }
     }
 
     fn give_up(&self, state: &mut State, lines: u64) {

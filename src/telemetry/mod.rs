@@ -5,17 +5,22 @@
 //! HTTP libraries print headers and bodies at `trace`. Records of the `log` crate are not collected at all.
 //! `RUST_LOG` is not read: it could undo that.
 //!
+//! Exchanges write `access_limit` lines a second at most, and as many more of those that went wrong; how many were left out
+//! is counted, and said in a line.
+//!
 //! A blocked standard error must not stall the proxy. Lines wait in a buffer of [`CAPACITY`] bytes that a
 //! thread of its own writes out; when it is full, lines are given up and counted, and a line says how many
 //! once writing goes on.
 
 mod json;
 mod lines;
+mod sampling;
 #[cfg(test)]
 mod tests;
 
 use std::ffi::OsStr;
 use std::io::{self, IsTerminal};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,12 +34,16 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use json::Json;
 use lines::{Lines, Queue};
+use sampling::{AccessLimit, LeftOut};
 
 /// The target of the one line per exchange.
 pub const ACCESS_TARGET: &str = "alewife::access";
 
 /// Bytes of lines that may wait for standard error.
 pub const CAPACITY: usize = 1 << 20;
+
+/// Far more than a busy service writes, and less than would flood whatever collects the lines.
+const ACCESS_LIMIT: NonZeroU32 = NonZeroU32::new(10_000).expect("it is not 0");
 
 /// The prefix of every target of this project.
 const OWN_TARGETS: &str = "alewife";
@@ -51,11 +60,13 @@ pub struct LogConfig {
     pub format: LogFormat,
     /// Whether each exchange gets its line.
     pub access: bool,
+    /// How many lines exchanges may write in a second; none for as many as there are.
+    pub access_limit: Option<NonZeroU32>,
 }
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { level: Level::Info, format: LogFormat::Auto, access: true }
+        Self { level: Level::Info, format: LogFormat::Auto, access: true, access_limit: Some(ACCESS_LIMIT) }
     }
 }
 
@@ -102,18 +113,20 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts the log of this process; `dropped` counts the lines that are given up.
+/// Starts the log of this process; `dropped` counts the lines that are given up, `left_out` those beyond the limit of
+/// the access log.
 ///
 /// The guard writes out what still waits when it is dropped, so it lives until the end of `main`.
-pub fn init(config: &LogConfig, dropped: Counter) -> Result<LogGuard, LogError> {
+pub fn init(config: &LogConfig, dropped: Counter, left_out: Counter) -> Result<LogGuard, LogError> {
     let look = Look::choose(
         config.format,
         io::stderr().is_terminal(),
         std::env::var_os("NO_COLOR").as_deref(),
         std::env::var_os("TERM").as_deref(),
     );
-    let queue = Arc::new(Queue::new(CAPACITY, dropped));
-    let dispatch = dispatch(config, look, &queue);
+    let left_out = LeftOut::new(left_out);
+    let queue = Arc::new(Queue::new(CAPACITY, dropped, Arc::clone(&left_out)));
+    let dispatch = dispatch(config, look, &queue, left_out);
     dispatcher::set_global_default(dispatch.clone()).map_err(|_| LogError::AlreadyStarted)?;
     lines::spawn(Arc::clone(&queue), dispatch, io::stderr()).map_err(LogError::NoThread)?;
     Ok(LogGuard { queue })
@@ -167,7 +180,7 @@ fn targets(config: &LogConfig) -> Targets {
     if config.access { targets } else { targets.with_target(ACCESS_TARGET, LevelFilter::OFF) }
 }
 
-fn dispatch(config: &LogConfig, look: Look, queue: &Arc<Queue>) -> Dispatch {
+fn dispatch(config: &LogConfig, look: Look, queue: &Arc<Queue>, left_out: Arc<LeftOut>) -> Dispatch {
     // Reporting a failure to write would itself write to standard error, and panic where that is closed.
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(Lines::new(Arc::clone(queue)))
@@ -176,5 +189,6 @@ fn dispatch(config: &LogConfig, look: Look, queue: &Arc<Queue>) -> Dispatch {
         Look::Json => layer.with_ansi(false).event_format(Json).boxed(),
         Look::Text { colour } => layer.with_ansi(colour).boxed(),
     };
-    Dispatch::new(tracing_subscriber::registry().with(layer).with(targets(config)))
+    let limit = AccessLimit::new(config.access_limit, left_out);
+    Dispatch::new(tracing_subscriber::registry().with(layer).with(limit).with(targets(config)))
 }

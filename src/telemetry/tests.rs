@@ -1,5 +1,6 @@
 use std::ffi::OsStr;
 use std::io::{self, Write};
+use std::num::NonZeroU32;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use serde_json::Value;
 use tracing::dispatcher::with_default;
 
 use super::lines::{Queue, spawn};
+use super::sampling::LeftOut;
 use super::{Level, LogConfig, LogFormat, Look, dispatch};
 
 /// Long enough for any machine; reached only where a test fails.
@@ -21,8 +23,9 @@ fn config(level: Level) -> LogConfig {
 
 /// What `log` writes under this configuration.
 fn written(config: &LogConfig, look: Look, log: impl FnOnce()) -> String {
-    let queue = Arc::new(Queue::new(super::CAPACITY, Counter::default()));
-    with_default(&dispatch(config, look, &queue), log);
+    let left_out = LeftOut::new(Counter::default());
+    let queue = Arc::new(Queue::new(super::CAPACITY, Counter::default(), Arc::clone(&left_out)));
+    with_default(&dispatch(config, look, &queue, left_out), log);
     queue.waiting()
 }
 
@@ -212,8 +215,9 @@ fn a_blocked_standard_error_costs_lines_but_stalls_nobody() {
     let ((entered, has_entered), (let_go, leave)) = (mpsc::channel(), mpsc::channel());
     let taken = Arc::new(Mutex::new(Vec::new()));
     let dropped = Counter::default();
-    let queue = Arc::new(Queue::new(1000, dropped.clone()));
-    let dispatch = dispatch(&LogConfig::default(), Look::Json, &queue);
+    let left_out = LeftOut::new(Counter::default());
+    let queue = Arc::new(Queue::new(1000, dropped.clone(), Arc::clone(&left_out)));
+    let dispatch = dispatch(&LogConfig::default(), Look::Json, &queue, left_out);
     let gate = Gate { entered, leave, taken: Arc::clone(&taken) };
     let writer = spawn(Arc::clone(&queue), dispatch.clone(), gate).unwrap();
 
@@ -242,8 +246,9 @@ fn what_waits_is_written_before_the_log_ends_and_nothing_after() {
     drop(let_go);
     let taken = Arc::new(Mutex::new(Vec::new()));
     let dropped = Counter::default();
-    let queue = Arc::new(Queue::new(1000, dropped.clone()));
-    let dispatch = dispatch(&LogConfig::default(), Look::Json, &queue);
+    let left_out = LeftOut::new(Counter::default());
+    let queue = Arc::new(Queue::new(1000, dropped.clone(), Arc::clone(&left_out)));
+    let dispatch = dispatch(&LogConfig::default(), Look::Json, &queue, left_out);
     with_default(&dispatch, || tracing::info!(target: "alewife", "before the thread runs"));
     let gate = Gate { entered, leave, taken: Arc::clone(&taken) };
     let writer = spawn(Arc::clone(&queue), dispatch.clone(), gate).unwrap();
@@ -271,11 +276,63 @@ impl Write for Closed {
 #[test]
 fn a_closed_standard_error_is_counted_and_survived() {
     let dropped = Counter::default();
-    let queue = Arc::new(Queue::new(1000, dropped.clone()));
-    let dispatch = dispatch(&LogConfig::default(), Look::Json, &queue);
+    let left_out = LeftOut::new(Counter::default());
+    let queue = Arc::new(Queue::new(1000, dropped.clone(), Arc::clone(&left_out)));
+    let dispatch = dispatch(&LogConfig::default(), Look::Json, &queue, left_out);
     with_default(&dispatch, || (0..3).for_each(|_| tracing::info!(target: "alewife", "lost")));
     let writer = spawn(Arc::clone(&queue), dispatch, Closed).unwrap();
     queue.finish(PATIENCE);
     writer.join().unwrap();
     assert_eq!(dropped.get(), 3);
+}
+
+#[test]
+fn beyond_the_limit_only_exchanges_that_went_wrong_are_written_and_everything_else_is() {
+    let config = LogConfig { access_limit: NonZeroU32::new(3), ..LogConfig::default() };
+    let text = written(&config, Look::Json, || {
+        // Whichever of these fall into one second, none falls into a third one.
+        for _ in 0..50 {
+            tracing::info!(target: "alewife::access", outcome = "answered", "exchange");
+        }
+        for _ in 0..50 {
+            tracing::info!(target: "alewife::access", outcome = "ale_error", reason = "r", "exchange");
+        }
+        for _ in 0..50 {
+            tracing::info!(target: "alewife::access", by = "client", "session");
+        }
+        for _ in 0..50 {
+            tracing::warn!(target: "alewife::keys", "refused");
+        }
+    });
+    let count = |word: &str| text.lines().filter(|line| line.contains(word)).count();
+    let seconds = 2;
+    assert!((3..=3 * seconds).contains(&count("answered")), "{text}");
+    assert!((3..=6 * seconds).contains(&count("ale_error")), "{text}");
+    assert!(count("session") <= 3 * (seconds - 1), "{text}");
+    assert_eq!(count("refused"), 50);
+}
+
+#[test]
+fn line_says_how_many_were_left_out() {
+    let ((entered, _has_entered), (let_go, leave)) = (mpsc::channel(), mpsc::channel());
+    drop(let_go);
+    let taken = Arc::new(Mutex::new(Vec::new()));
+    let left_out = LeftOut::new(Counter::default());
+    let queue = Arc::new(Queue::new(super::CAPACITY, Counter::default(), Arc::clone(&left_out)));
+    let config = LogConfig { access_limit: NonZeroU32::new(1), ..LogConfig::default() };
+    let dispatch = dispatch(&config, Look::Json, &queue, left_out);
+    with_default(&dispatch, || {
+        for _ in 0..20 {
+            tracing::info!(target: "alewife::access", outcome = "answered", "exchange");
+        }
+    });
+    let gate = Gate { entered, leave, taken: Arc::clone(&taken) };
+    let writer = spawn(Arc::clone(&queue), dispatch, gate).unwrap();
+    queue.finish(PATIENCE);
+    writer.join().unwrap();
+    let text = String::from_utf8(taken.lock().unwrap().clone()).unwrap();
+    let remark = text.lines().find(|line| line.contains("left out")).unwrap_or_else(|| panic!("{text}"));
+    let remark: Value = serde_json::from_str(remark).unwrap();
+    let exchanges = text.lines().filter(|line| line.contains("answered")).count() as u64;
+    assert_eq!(remark["lines"].as_u64().unwrap() + exchanges, 20, "{text}");
 }

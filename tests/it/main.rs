@@ -13,6 +13,7 @@ mod keys;
 mod life;
 mod limits;
 mod listen;
+mod log;
 mod migration;
 mod openssl_speed;
 mod outbound;

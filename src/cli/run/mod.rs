@@ -105,7 +105,11 @@ fn sidecar(args: &Args) -> Result<ExitCode, RunError> {
     let (settled, open): (Vec<_>, Vec<_>) = keys.iter().partition(|keys| keys.config.portal.is_none());
     Faults::check(unfit(&config, settled))?;
     let metrics = Arc::new(Metrics::new());
-    let _log = telemetry::init(&config.log, metrics.log_lines_dropped.clone())?;
+    let _log = telemetry::init(
+        &config.log,
+        metrics.log_lines_dropped.clone(),
+        metrics.access_lines_left_out.clone(),
+    )?;
     for warning in config.warnings.iter().chain(keys.iter().flat_map(|keys| &keys.warnings)) {
         tracing::warn!("{}", warning.one_line());
     }

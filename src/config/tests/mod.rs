@@ -129,6 +129,7 @@ fn every_setting_reaches_its_place() {
         level = "off"
         format = "json"
         access = false
+        access_limit = 7
         [[proxy]]
         name = "a"
         mode = "inbound"
@@ -156,6 +157,7 @@ fn every_setting_reaches_its_place() {
         level: crate::telemetry::Level::Off,
         format: crate::telemetry::LogFormat::Json,
         access: false,
+        access_limit: std::num::NonZeroU32::new(7),
     };
     assert_eq!(config.log, log);
     let keys = KeysConfig {

@@ -68,6 +68,32 @@ impl HeadSize {
     }
 }
 
+/// How many lines there may be in a second, if there is a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::config) struct LineRate(pub(in crate::config) Option<NonZeroU32>);
+
+impl Value for LineRate {
+    const EXPECTED: &'static str = "lines per second, such as 1000, or \"off\"";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        if text == "off" {
+            return Ok(Self(None));
+        }
+        Err(Refusal::new(
+            format!("\"{text}\" is no number of lines"),
+            "write a number, or \"off\" for no limit",
+        ))
+    }
+
+    fn from_integer(number: i64) -> Result<Self, Refusal> {
+        u32::try_from(number).ok().and_then(NonZeroU32::new).map(|lines| Self(Some(lines))).ok_or_else(|| {
+            let remedy =
+                format!("write 1 to {}, \"off\" for no limit, or access = false for no lines", u32::MAX);
+            Refusal::new(format!("{number} is no number of lines"), remedy)
+        })
+    }
+}
+
 /// How many bytes must come in a second, if any must.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::config) struct BodyRate(pub(in crate::config) Option<NonZeroU64>);

@@ -18,7 +18,7 @@ use http::{HeaderName, Method};
 
 pub(super) use address::{AdminListen, Listen};
 pub(super) use choices::{Carrier, Direction, ModeName};
-pub(super) use limits::{BodyRate, FieldCount, HeadSize, Number};
+pub(super) use limits::{BodyRate, FieldCount, HeadSize, LineRate, Number};
 pub(super) use network::NetworkList;
 pub(super) use origin::Origin;
 pub(super) use profile::{AlgorithmName, IvLengthValue, MediaType, PresetName, Status, TagLengthValue};

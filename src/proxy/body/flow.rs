@@ -38,6 +38,8 @@ pub(crate) struct Flow {
     change: Change,
     /// Bytes still to be handed on, if known.
     left: Option<u64>,
+    /// Bytes of plaintext that have passed.
+    passed: u64,
     trailers: Option<HeaderMap>,
 }
 
@@ -47,17 +49,22 @@ pub(super) type Count = fn(&ProxyMetrics, u64);
 impl Flow {
     /// `body` through `change`; `length` is what comes out of it, if known.
     pub(crate) fn new(body: Incoming, change: Change, length: Option<u64>) -> Self {
-        Self { ahead: VecDeque::new(), body, last: None, change, left: length, trailers: None }
+        Self { ahead: VecDeque::new(), body, last: None, change, left: length, passed: 0, trailers: None }
     }
 
     /// The whole of a body, of which `ahead` was read already, as it is.
     pub(crate) fn resumed(ahead: VecDeque<Bytes>, body: Incoming, length: Option<u64>) -> Self {
-        Self { ahead, body, last: None, change: Change::Pass, left: length, trailers: None }
+        Self { ahead, body, last: None, change: Change::Pass, left: length, passed: 0, trailers: None }
     }
 
     /// Bytes still to be handed on, if known.
     pub(super) fn left(&self) -> Option<u64> {
         self.left
+    }
+
+    /// Bytes of plaintext that have passed so far.
+    pub(super) fn passed(&self) -> u64 {
+        self.passed
     }
 
     /// Whether nothing more comes into it.
@@ -133,6 +140,7 @@ impl Flow {
     fn change(&mut self, piece: Bytes, shared: &Shared, count: Count) -> Result<Frame<Bytes>, FlowFault> {
         let last = self.source_has_ended();
         count(&shared.metrics, piece.len() as u64);
+        self.passed += piece.len() as u64;
         let changed = match &mut self.change {
             Change::Pass => piece,
             Change::Seal(sealer) => {

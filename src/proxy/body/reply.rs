@@ -57,7 +57,7 @@ impl ReplyBody {
     }
 
     /// A reply that came whole.
-    pub(crate) fn held(body: HeldBody, stated: Stated, exchange: Exchange) -> Self {
+    pub(crate) fn held(body: HeldBody, stated: Stated, mut exchange: Exchange) -> Self {
         exchange.reply_bytes(body.left());
         // hyper asks a body of no bytes for nothing, so its end is now.
         let ends_now = stated == Stated::Yes && body.is_spent();
@@ -129,6 +129,8 @@ impl ReplyBody {
             Source::Upstream(reply) => {
                 let shared = self.exchange.shared();
                 let frame = ready!(reply.flow.poll_next(cx, shared, ProxyMetrics::reply_bytes));
+                let passed = reply.flow.passed();
+                self.exchange.has_replied(passed);
                 let frame = frame.map(|frame| frame.map_err(|_fault| BrokenReply));
                 match &frame {
                     Some(Err(BrokenReply)) => {

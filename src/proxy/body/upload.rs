@@ -117,6 +117,7 @@ impl StreamedBody {
             }
         };
         self.stall.progress();
+        self.upload.bytes.store(self.flow.passed(), Relaxed);
         Poll::Ready(match next {
             Some(Ok(frame)) => {
                 if let Some(piece) = frame.data_ref()
@@ -157,6 +158,8 @@ pub(crate) struct Upload {
     /// When the upstream last asked for more, or the body ended.
     last: AtomicU64,
     awaits_client: AtomicBool,
+    /// Bytes of plaintext that have passed.
+    bytes: AtomicU64,
 }
 
 /// How a streamed request body ended.
@@ -180,6 +183,7 @@ impl Upload {
             end: AtomicU8::new(UploadEnd::NotYet as u8),
             last: AtomicU64::new(clock.now()),
             awaits_client: AtomicBool::new(false),
+            bytes: AtomicU64::new(0),
         }
     }
 
@@ -193,6 +197,11 @@ impl Upload {
             5 => UploadEnd::TooLong,
             _ => UploadEnd::NotYet,
         }
+    }
+
+    /// Bytes of plaintext that have passed so far.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Relaxed)
     }
 
     /// When the upstream must have asked for more or, after the end, answered; `None` while it is the client

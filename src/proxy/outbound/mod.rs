@@ -79,7 +79,7 @@ impl Outbound {
         exchange.keyed(&key);
         let has_bytes = onward::may_have_bytes(&body);
         let framing = if has_bytes { onward::framing_onward(framing, head.version) } else { framing };
-        self.onward.prepare(&mut head, client, takes_trailers && handshake.is_none())?;
+        self.onward.prepare(&mut head, client, exchange, takes_trailers && handshake.is_none())?;
         let asked = Asked { method: head.method.clone(), handshake, client };
         if has_bytes {
             self.ask(head, body, framing, &key, &asked, exchange).await
@@ -153,12 +153,12 @@ impl Outbound {
         framing: Framing,
         key: &Arc<Key>,
         asked: &Asked<'_>,
-        exchange: &Exchange,
+        exchange: &mut Exchange,
     ) -> Result<Answer, Failure> {
         if let Some(handshake) = &asked.handshake {
             return self.shake_hands(head, handshake, key, asked, exchange).await;
         }
-        let (sent, opening) = self.send_bodyless(head, framing, key, asked.client).await?;
+        let (sent, opening) = self.send_bodyless(head, framing, key, asked.client, exchange).await?;
         self.read(sent, opening, asked, exchange).await.map(Answer::Opened)
     }
 
@@ -169,16 +169,15 @@ impl Outbound {
         handshake: &Handshake,
         key: &Arc<Key>,
         asked: &Asked<'_>,
-        exchange: &Exchange,
+        exchange: &mut Exchange,
     ) -> Result<Answer, Failure> {
         let place = self.shared.session()?;
-        let path = exchange.path().into();
         Framing::Unstated.write(&mut head.headers);
         Handshake::ask(&mut head.headers);
         let RequestSealing { reply, .. } =
             ale::seal_request(&self.profile, &mut head, false, key, now(), &mut rand::rng());
         let request = Request::from_parts(head, RequestBody::Empty);
-        let sent = self.onward.upgrade(request, &asked.client.timer).await?;
+        let sent = self.onward.upgrade(request, asked.client, exchange).await?;
         if sent.0.status() != StatusCode::SWITCHING_PROTOCOLS {
             return self.read(sent, reply, asked, exchange).await.map(Answer::Opened);
         }
@@ -188,7 +187,6 @@ impl Outbound {
             config: Arc::clone(&self.config),
             shared: Arc::clone(&self.shared),
             keys: Some(self.keys.clone()),
-            path,
             sealed: Side::Server,
             sealing: Some((Arc::clone(key), reply.into_session(&mut rand::rng()))),
         };
@@ -222,9 +220,9 @@ impl Outbound {
             Framing::Unstated => Framing::Unstated,
         };
         framing.write(&mut head.headers);
-        let (body, upload) = self.onward.stream(body, change, length, client, exchange);
+        let body = self.onward.stream(body, change, length, client, exchange);
         let request = Request::from_parts(head, body);
-        let sent = self.onward.send(request, Some(&upload), &client.timer).await?;
+        let sent = self.onward.send(request, client, exchange).await?;
         Ok((sent, sealing.reply))
     }
 
@@ -235,9 +233,10 @@ impl Outbound {
         framing: Framing,
         key: &Arc<Key>,
         client: &Client,
+        exchange: &mut Exchange,
     ) -> Result<(Sent, ReplyOpening), Failure> {
         let (request, opening) = self.seal_bodyless(head, framing, key);
-        let sent = self.onward.send(request, None, &client.timer).await?;
+        let sent = self.onward.send(request, client, exchange).await?;
         Ok((sent, opening))
     }
 

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 
 use super::crossing::Crossing;
 use super::leg::Leg;
-use super::record::Record;
+use super::record::{Record, SessionAsked};
 use super::session::Session;
 use super::wire::{Server, Wire};
 use super::{Handshake, Side};
@@ -19,7 +19,7 @@ use crate::metrics::Outcome;
 use crate::net::{PeerAccount, Stop, Upgrade};
 use crate::proxy::body::ReplyBody;
 use crate::proxy::client::Client;
-use crate::proxy::exchange::{Exchange, Shared};
+use crate::proxy::exchange::{Exchange, Shared, shown};
 use crate::proxy::forward::{self, ReplyFault};
 use crate::proxy::limits::Place;
 use crate::proxy::migration::SessionPass;
@@ -52,6 +52,12 @@ impl AfterHttp {
 
 /// A session to which both sides have agreed.
 pub(crate) struct Opening {
+    agreed: Box<Agreed>,
+    asked: SessionAsked,
+}
+
+/// What is agreed on.
+struct Agreed {
     seat: Seat,
     peer: IpAddr,
     /// Who pays for what is held.
@@ -68,8 +74,6 @@ pub(crate) struct Seat {
     pub(crate) shared: Arc<Shared>,
     /// None where nothing is ever sealed.
     pub(crate) keys: Option<KeyAccess>,
-    /// The handshake's path.
-    pub(crate) path: Box<str>,
     /// The handshake's key, and what opens and seals; none where all of it is plain.
     pub(crate) sealing: Option<(Arc<Key>, MessageSession)>,
     /// What lets a session go on that began plain where it may only for a while.
@@ -81,7 +85,7 @@ pub(crate) struct Seat {
 /// An upstream's 101, held to the handshake that it answers.
 pub(crate) struct Agreement {
     head: response::Parts,
-    opening: Box<Opening>,
+    agreed: Box<Agreed>,
 }
 
 impl Agreement {
@@ -111,23 +115,26 @@ impl Agreement {
     fn with(mut head: response::Parts, client: &Client, seat: Seat, server: Server) -> Self {
         Handshake::agree(&mut head.headers);
         let account = Arc::clone(&client.account);
-        Self { head, opening: Box::new(Opening { seat, peer: client.peer, account, server }) }
+        Self { head, agreed: Box::new(Agreed { seat, peer: client.peer, account, server }) }
     }
 
     /// The client's 101, with which the exchange ends, and what follows it.
     pub(crate) fn finish(self, mut exchange: Exchange) -> (Response<ReplyBody>, Box<Opening>) {
-        let Self { mut head, opening } = self;
+        let Self { mut head, agreed } = self;
         exchange.answered(head.status);
         head.version = exchange.version();
         exchange.end(Outcome::Answered);
+        let asked = SessionAsked { path: shown(exchange.path()).into(), trace: exchange.trace().clone() };
+        let opening = Box::new(Opening { agreed, asked });
         (Response::from_parts(head, ReplyBody::own(Bytes::new(), exchange)), opening)
     }
 }
 
 impl Opening {
     async fn run(self: Box<Self>, client: Upgrade, stop: &Stop) {
-        let Self { seat, peer, account, server } = *self;
-        let Seat { place, config, shared, keys, path, sealing, pass, sealed } = seat;
+        let Self { agreed, asked } = *self;
+        let Agreed { seat, peer, account, server } = *agreed;
+        let Seat { place, config, shared, keys, sealing, pass, sealed } = seat;
         let (key, messages) = sealing.unzip();
         let settings = &config.websocket;
         let max_message = server.max_message(settings.max_message);
@@ -141,7 +148,7 @@ impl Opening {
         };
         let client = leg(client, Side::Client, Role::Client);
         let server = leg(server, Side::Server, Role::Server);
-        let record = Record::begin(&shared, place, peer, &path, key.as_deref());
+        let record = Record::begin(&shared, place, peer, asked, key.as_deref());
         // From here on a key is known by its name only: once it leaves the ring, nothing of this session holds on to it.
         drop(key);
         let taking = config.timeouts.body;

@@ -8,15 +8,16 @@ use super::Side;
 use super::fault::Fault;
 use crate::keys::Key;
 use crate::metrics::{Closer, Direction, SessionGuard};
-use crate::proxy::exchange::{Shared, shown};
+use crate::proxy::exchange::{Shared, milliseconds};
 use crate::proxy::limits::Place;
+use crate::proxy::trace::Trace;
 
 /// Lives from the end of the handshake to the end of both legs; counts and logs itself when it ends.
 pub(super) struct Record {
     shared: Arc<Shared>,
     started: Instant,
     peer: IpAddr,
-    path: Box<str>,
+    asked: SessionAsked,
     /// None where all of it is plain.
     key: Option<Arc<str>>,
     to_client: Carried,
@@ -24,6 +25,14 @@ pub(super) struct Record {
     end: Option<End>,
     _open: SessionGuard,
     _place: Place,
+}
+
+/// What the handshake asked for, and by what names.
+#[derive(Debug)]
+pub(super) struct SessionAsked {
+    /// As the log shows it.
+    pub(super) path: Box<str>,
+    pub(super) trace: Trace,
 }
 
 /// What was carried in one direction.
@@ -45,14 +54,14 @@ impl Record {
         shared: &Arc<Shared>,
         place: Place,
         peer: IpAddr,
-        path: &str,
+        asked: SessionAsked,
         key: Option<&Key>,
     ) -> Self {
         Self {
             shared: Arc::clone(shared),
             started: Instant::now(),
             peer,
-            path: shown(path).into(),
+            asked,
             key: key.map(|key| key.fingerprint.as_str().into()),
             to_client: Carried::default(),
             to_server: Carried::default(),
@@ -101,7 +110,9 @@ impl Drop for Record {
             proxy = &*self.shared.name,
             route = self.shared.route.as_deref(),
             peer = %self.peer,
-            path = &*self.path,
+            request_id = self.asked.trace.request_id(),
+            trace_id = self.asked.trace.trace_id(),
+            path = &*self.asked.path,
             key = self.key.as_deref(),
             by = end.map(|end| end.by.label()),
             code = end.and_then(|end| end.code),
@@ -110,7 +121,7 @@ impl Drop for Record {
             to_server_bytes = self.to_server.bytes,
             to_client_messages = self.to_client.messages,
             to_client_bytes = self.to_client.bytes,
-            ms = (self.started.elapsed().as_secs_f64() * 1e6).round() / 1e3,
+            ms = milliseconds(self.started.elapsed()),
             "session"
         );
     }

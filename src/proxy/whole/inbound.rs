@@ -98,7 +98,7 @@ impl WholeInbound {
         let (body, reply) = self.open(&mut head, &taken, client, exchange).await?;
         drop(taken);
         exchange.opened();
-        self.onward.prepare(&mut head, client, false)?;
+        self.onward.prepare(&mut head, client, exchange, false)?;
         forward::ask_for_identity(&mut head.headers);
         let method = head.method.clone();
         let framing = if has_bytes { Framing::Length(body.len() as u64) } else { Framing::Unstated };
@@ -109,7 +109,7 @@ impl WholeInbound {
         } else {
             RequestBody::Held(charging.into_body(Plain(body)).map_err(Failure::NoCapacity)?)
         };
-        let sent = self.onward.send(Request::from_parts(head, body), None, &client.timer).await?;
+        let sent = self.onward.send(Request::from_parts(head, body), client, exchange).await?;
         self.answer(sent, reply, method, client, exchange).await
     }
 

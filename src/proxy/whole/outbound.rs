@@ -77,7 +77,7 @@ impl WholeOutbound {
         let has_bytes = onward::may_have_bytes(&body);
         let taken = take_request(body, &self.config, &self.shared, client).await?;
         exchange.request_bytes(taken.len() as u64);
-        self.onward.prepare(&mut head, client, false)?;
+        self.onward.prepare(&mut head, client, exchange, false)?;
         forward::ask_for_identity(&mut head.headers);
         let charging = Charging::of(&client.account, taken.len() as u64).map_err(Failure::NoCapacity)?;
         let method = head.method.clone();
@@ -94,7 +94,7 @@ impl WholeOutbound {
         } else {
             RequestBody::Held(charging.into_body(body).map_err(Failure::NoCapacity)?)
         };
-        let sent = self.onward.send(Request::from_parts(head, body), None, &client.timer).await?;
+        let sent = self.onward.send(Request::from_parts(head, body), client, exchange).await?;
         let answer = self.read(sent, reply, method, client, exchange).await;
         if let Err(Failure::Peer { code: Some(2 | 3), .. }) = &answer {
             // The peer may have other keys by now.

@@ -7,6 +7,9 @@ use alewife::keys::RingPolicy;
 use super::{console, quoted, read, table};
 use crate::support::{Frame, Opcode, Origin, Sidecar, TestKey, WebSocketOrigin, eventually};
 
+/// So that the lines have a trace.
+const TRACEPARENT: &str = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n";
+
 #[test]
 fn rotation_of_keys_goes_as_described() {
     assert_eq!(console::run(&read("docs/OPERATIONS.md"), &Origin::echo()), 4);
@@ -48,7 +51,7 @@ fn table_of_log_fields_is_what_an_exchange_logs() {
     let route = "[[proxy.route]]\npolicy = \"shadow\"\nfrom = \"127.0.0.0/8\"";
     let sidecar = Sidecar::inbound().keys(&[&key]).proxy(route).start();
     // Nobody listens behind it, so that this line has a reason and a key.
-    let reply = sidecar.connect().exchange(&key.request("POST", "/orders", "", b"{}"));
+    let reply = sidecar.connect().exchange(&key.request("POST", "/orders", TRACEPARENT, b"{}"));
     assert_eq!(reply.status, 502);
     // And this one passes plain.
     assert_eq!(sidecar.connect().exchange(b"GET / HTTP/1.1\r\nhost: kitchen.test\r\n\r\n").status, 502);
@@ -74,7 +77,7 @@ fn table_of_the_fields_of_a_session_is_what_a_session_logs() {
     let mut client = sidecar.connect();
     let headers = "upgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-version: 13\r\n\
                    sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-    client.send(&key.bodyless("GET", "/orders", headers));
+    client.send(&key.bodyless("GET", "/orders", &format!("{headers}{TRACEPARENT}")));
     assert!(client.read_head().unwrap().starts_with(b"HTTP/1.1 101 "));
     // So that the line has a reason and a code.
     client.send_frame(&Frame::new(Opcode::Text, "no envelope").masked());

@@ -37,8 +37,10 @@ fn every_link_between_documents_leads_somewhere() {
         let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
         for target in targets.filter(|target| !target.starts_with("http")) {
             let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
-            let file = Path::new(&path).parent().unwrap().join(file);
-            let linked = root().join(&file);
+            let linked = match file {
+                "" => root().join(&path),
+                file => root().join(Path::new(&path).parent().unwrap()).join(file),
+            };
             assert!(linked.exists(), "{path} links to {target}, which is not there");
             if !anchor.is_empty() {
                 let text = std::fs::read_to_string(&linked).unwrap();

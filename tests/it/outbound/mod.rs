@@ -47,7 +47,7 @@ fn assert_own(reply: &Reply, status: u16, body: &str) {
     let mut names: Vec<_> = reply.headers.iter().map(|(name, _)| name.as_str()).collect();
     names.retain(|name| !["connection", "retry-after"].contains(name));
     names.sort_unstable();
-    assert_eq!(names, ["content-length", "content-type"], "{reply:?}");
+    assert_eq!(names, ["content-length", "content-type", "x-request-id"], "{reply:?}");
     assert_eq!(reply.header("content-type"), Some("application/json"));
 }
 

@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use super::super::record::SessionAsked;
 use super::*;
 use crate::ale::{self, MessageSealing, MessageSession};
 use crate::crypto::SecretKey;
@@ -22,6 +23,7 @@ use crate::profile::{Profile, StreamProfile};
 use crate::proxy::Network;
 use crate::proxy::exchange::Shared;
 use crate::proxy::replay::ReplayGuard;
+use crate::proxy::trace::Trace;
 use crate::proxy::{
     ForwardedPolicy, HostPolicy, InboundConfig, KeyAccess, Limits, LimitsConfig, Mode, OnBadMessage, Policy,
     ProxyConfig, RouteConfig, Routes, Timeouts, Upstream, WebSocketConfig, now,
@@ -122,6 +124,7 @@ impl Stage {
             metrics: counters,
             limits,
             profile: Some(Profile::ale()),
+            sealed: Side::Client,
             replay: replay.clone(),
         });
         let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -132,7 +135,8 @@ impl Stage {
             |wire, role, is_sealed| Leg::new(wire, role, is_sealed, 1024 * 1024, None, budget.account(peer));
         let (client_leg, server_leg) =
             (leg(client_wire, Role::Client, true), leg(server_wire, Role::Server, false));
-        let record = Record::begin(&shared, place, peer, "/", Some(&key("known")));
+        let asked = SessionAsked { path: "/".into(), trace: Trace::of(&http::HeaderMap::new()) };
+        let record = Record::begin(&shared, place, peer, asked, Some(&key("known")));
         let replay = (replay, Network::of(peer));
         let access = KeyAccess { store: Arc::clone(&keys), refresh };
         let crossing = Crossing::new(Some(session_of(&keys)), Side::Client, Some(access), config, replay);

@@ -48,7 +48,7 @@ impl WholeInbound {
                 None => self.exchange_sealed(client, head, (taken, has_bytes), exchange).await,
                 Some(refusal) => {
                     exchange.passes_plain(refusal.into());
-                    self.pass(client, head, (taken, has_bytes)).await
+                    self.pass(client, head, (taken, has_bytes), exchange).await
                 }
             },
         }
@@ -60,8 +60,9 @@ impl WholeInbound {
         client: &Client,
         mut head: Parts,
         (taken, has_bytes): (Bytes, bool),
+        exchange: &mut Exchange,
     ) -> Result<Answer, Failure> {
-        self.onward.prepare_plain(&mut head, client, false)?;
+        self.onward.prepare_plain(&mut head, client, exchange, false)?;
         let framing = if has_bytes { Framing::Length(taken.len() as u64) } else { Framing::Unstated };
         framing.write(&mut head.headers);
         let method = head.method.clone();
@@ -69,7 +70,7 @@ impl WholeInbound {
             true => RequestBody::Empty,
             false => RequestBody::Held(HeldBody::new(VecDeque::from([taken]), None)),
         };
-        let sent = self.onward.send(Request::from_parts(head, body), None, &client.timer).await?;
+        let sent = self.onward.send(Request::from_parts(head, body), client, exchange).await?;
         Ok(Answer::Clear(ClearAnswer::new(sent, method)))
     }
 
