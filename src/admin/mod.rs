@@ -10,6 +10,7 @@ mod order;
 mod pages;
 mod readiness;
 mod report;
+mod seats;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -25,22 +26,22 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
 
-pub use order::{Order, Orders, ReloadReport, Why, orders};
+pub use order::{Given, NotTaken, Orders, Reload, ReloadReport, Why, orders};
 use pages::Scope;
 pub use readiness::{Conditions, NotReady, Readiness};
 pub use report::{KeyReport, KeySetReport, RetireReport, SealsReport, StatusReport, UsesReport};
+use seats::{Seat, Seats};
 pub use status::{KeySetStatus, Status};
 
 /// What the key set is called that every proxy uses unless told otherwise.
 pub const DEFAULT_KEY_SET: &str = "default";
 
-/// Connections that are served at once; more wait in the listener's queue.
+/// Connections that are served at once; those that ask for nothing make room for more.
 pub const MAX_CONNECTIONS: u32 = 64;
 
 /// From the first byte that could come to the end of a request's head.
@@ -115,22 +116,25 @@ impl Bound {
 
     /// Answers until `stop`, then ends the replies under way.
     async fn serve(self, scope: Scope, state: Arc<AdminState>, stop: CancellationToken) {
-        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS as usize));
+        let mut seats = Seats::new(MAX_CONNECTIONS);
         let accepting = async {
-            // The semaphore is never closed, so there is a place sooner or later.
-            while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+            loop {
                 let (stream, peer) = self.accept().await;
-                let serving = serve_connection(stream, peer, scope, Arc::clone(&state), stop.clone());
-                tokio::spawn(async move {
-                    serving.await;
-                    drop(place);
-                });
+                // There is a place sooner or later.
+                if let Some(seat) = seats.take().await {
+                    tokio::spawn(serve_connection(
+                        (stream, peer),
+                        seat,
+                        scope,
+                        Arc::clone(&state),
+                        stop.clone(),
+                    ));
+                }
             }
         };
         stop.run_until_cancelled(accepting).await;
         drop(self.listener);
-        // Whoever has every place is alone: the last connection has ended.
-        let _ = places.acquire_many(MAX_CONNECTIONS).await;
+        seats.emptied().await;
     }
 
     async fn accept(&self) -> (TcpStream, IpAddr) {
@@ -202,15 +206,18 @@ pub enum AdminError {
 }
 
 async fn serve_connection(
-    stream: TcpStream,
-    peer: IpAddr,
+    (stream, peer): (TcpStream, IpAddr),
+    seat: Arc<Seat>,
     scope: Scope,
     state: Arc<AdminState>,
     stop: CancellationToken,
 ) {
-    let answer = service_fn(move |request| {
-        let state = Arc::clone(&state);
-        async move { Ok::<_, Infallible>(pages::answer(&request, peer, scope, &state).await) }
+    let answer = service_fn(|request| {
+        let (state, answering) = (Arc::clone(&state), seat.answering());
+        async move {
+            let _answering = answering;
+            Ok::<_, Infallible>(pages::answer(&request, peer, scope, &state).await)
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -222,6 +229,8 @@ async fn serve_connection(
         // What went wrong is the client's affair: it was too slow, went away, or does not speak HTTP.
         _ = connection.as_mut() => true,
         () = stop.cancelled() => false,
+        // Another one may have something to ask.
+        () = seat.asked_for() => true,
         () = sleep(LIFETIME) => false,
     };
     if !ended {

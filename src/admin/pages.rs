@@ -12,7 +12,7 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use super::local::{self, NotLocal};
-use super::order::{Order, Orders, Why};
+use super::order::{NotTaken, Orders, Reload, Why};
 use super::{AdminState, Readiness};
 use crate::metrics::{self, ReloadOutcome};
 
@@ -108,10 +108,10 @@ impl Page {
             }
             Self::Ready => ready(&state.readiness, Timestamp::now()),
             Self::Reload => reload(&state.orders).await,
-            Self::Shutdown => match state.orders.try_send(Order::Stop) {
-                Ok(()) => text(StatusCode::ACCEPTED, "stopping\n"),
-                Err(_) => is_stopping(),
-            },
+            Self::Shutdown => {
+                state.orders.stop();
+                text(StatusCode::ACCEPTED, "stopping\n")
+            }
             Self::Started => match state.readiness.has_started(Timestamp::now()) {
                 true => text(StatusCode::OK, "ok\n"),
                 false => ready(&state.readiness, Timestamp::now()),
@@ -124,10 +124,10 @@ impl Page {
 /// Waits until the configuration was looked at.
 async fn reload(orders: &Orders) -> Reply {
     let (told, report) = oneshot::channel();
-    if orders.try_send(Order::Reload { why: Why::Admin, told: Some(told) }).is_err() {
-        return is_stopping();
+    if let Err(refused) = orders.try_reload(Reload { why: Why::Admin, told: Some(told) }) {
+        return not_taken(refused);
     }
-    let Ok(report) = report.await else { return is_stopping() };
+    let Ok(report) = report.await else { return not_taken(NotTaken::Stopping) };
     let status = match report.outcome {
         ReloadOutcome::Refused => StatusCode::UNPROCESSABLE_ENTITY,
         ReloadOutcome::Swapped | ReloadOutcome::Unchanged => StatusCode::OK,
@@ -135,9 +135,8 @@ async fn reload(orders: &Orders) -> Reply {
     json(status, &report)
 }
 
-/// Nobody takes orders any more, or too many wait already.
-fn is_stopping() -> Reply {
-    text(StatusCode::SERVICE_UNAVAILABLE, "it is stopping, or too much is asked of it at once\n")
+fn not_taken(refused: NotTaken) -> Reply {
+    text(StatusCode::SERVICE_UNAVAILABLE, format!("{refused}\n"))
 }
 
 fn reads(method: &Method) -> bool {

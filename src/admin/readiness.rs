@@ -93,7 +93,8 @@ impl Readiness {
     /// Whether it has been ready once, or is so at `now`. What becomes of it later does not matter: a probe of the start
     /// must not fail because of what comes after.
     pub fn has_started(&self, now: Timestamp) -> bool {
-        if !self.started.load(Ordering::Acquire) && self.obstacles(now).is_empty() {
+        let stands_against = |obstacle: &NotReady| *obstacle != NotReady::Stopping;
+        if !self.started.load(Ordering::Acquire) && !self.obstacles(now).iter().any(stands_against) {
             self.started.store(true, Ordering::Release);
         }
         self.started.load(Ordering::Acquire)

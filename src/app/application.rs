@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
-/// What is meant for this process and not for the application.
+use crate::config::Environment;
+
+/// What is meant for this process and not for the application, besides the configuration in variables, which may bear secrets.
 const OWN_VARIABLES: [&str; 6] =
     ["LISTEN_FDNAMES", "LISTEN_FDS", "LISTEN_PID", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"];
 
@@ -25,7 +27,7 @@ pub struct ApplicationHandle(Arc<Mutex<Option<Pid>>>);
 
 impl Application {
     /// Starts `command`, a program and its arguments, with the environment, the directory and the standard streams of this
-    /// process.
+    /// process, in a process group of its own.
     pub fn start(command: &[OsString]) -> Result<Self, ApplicationError> {
         let [program, arguments @ ..] = command else { return Err(ApplicationError::NoCommand) };
         let failed = |source| ApplicationError::NotStarted { program: program.clone(), source };
@@ -34,6 +36,11 @@ impl Application {
         for name in OWN_VARIABLES {
             command.env_remove(name);
         }
+        for (name, _) in std::env::vars_os().filter(|(name, _)| Environment::is_setting(name)) {
+            command.env_remove(name);
+        }
+        // A terminal sends its signals to the whole group: the application is ended here, after its last request.
+        command.process_group(0);
         let child = command.spawn().map_err(failed)?;
         let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         Ok(Self { child, ended: None, handle: ApplicationHandle(Arc::new(Mutex::new(id))) })

@@ -1,5 +1,7 @@
 //! From the first request to the last.
 
+use std::ops::ControlFlow;
+use std::pin::pin;
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -11,10 +13,13 @@ use super::slot::Slot;
 use super::upstreams::{Awaited, UpstreamAway};
 use super::worker;
 use super::{App, StopError};
-use crate::admin::Order;
+use crate::admin::Reload;
 
 /// How long workers that have nothing left to do may take to end.
 const NOTICING: Duration = Duration::from_secs(5);
+
+/// What is left to an application at the least, however long its last requests took.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How the end came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +34,7 @@ impl App {
         let orders = self.orders();
         let stopping = async {
             stop.await;
-            // Whoever takes no orders is stopping already.
-            let _ = orders.send(Order::Stop).await;
+            orders.stop();
         };
         let (ended, ()) = tokio::join!(self.run(None, async |_: &Self| Ok::<_, Unserved>(None)), stopping);
         ended.map(drop).map_err(|Unserved(error)| error)
@@ -46,12 +50,17 @@ impl App {
         patience: Option<Duration>,
         start: impl AsyncFnOnce(&Self) -> Result<Option<Application>, E>,
     ) -> Result<Ended, E> {
-        if let Some(patience) = patience
-            && let Awaited::Away(away) = self.await_upstreams(patience).await
-        {
-            let _ = self.end(None).await;
-            return Err(away.into());
+        if let Some(patience) = patience {
+            match self.await_upstreams(patience).await {
+                Awaited::There => {}
+                Awaited::Away(away) => {
+                    let _ = self.end(None).await;
+                    return Err(away.into());
+                }
+                Awaited::Stopped => return Ok(self.end(None).await?),
+            }
         }
+        self.serves = true;
         self.slots.iter_mut().for_each(Slot::open);
         self.readiness.listeners_bound();
         let mut application = match start(&self).await {
@@ -68,30 +77,58 @@ impl App {
 
     /// Until the one to stop, or until there is no application any more.
     async fn carry_out_orders(&mut self, mut application: Option<&mut Application>) {
-        let mut pulse = Pulse::of(self);
+        let (mut pulse, stop) = (Pulse::of(self), self.given.stop.clone());
         loop {
             tokio::select! {
                 biased;
-                order = self.given.recv() => match order {
-                    Some(Order::Reload { why, told }) => {
-                        let report = self.reload(why).await;
-                        // Whoever asked may have gone.
-                        let _ = told.map(|told| told.send(report));
+                () = stop.cancelled() => return,
+                status = ended(&mut application) => return has_ended(status),
+                Some(reload) = self.given.reloads.recv() => {
+                    if self.carry_out(reload, &mut application, &mut pulse).await.is_break() {
+                        return;
                     }
-                    Some(Order::Stop) | None => return,
-                },
-                status = ended(&mut application) => {
-                    tracing::info!(%status, "the application has ended");
-                    return;
                 }
                 () = pulse.due() => pulse.beat(self).await,
             }
         }
     }
 
+    /// Breaks off where a stop or the end of the application comes first: whatever is read may take for ever.
+    pub(super) async fn carry_out(
+        &mut self,
+        Reload { why, told }: Reload,
+        application: &mut Option<&mut Application>,
+        pulse: &mut Pulse,
+    ) -> ControlFlow<()> {
+        let stop = self.given.stop.clone();
+        let prepared = {
+            let mut preparing = pin!(self.read_anew(why));
+            loop {
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => return ControlFlow::Break(()),
+                    status = ended(application) => {
+                        has_ended(status);
+                        return ControlFlow::Break(());
+                    }
+                    prepared = &mut preparing => break prepared,
+                    () = pulse.due() => pulse.beat(self).await,
+                }
+            }
+        };
+        let report = self.conclude(why, prepared);
+        // Whoever asked may have gone.
+        let _ = told.map(|told| told.send(report));
+        ControlFlow::Continue(())
+    }
+
     async fn end(mut self, mut application: Option<Application>) -> Result<Ended, StopError> {
         self.readiness.stopping();
         self.supervisor.stopping();
+        // Who waits for a reload is told that none comes any more.
+        self.given.stop.cancel();
+        self.given.reloads.close();
+        while self.given.reloads.try_recv().is_ok() {}
         if !self.timing.delay.is_zero() && application.as_ref().is_none_or(Application::runs) {
             tracing::info!(delay = ?self.timing.delay, "stopping: not ready any more, new work is still taken");
             let mut application = application.as_mut();
@@ -108,7 +145,9 @@ impl App {
         let (later, first): (Vec<_>, Vec<_>) = slots.into_iter().partition(waits_for_application);
         let mut is_clean = drain(first, deadline).await;
         let status = match &mut application {
-            Some(application) => Some(end_application(application, deadline).await),
+            Some(application) => {
+                Some(end_application(application, deadline.max(Instant::now() + LAST_WORDS)).await)
+            }
             None => None,
         };
         is_clean &= drain(later, deadline).await;
@@ -117,16 +156,21 @@ impl App {
         // All connections have ended, or were cut: what is left to the workers is to notice.
         let deadline = deadline.max(Instant::now() + NOTICING);
         let joined = worker::join(std::mem::take(&mut self.workers), deadline).await;
-        // Who waits for orders to be carried out is told that nobody does any more.
-        self.given.close();
-        while self.given.try_recv().is_ok() {}
         self.admin.stop.cancel();
         self.admin.tasks.close();
         self.admin.tasks.wait().await;
         self.tasks.close();
         self.tasks.wait().await;
         joined?;
-        if is_clean { Ok(Ended { application: status }) } else { Err(StopError::GraceExceeded) }
+        match (is_clean, status) {
+            (false, None) => Err(StopError::GraceExceeded),
+            (false, Some(_)) => {
+                // The process ends as the application did.
+                tracing::error!("{}", StopError::GraceExceeded);
+                Ok(Ended { application: status })
+            }
+            (true, status) => Ok(Ended { application: status }),
+        }
     }
 }
 
@@ -166,6 +210,10 @@ async fn end_application(application: &mut Application, deadline: Instant) -> Ex
     application.ended().await
 }
 
+fn has_ended(status: ExitStatus) {
+    tracing::info!(%status, "the application has ended");
+}
+
 /// Never, where there is none.
 async fn ended(application: &mut Option<&mut Application>) -> ExitStatus {
     match application {
@@ -175,13 +223,13 @@ async fn ended(application: &mut Option<&mut Application>) -> ExitStatus {
 }
 
 /// Says to the supervisor that the process is alive, for as long as each worker gets round to answering.
-struct Pulse {
+pub(super) struct Pulse {
     interval: Option<Duration>,
     next: Instant,
 }
 
 impl Pulse {
-    fn of(app: &App) -> Self {
+    pub(super) fn of(app: &App) -> Self {
         Self { interval: app.supervisor.interval(), next: Instant::now() }
     }
 

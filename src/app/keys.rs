@@ -11,7 +11,6 @@ use super::{StartError, sources};
 use crate::admin::{Conditions, KeySetStatus};
 use crate::config::Config;
 use crate::document::Fault;
-use crate::keys::KeyRing;
 use crate::metrics::Metrics;
 use crate::proxy::{KeyAccess, unfit_keys};
 use crate::sources::{KeyFollower, KeysConfig, LoadedKeys, WatchSettings, first_keys};
@@ -45,12 +44,6 @@ impl KeySet {
     /// Follows them no longer; the keys stay in force.
     pub(super) fn end(&self) {
         self.stop.cancel();
-    }
-
-    /// Takes the keys out of force.
-    pub(super) fn wipe(&self) {
-        self.end();
-        self.keys.store.swap(KeyRing::empty(self.config().policy()), Timestamp::now());
     }
 
     pub(super) fn config(&self) -> &KeysConfig {

@@ -26,11 +26,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admin::{AdminError, AdminServer, AdminState, Order, Orders, Readiness, Status, Why, orders};
+use crate::admin::{
+    AdminError, AdminServer, AdminState, Given, Orders, Readiness, Reload, Status, Why, orders,
+};
 use crate::config::{Config, ConfigDigest};
 use crate::metrics::Metrics;
 use crate::net::{BindError, HeldBudget, ListenAddress, ListenerTlsFault, Stop};
@@ -57,6 +58,8 @@ pub struct App {
     key_sets: Vec<KeySet>,
     workers: Vec<Worker>,
     timing: Timing,
+    /// Whether what is bound is served.
+    serves: bool,
     fixed: Fixed,
     configuration: Configuration,
     source: Option<Arc<Source>>,
@@ -71,7 +74,7 @@ pub struct App {
     /// Everything else that runs beside.
     tasks: TaskTracker,
     orders: Orders,
-    given: mpsc::Receiver<Order>,
+    given: Given,
     supervisor: Supervisor,
     admin: Admin,
 }
@@ -136,6 +139,7 @@ impl App {
             key_sets,
             workers: Vec::new(),
             timing: Timing::of(&config),
+            serves: false,
             fixed: Fixed::of(&config),
             configuration,
             source: None,
@@ -184,7 +188,7 @@ impl App {
                     watched.nudge().raise();
                 } else if digest != seen {
                     seen = digest;
-                    let _ = orders.send(Order::Reload { why: Why::File, told: None }).await;
+                    let _ = orders.reload(Reload { why: Why::File, told: None }).await;
                 }
             }
         });
@@ -231,7 +235,7 @@ impl App {
                 |name| self.access(name),
                 Arc::clone(&self.budget),
                 Limits::new(Arc::clone(&proxy.name), &proxy.limits, self.metrics.proxy(&proxy.name)),
-                stop.clone(),
+                &stop,
                 Arc::clone(&self.reuses),
                 &self.migrations,
             );

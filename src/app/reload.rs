@@ -4,10 +4,11 @@
 //! it leaves everything as it was. Then it is put in force without a wait in between.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::task::spawn_blocking;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::keys::{self, KeySet, unfit};
 use super::slot::Slot;
@@ -22,11 +23,14 @@ use crate::net::{Listener, Stop};
 use crate::proxy::{Limits, ProxyCommon, ProxyConfig};
 use crate::sources::{KeysConfig, LoadedKeys, load_beside, load_now};
 
+/// How long a listener that was ours may take to be gone.
+const LEAVING: Duration = Duration::from_secs(1);
+
 /// As many faults as the log tells.
 const MOST_FAULTS_TOLD: usize = 10;
 
 /// What is to be put in force.
-struct Prepared {
+pub(super) struct Prepared {
     config: Config,
     /// The key sets in the order of the configuration.
     key_sets: Vec<Succession>,
@@ -51,7 +55,7 @@ enum Behind {
 }
 
 /// Why nothing has changed.
-enum NotPrepared {
+pub(super) enum NotPrepared {
     Faults(Faults),
     Start(StartError),
 }
@@ -78,25 +82,41 @@ impl NotPrepared {
 }
 
 impl App {
-    /// Reads the configuration anew and puts it in force, or says what is wrong with it. The keys are looked at again in
-    /// any case.
-    pub(super) async fn reload(&mut self, why: Why) -> ReloadReport {
+    /// Reads the configuration anew and makes it ready, or says what is wrong with it; changes nothing. The keys are looked
+    /// at again in any case. None where there is nothing to be read.
+    ///
+    /// May be broken off.
+    pub(super) async fn read_anew(&self, why: Why) -> Option<Result<Prepared, NotPrepared>> {
         if why != Why::File {
             self.key_sets.iter().for_each(|set| set.access().refresh.now());
         }
-        let Some(source) = self.source.clone() else { return ReloadReport::of(ReloadOutcome::Unchanged) };
-        self.supervisor.reloading();
-        let read = spawn_blocking(move || (source.load)()).await;
-        let report = match read {
-            Ok(Ok(config)) => match self.prepare(config).await {
-                Ok(prepared) => self.put_in_force(prepared),
-                Err(fault) => self.refuse(&fault),
-            },
-            Ok(Err(faults)) => self.refuse(&faults.into()),
-            Err(_broke_off) => self.refuse(&StartError::ReloadBroke.into()),
+        let source = self.source.clone()?;
+        // Before it serves, the supervisor waits to be told that.
+        if self.serves {
+            self.supervisor.reloading();
+        }
+        Some(match spawn_blocking(move || (source.load)()).await {
+            Ok(Ok(config)) => self.prepare(config).await,
+            Ok(Err(faults)) => Err(faults.into()),
+            Err(_broke_off) => Err(StartError::ReloadBroke.into()),
+        })
+    }
+
+    /// Puts in force what was made ready, or says why that is nothing.
+    pub(super) fn conclude(
+        &mut self,
+        why: Why,
+        prepared: Option<Result<Prepared, NotPrepared>>,
+    ) -> ReloadReport {
+        let report = match prepared {
+            None => return ReloadReport::of(ReloadOutcome::Unchanged),
+            Some(Ok(prepared)) => self.put_in_force(prepared),
+            Some(Err(fault)) => self.refuse(&fault),
         };
         self.tell(why, &report);
-        self.supervisor.ready(&self.summary());
+        if self.serves {
+            self.supervisor.ready(&self.summary());
+        }
         report
     }
 
@@ -147,13 +167,7 @@ impl App {
         for proxy in &config.proxies {
             let behind = match self.slots.iter().position(|slot| stands_there(slot, proxy)) {
                 Some(place) => Behind::Standing(place),
-                None => {
-                    let listener = self
-                        .passed
-                        .listener(&proxy.listen)
-                        .map_err(|source| StartError::Bind { proxy: Arc::clone(&proxy.name), source })?;
-                    Behind::Fresh(Box::new(listener), Stop::default())
-                }
+                None => Behind::Fresh(Box::new(self.bind(proxy).await?), Stop::default()),
             };
             let (stop, limits) = match &behind {
                 Behind::Standing(place) => {
@@ -172,7 +186,7 @@ impl App {
                 access,
                 Arc::clone(&self.budget),
                 limits,
-                stop.clone(),
+                stop,
                 Arc::clone(&self.reuses),
                 &self.migrations,
             );
@@ -190,6 +204,19 @@ impl App {
         changes
             .extend(self.slots.iter().filter(goes).map(|slot| format!("proxy {} ends", slot.config().name)));
         Ok(Prepared { config, key_sets, proxies, changes })
+    }
+
+    /// An address that is taken may be that of a proxy that has just ended, whose listener still looks after those who were
+    /// connecting.
+    async fn bind(&self, proxy: &ProxyConfig) -> Result<Listener, StartError> {
+        let deadline = Instant::now() + LEAVING;
+        loop {
+            match self.passed.listener(&proxy.listen) {
+                Ok(listener) => return Ok(listener),
+                Err(fault) if fault.is_taken() && Instant::now() < deadline => sleep(LEAVING / 20).await,
+                Err(source) => return Err(StartError::Bind { proxy: Arc::clone(&proxy.name), source }),
+            }
+        }
     }
 
     async fn prepare_keys(
@@ -226,7 +253,7 @@ impl App {
         let needs_restart = self.fixed.differences(&config);
         let report = ReloadReport { changes, needs_restart, warnings, ..ReloadReport::of(outcome) };
         super::descriptors::provide(&config);
-        let gone_sets = self.swap_keys(key_sets);
+        self.swap_keys(key_sets);
         let gone_slots = self.swap_proxies(proxies);
         self.timing = super::Timing::of(&config);
         self.readiness.hangs_on(keys::conditions(self.key_sets.iter(), Timestamp::now()));
@@ -235,18 +262,16 @@ impl App {
         let deadline = Instant::now() + self.timing.grace;
         gone_slots.iter().for_each(Slot::say_stop);
         self.tasks.spawn(async move {
-            // Their last requests need their keys.
             for slot in gone_slots {
                 slot.drain(deadline).await;
             }
-            gone_sets.iter().for_each(KeySet::wipe);
         });
         self.configuration.note(&report, Some(&config.digest));
         report
     }
 
-    /// Gives back those that nobody uses any more.
-    fn swap_keys(&mut self, successions: Vec<Succession>) -> Vec<KeySet> {
+    /// Sets that are gone are followed no longer. Their keys last as long as something that began under them.
+    fn swap_keys(&mut self, successions: Vec<Succession>) {
         let mut known: Vec<_> = std::mem::take(&mut self.key_sets).into_iter().map(Some).collect();
         let mut new = Vec::new();
         for succession in successions {
@@ -268,9 +293,7 @@ impl App {
             }
         }
         self.key_sets = new;
-        let gone: Vec<_> = known.into_iter().flatten().collect();
-        gone.iter().for_each(KeySet::end);
-        gone
+        known.iter().flatten().for_each(KeySet::end);
     }
 
     /// Gives back those behind which no proxy stands any more.
@@ -288,7 +311,9 @@ impl App {
                 Behind::Fresh(listener, stop) => {
                     let mut slot =
                         Slot::new(*listener, common, stop, certificates, &self.workers, &self.metrics);
-                    slot.open();
+                    if self.serves {
+                        slot.open();
+                    }
                     self.slots.push(slot);
                 }
             }

@@ -81,7 +81,9 @@ impl Slot {
 
     /// Has `common` serve from the next request on.
     pub(super) fn succeed(&mut self, common: ProxyCommon, certificates: Followed, metrics: &Metrics) {
-        common.limits().change(&common.config().limits);
+        let config = common.config();
+        common.limits().change(&config.name, &config.limits, metrics.proxy(&config.name));
+        let common = common.following(&self.common);
         for inlet in &self.inlets {
             let successor = Handed::Successor(Box::new(Proxy::new(&common, metrics)));
             let _ = inlet.send(successor);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::App;
-use crate::admin::Order;
+use super::end::Pulse;
 use crate::net::{ConnectFault, reach};
 use crate::proxy::Upstream;
 
@@ -18,7 +18,7 @@ pub(super) enum Awaited {
     /// All of them are there.
     There,
     Away(UpstreamAway),
-    /// A stop was asked for meanwhile, which is still to be carried out.
+    /// A stop was asked for meanwhile.
     Stopped,
 }
 
@@ -39,33 +39,20 @@ pub struct UpstreamAway {
 impl App {
     /// Waits until every upstream can be connected to, or a stop is asked for.
     pub(super) async fn await_upstreams(&mut self, patience: Duration) -> Awaited {
-        let upstreams = self.upstreams();
-        let waiting = async {
-            let deadline = Instant::now() + patience;
-            for (proxy, upstream) in upstreams {
-                if let Err(fault) = await_upstream(&proxy, &upstream, deadline).await {
-                    return Awaited::Away(UpstreamAway {
-                        proxy,
-                        upstream: upstream.to_string(),
-                        patience,
-                        fault,
-                    });
-                }
-            }
-            Awaited::There
-        };
-        tokio::pin!(waiting);
+        let (deadline, stop) = (Instant::now() + patience, self.given.stop.clone());
         loop {
-            tokio::select! {
-                awaited = &mut waiting => return awaited,
-                order = self.given.recv() => match order {
-                    // What is written will be read again once there is something to change.
-                    Some(Order::Reload { told, .. }) => drop(told),
-                    Some(Order::Stop) | None => {
-                        let _ = self.orders.try_send(Order::Stop);
-                        return Awaited::Stopped;
-                    }
-                },
+            let upstreams = self.upstreams();
+            let reload = tokio::select! {
+                biased;
+                () = stop.cancelled() => return Awaited::Stopped,
+                Some(reload) = self.given.reloads.recv() => reload,
+                away = first_away(upstreams, deadline, patience) => {
+                    return away.map_or(Awaited::There, Awaited::Away);
+                }
+            };
+            // What is written now may name others.
+            if self.carry_out(reload, &mut None, &mut Pulse::of(self)).await.is_break() {
+                return Awaited::Stopped;
             }
         }
     }
@@ -82,6 +69,20 @@ impl App {
         }
         known
     }
+}
+
+/// Waits for each of them; gives back one that has not come by `deadline`.
+async fn first_away(
+    upstreams: Vec<(Arc<str>, Upstream)>,
+    deadline: Instant,
+    patience: Duration,
+) -> Option<UpstreamAway> {
+    for (proxy, upstream) in upstreams {
+        if let Err(fault) = await_upstream(&proxy, &upstream, deadline).await {
+            return Some(UpstreamAway { proxy, upstream: upstream.to_string(), patience, fault });
+        }
+    }
+    None
 }
 
 async fn await_upstream(proxy: &str, upstream: &Upstream, deadline: Instant) -> Result<(), ConnectFault> {

@@ -3,7 +3,7 @@
 //! Between two levels stand two underscores, so that what Kubernetes injects for a service called `alewife`, such as
 //! `ALEWIFE_PORT`, is none of it. Members of lists go by their names.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use super::values::ProxyName;
 use crate::document::{Assigned, Assignment, Fault, Step, Value, capitals};
@@ -44,6 +44,11 @@ impl Environment {
             }
         }
         environment
+    }
+
+    /// Whether a variable of this name is, or would be, part of a configuration.
+    pub fn is_setting(name: &OsStr) -> bool {
+        name.as_encoded_bytes().starts_with(PREFIX.as_bytes())
     }
 
     pub(super) fn assignments(&self) -> &[Assignment] {

@@ -9,6 +9,8 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
     said: Arc<AtomicBool>,
+    /// Of the one that this one follows.
+    above: Option<Arc<AtomicBool>>,
     token: CancellationToken,
 }
 
@@ -19,9 +21,15 @@ impl Stop {
         self.token.cancel();
     }
 
+    /// One that may be said for itself, and is when this one is.
+    pub fn follower(&self) -> Self {
+        Self { said: Arc::default(), above: Some(Arc::clone(&self.said)), token: self.token.child_token() }
+    }
+
     /// Whether it was said.
     pub fn was_said(&self) -> bool {
-        self.said.load(Ordering::Acquire)
+        let was_said = |said: &AtomicBool| said.load(Ordering::Acquire);
+        was_said(&self.said) || self.above.as_deref().is_some_and(was_said)
     }
 
     /// Waits until it is said.

@@ -81,6 +81,7 @@ pub struct ProxyCommon {
     reception: Arc<Reception>,
     budget: Arc<HeldBudget>,
     limits: Arc<Limits>,
+    /// For those that came in as its settings have it.
     stop: Stop,
     /// How hands are shaken with each upstream under TLS.
     upstream_tls: Vec<(Upstream, UpstreamTls)>,
@@ -100,7 +101,7 @@ impl ProxyCommon {
         keys: impl Fn(&str) -> Option<KeyAccess>,
         budget: Arc<HeldBudget>,
         limits: Arc<Limits>,
-        stop: Stop,
+        stop: &Stop,
         reuses: Arc<IvReuses>,
         migrations: &Migrations,
     ) -> Option<Self> {
@@ -109,6 +110,7 @@ impl ProxyCommon {
         let reception = Reception { proxy_protocol_from: config.proxy_protocol_from.clone(), tls: None };
         let reception = Arc::new(reception);
         let upstream_tls = upstream_tls(&config);
+        let stop = stop.follower();
         Some(Self { config, reception, budget, limits, stop, upstream_tls, routes, window, reuses })
     }
 
@@ -146,6 +148,22 @@ impl ProxyCommon {
             }) {
                 common.belief = Arc::clone(&their.belief);
             }
+        }
+        self
+    }
+
+    /// Tells those to go that came in by `predecessor`, behind the same listener, if they were taken in another way than they
+    /// would be now: without TLS, or believed in what they say of others.
+    pub fn following(mut self, predecessor: &Self) -> Self {
+        let (known, config) = (&predecessor.config, &self.config);
+        let is_same = known.tls == config.tls
+            && known.proxy_protocol_from == config.proxy_protocol_from
+            && known.trust_forwarded_from == config.trust_forwarded_from
+            && known.forwarded == config.forwarded;
+        if is_same {
+            self.stop = predecessor.stop.clone();
+        } else {
+            predecessor.stop.say();
         }
         self
     }

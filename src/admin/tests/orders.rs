@@ -19,7 +19,7 @@ async fn reload_is_ordered_and_what_came_of_it_is_told() {
         let report =
             ReloadReport { faults: vec!["config.toml:3:1: a fault".to_owned()], ..ReloadReport::of(outcome) };
         let answering = async {
-            let Some(Order::Reload { told: Some(told), .. }) = admin.given.recv().await else {
+            let Some(Reload { told: Some(told), .. }) = admin.given.reloads.recv().await else {
                 panic!("no reload was ordered")
             };
             told.send(report.clone()).unwrap();
@@ -40,10 +40,13 @@ async fn reload_is_ordered_and_what_came_of_it_is_told() {
 
 #[tokio::test]
 async fn shutdown_is_ordered_and_not_waited_for() {
-    let mut admin = Admin::start().await;
+    let admin = Admin::start().await;
     let reply = post(&admin, "/shutdown", "host: 127.0.0.1\r\n").await;
     assert!(reply.starts_with("HTTP/1.1 202 Accepted\r\n"), "{reply}");
-    assert!(matches!(admin.given.recv().await, Some(Order::Stop)));
+    assert!(admin.given.stop.is_cancelled());
+    // Who asks twice has what he wants.
+    let reply = post(&admin, "/shutdown", "host: 127.0.0.1\r\n").await;
+    assert!(reply.starts_with("HTTP/1.1 202 Accepted\r\n"), "{reply}");
 }
 
 #[tokio::test]
@@ -69,17 +72,32 @@ async fn nothing_is_ordered_by_browsers_by_other_names_or_by_looking() {
             assert!(reply.contains("\r\nallow: POST\r\n"), "{reply}");
         }
     }
-    assert!(admin.given.try_recv().is_err(), "something was ordered");
+    assert!(
+        admin.given.reloads.try_recv().is_err() && !admin.given.stop.is_cancelled(),
+        "something was ordered"
+    );
 }
 
 #[tokio::test]
-async fn order_that_nobody_takes_any_more_is_answered_so() {
-    let mut admin = Admin::start().await;
-    admin.given.close();
-    for path in ["/reload", "/shutdown"] {
-        let reply = post(&admin, path, "host: localhost\r\n").await;
-        assert!(reply.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{reply}");
-    }
+async fn reload_that_nobody_takes_any_more_is_answered_so() {
+    let admin = Admin::start().await;
+    admin.given.stop.cancel();
+    let reply = post(&admin, "/reload", "host: localhost\r\n").await;
+    assert!(reply.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{reply}");
+    assert!(reply.ends_with("the process is stopping\n"), "{reply}");
+}
+
+#[tokio::test]
+async fn stop_waits_behind_no_reload_and_reloads_beyond_those_that_may_wait_are_refused() {
+    let (orders, mut given) = orders();
+    let reload = || Reload { why: Why::Signal, told: None };
+    let waiting = std::iter::from_fn(|| orders.try_reload(reload()).ok()).count();
+    assert!(waiting > 1);
+    assert_eq!(orders.try_reload(reload()), Err(NotTaken::TooMany));
+    orders.stop();
+    assert!(given.stop.is_cancelled());
+    assert_eq!(orders.try_reload(reload()), Err(NotTaken::Stopping));
+    assert!(given.reloads.try_recv().is_ok());
 }
 
 #[tokio::test]
@@ -124,4 +142,12 @@ async fn start_is_over_once_the_process_was_ready_and_stays_so() {
     admin.readiness.stopping();
     assert_eq!(admin.page("GET", "/startupz").await, (200, "ok\n".to_owned()));
     assert_eq!(admin.page("GET", "/readyz").await.0, 503);
+}
+
+#[tokio::test]
+async fn start_is_over_as_well_if_nobody_asked_before_the_stop_began() {
+    let admin = Admin::start().await;
+    admin.readiness.listeners_bound();
+    admin.readiness.stopping();
+    assert_eq!(admin.page("GET", "/startupz").await, (200, "ok\n".to_owned()));
 }

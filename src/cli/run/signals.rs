@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::process::Signal;
 use tokio::signal::unix::{self, SignalKind, signal};
 
-use crate::admin::{Order, Orders, Why};
+use crate::admin::{Orders, Reload, Why};
 use crate::app::ApplicationHandle;
 use crate::cli::complain;
 
@@ -45,7 +45,7 @@ impl Signals {
             let stop = tokio::select! {
                 _ = self.hangup.recv() => {
                     // Too many wait already, of which each does the same; or none is taken any more.
-                    let _ = orders.try_send(Order::Reload { why: Why::Signal, told: None });
+                    let _ = orders.try_reload(Reload { why: Why::Signal, told: None });
                     false
                 }
                 _ = self.quit.recv() => !hand_on(&application, Signal::QUIT),
@@ -65,7 +65,7 @@ impl Signals {
             }
             if stop {
                 is_stopping = true;
-                let _ = orders.send(Order::Stop).await;
+                orders.stop();
             }
         }
     }

@@ -212,6 +212,13 @@ pub struct BindError {
     pub source: io::Error,
 }
 
+impl BindError {
+    /// Whether somebody listens there already.
+    pub fn is_taken(&self) -> bool {
+        self.source.kind() == io::ErrorKind::AddrInUse
+    }
+}
+
 fn watched(socket: ListeningSocket) -> io::Result<AsyncFd<ListeningSocket>> {
     #[expect(
         deprecated,

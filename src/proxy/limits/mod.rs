@@ -11,6 +11,7 @@ mod places;
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 pub use config::LimitsConfig;
 pub(crate) use head::{HeadFault, check_head};
 use lines::Lines;
@@ -24,31 +25,38 @@ use crate::net::{ConnectionBounds, ConnectionGate, Excess};
 /// The limits of one proxy, with what counts towards them.
 #[derive(Debug)]
 pub struct Limits {
-    name: Arc<str>,
     gate: Arc<ConnectionGate>,
     requests: Places,
     sessions: Places,
-    metrics: ProxyMetrics,
+    /// Whose they are, which a change of the configuration may change as well.
+    owner: ArcSwap<Owner>,
     lines: Lines,
+}
+
+/// The proxy that has the limits.
+#[derive(Debug)]
+struct Owner {
+    name: Arc<str>,
+    metrics: ProxyMetrics,
 }
 
 impl Limits {
     /// The limits of the proxy `name`, with nothing under way.
     pub fn new(name: Arc<str>, config: &LimitsConfig, metrics: ProxyMetrics) -> Arc<Self> {
         let this = Self {
-            name,
             gate: Arc::new(ConnectionGate::new(bounds(config))),
             requests: Places::new(config.requests),
             sessions: Places::new(config.sessions),
-            metrics,
+            owner: ArcSwap::from_pointee(Owner { name, metrics }),
             lines: Lines::default(),
         };
         this.show(config);
         Arc::new(this)
     }
 
-    /// Other limits from now on. What is under way stays and counts, even if that is more.
-    pub fn change(&self, config: &LimitsConfig) {
+    /// Other limits from now on, those of the proxy `name`. What is under way stays and counts, even if that is more.
+    pub fn change(&self, name: &Arc<str>, config: &LimitsConfig, metrics: ProxyMetrics) {
+        self.owner.store(Arc::new(Owner { name: Arc::clone(name), metrics }));
         self.gate.set_bounds(bounds(config));
         self.requests.set_bound(config.requests);
         self.sessions.set_bound(config.sessions);
@@ -90,10 +98,11 @@ impl Limits {
 
     /// Counts what was turned away, and logs it now and then.
     pub(crate) fn shed(&self, reason: Shed) {
-        self.metrics.shed(reason);
+        let owner = self.owner.load();
+        owner.metrics.shed(reason);
         if let Some(count) = self.lines.due(reason) {
             tracing::warn!(
-                proxy = &*self.name,
+                proxy = &*owner.name,
                 reason = reason.label(),
                 count,
                 "turned away at a limit, since the last such line"
@@ -103,7 +112,7 @@ impl Limits {
 
     fn show(&self, config: &LimitsConfig) {
         for (limit, value) in config.values() {
-            self.metrics.limit(limit, value);
+            self.owner.load().metrics.limit(limit, value);
         }
     }
 }

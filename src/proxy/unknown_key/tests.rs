@@ -92,7 +92,7 @@ impl Stage {
         let gate = Arc::clone(limits.gate());
         let migrations = Migrations::new(Arc::new(Metrics::new()));
         let keys_of = |_: &str| Some(access.clone());
-        let common = ProxyCommon::new(config, keys_of, budget, limits, stop, reuses, &migrations).unwrap();
+        let common = ProxyCommon::new(config, keys_of, budget, limits, &stop, reuses, &migrations).unwrap();
         let proxy = Proxy::new(&common, &metrics);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -31,7 +31,8 @@ def end(*_):
     os._exit(7)
 signal.signal(signal.SIGTERM, end)
 signal.signal(signal.SIGUSR1, lambda *_: note("usr1"))
-note("own variables: " + ",".join(name for name in os.environ if name.startswith(("NOTIFY", "LISTEN", "WATCHDOG"))))
+note("own variables: " + ",".join(name for name in os.environ if name.startswith(("NOTIFY", "LISTEN", "WATCHDOG", "ALEWIFE__"))))
+if os.getpgrp() != os.getpid(): note("in the group of the sidecar")
 server = http.server.HTTPServer((host, port), Service)
 note("up")
 threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -88,7 +89,8 @@ fn stop_finishes_requests_then_ends_the_application_then_what_it_calls() {
         "[[proxy]]\nname = \"out\"\nmode = \"outbound\"\nreplies = \"plain\"\nlisten = \"{outbound}\"\nupstream = \"http://{}\"\n",
         peer.address()
     );
-    let mut sidecar = stage.sidecar(&key, &format!("http://{outbound}/")).tables(&tables).start();
+    let sidecar = stage.sidecar(&key, &format!("http://{outbound}/")).tables(&tables);
+    let mut sidecar = sidecar.environment("ALEWIFE__LOG__LEVEL", "info").start();
     stage.is_up();
     assert!(stage.notes().contains("own variables: \n"), "{}", stage.notes());
     let mut client = Connection::to(sidecar.address_of("kitchen"));
@@ -137,6 +139,18 @@ fn application_that_does_not_end_is_killed_when_the_grace_is_over() {
 }
 
 #[test]
+fn sidecar_ends_with_the_status_of_its_application_even_if_requests_had_to_be_cut() {
+    let (key, stage) = (gcm(), Stage::set());
+    let mut sidecar = stage.sidecar(&key, "").top("shutdown_grace = \"100ms\"").start();
+    stage.is_up();
+    let mut client = sidecar.connect();
+    client.send(&key.request("POST", "/", "", b"never answered"));
+    eventually("the application has it", || stage.notes().contains("begun"));
+    assert_eq!(sidecar.stop().code(), Some(7));
+    assert!(sidecar.log().contains("did not end within shutdown_grace and were cut"), "{}", sidecar.log());
+}
+
+#[test]
 fn command_that_is_none_ends_the_start_with_127() {
     let (code, _, errors) = Sidecar::inbound().keys(&[&gcm()]).run_to_end(&["--", "/nowhere/at-all"]);
     assert_eq!(code, 127, "{errors}");
@@ -167,6 +181,18 @@ fn start_waits_for_the_upstream_and_tells_that_it_does() {
     let sidecar = starting.join().unwrap();
     assert_eq!(sidecar.admin_page("/readyz").0, 200);
     drop(listener);
+}
+
+#[test]
+fn configuration_that_changes_while_the_upstream_is_waited_for_is_taken() {
+    let (key, origin, nobody) = (gcm(), Origin::echo(), free_address());
+    let sidecar = Sidecar::inbound().keys(&[&key]).upstream(nobody);
+    let waiting = sidecar.arguments(&["--wait-for-upstream"]).launch();
+    eventually("it waits", || waiting.sidecar.log().contains("waiting for the upstream"));
+    waiting.sidecar.reconfigure(|text| text.replace(&nobody.to_string(), &origin.address().to_string()));
+    let sidecar = waiting.listening();
+    let reply = sidecar.connect().exchange(&key.request("POST", "/", "", b"one"));
+    assert_eq!(reply.open(&key).unwrap(), b"one");
 }
 
 #[test]

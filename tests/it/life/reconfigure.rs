@@ -1,6 +1,9 @@
 //! The whole configuration, changed while the process runs.
 
+use std::fs::OpenOptions;
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::OpenOptionsExt;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -8,6 +11,9 @@ use std::thread;
 use serde_json::Value;
 
 use crate::support::{Connection, Origin, Sidecar, TestKey, eventually};
+
+/// Of Linux.
+const O_NONBLOCK: i32 = 0o4000;
 
 fn gcm() -> TestKey {
     TestKey::new("AES-256-GCM")
@@ -153,6 +159,56 @@ fn proxy_that_is_taken_out_finishes_what_it_has_and_leaves_its_address() {
     assert_eq!(other_proxy.exchange(&key.request("POST", "/", "", b"three")).status, 200);
     let sets = sidecar.status()["keysets"].as_array().unwrap().len();
     assert_eq!(sets, 1);
+}
+
+#[test]
+fn proxy_that_comes_back_at_once_has_its_address_again() {
+    let key = gcm();
+    let (origin, address) = (Origin::echo(), super::free_address());
+    let proxy = format!(
+        "[[proxy]]\nname = \"bar\"\nmode = \"inbound\"\nlisten = \"{address}\"\nupstream = \"http://{}\"\n",
+        origin.address()
+    );
+    let sidecar = Sidecar::inbound().keys(&[&key]).upstream(origin.address()).tables(&proxy).start();
+    for _ in 0..3 {
+        change(&sidecar, |text| text.replace(&proxy, ""));
+        change(&sidecar, |text| format!("{text}{proxy}"));
+        assert_eq!(Connection::to(address).exchange(&key.request("POST", "/", "", b"one")).status, 200);
+    }
+    assert_eq!(refusals(&sidecar), 0.0);
+}
+
+#[test]
+fn renamed_proxy_is_counted_and_limited_under_its_new_name() {
+    let key = gcm();
+    let origin = Origin::echo();
+    let limits = "[proxy.limits]\nrequests = 7\n";
+    let sidecar = Sidecar::inbound().keys(&[&key]).upstream(origin.address()).proxy(limits).start();
+    change(&sidecar, |text| text.replace("name = \"kitchen\"", "name = \"galley\""));
+    let limit = "alewife_limit{proxy=\"galley\",limit=\"requests\"}";
+    assert_eq!(sidecar.metric(limit), 7.0);
+}
+
+#[test]
+fn reload_that_does_not_come_to_an_end_keeps_nobody_from_stopping() {
+    let key = gcm();
+    let origin = Origin::echo();
+    let mut sidecar = Sidecar::inbound().keys(&[&key]).upstream(origin.address()).start();
+    let pipe = sidecar.directory().join("pipe.toml");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    sidecar.reconfigure(|text| text.replace("file = \"keys.toml\"", "file = \"pipe.toml\""));
+    // Opened without a wait, it says whether somebody reads.
+    let open = || OpenOptions::new().write(true).custom_flags(O_NONBLOCK).open(&pipe);
+    let mut held = None;
+    eventually("the key file is being read", || {
+        held = open().ok();
+        held.is_some()
+    });
+    for _ in 0..40 {
+        sidecar.signal("HUP");
+    }
+    assert_eq!(sidecar.connect().exchange(&key.request("POST", "/", "", b"one")).status, 200);
+    assert!(sidecar.stop().success());
 }
 
 #[test]

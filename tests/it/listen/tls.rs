@@ -3,8 +3,8 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use super::{Stream, handshakes_failed, key, order_passes, shaken, tunnel, under_tls};
-use crate::support::{Authority, Connection, End, Origin, eventually};
+use super::{Stream, TLS, handshakes_failed, key, order_passes, shaken, tunnel, under_tls};
+use crate::support::{Authority, Connection, End, Origin, Sidecar, eventually};
 
 fn agreed(stream: &Stream) -> Option<&str> {
     stream.conn.alpn_protocol().map(|name| std::str::from_utf8(name).unwrap())
@@ -166,4 +166,30 @@ fn keep_alive_connection_is_told_to_go_at_a_stop() {
     sidecar.signal("TERM");
     assert!(sidecar.wait().success());
     assert!(connection.closed().unwrap());
+}
+
+#[test]
+fn connections_that_were_taken_without_tls_are_told_to_go_once_it_is_asked_for() {
+    let (authority, origin) = (Authority::new(), Origin::echo());
+    let (certificate, key_pem) = authority.issue_pem(&["kitchen.test"]);
+    let sidecar = Sidecar::inbound()
+        .keys(&[&key()])
+        .upstream(origin.address())
+        .file("tls.crt", certificate)
+        .file("tls.key", key_pem)
+        .start();
+    let (mut idle, mut busy) = (sidecar.connect(), sidecar.connect());
+    order_passes(&mut idle);
+    let request = key().request("POST", "/", "", b"soup");
+    let (begun, rest) = request.split_at(request.len() - 3);
+    busy.send(begun);
+    let in_flight = "alewife_requests_in_flight{proxy=\"kitchen\"}";
+    eventually("its request has begun", || sidecar.metric(in_flight) == 1.0);
+    sidecar.reconfigure(|text| format!("{text}{TLS}"));
+    assert_eq!(idle.read_to_close().unwrap(), b"");
+    busy.send(rest);
+    let reply = busy.reply("POST");
+    assert_eq!(reply.open(&key()).unwrap(), b"soup");
+    assert_eq!(reply.header("connection"), Some("close"));
+    order_passes(&mut Connection::to(tunnel(&sidecar, &authority, "kitchen.test").address()));
 }

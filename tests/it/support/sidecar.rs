@@ -134,6 +134,11 @@ impl SidecarBuilder {
 
     /// Starts the process and waits until it listens.
     pub(crate) fn start(self) -> Sidecar {
+        self.launch().listening()
+    }
+
+    /// Starts the process.
+    pub(crate) fn launch(self) -> Launched {
         let directory = self.directory();
         let mut words = self.under.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_alewife")]);
         let mut child = Command::new(words.next().expect("the binary at least"))
@@ -159,15 +164,8 @@ impl SidecarBuilder {
                 let _ = lines.send(line);
             }
         });
-        let mut sidecar =
-            Sidecar { child, directory, log, output, listens: false, address: None, admin: None };
-        while !sidecar.listens || sidecar.admin.is_none() {
-            match ready.recv_timeout(PATIENCE) {
-                Ok(line) => sidecar.take_ready_line(&line),
-                Err(_) => panic!("the sidecar did not start:\n{}", sidecar.log()),
-            }
-        }
-        sidecar
+        let sidecar = Sidecar { child, directory, log, output, listens: false, address: None, admin: None };
+        Launched { sidecar, ready }
     }
 
     /// Runs the sidecar with further words of the command line to an end that it comes to by itself.
@@ -231,6 +229,26 @@ impl SidecarBuilder {
             self.proxy,
             self.tables
         )
+    }
+}
+
+/// A sidecar on its way up.
+pub(crate) struct Launched {
+    pub(crate) sidecar: Sidecar,
+    ready: mpsc::Receiver<String>,
+}
+
+impl Launched {
+    /// Waits until it listens.
+    pub(crate) fn listening(self) -> Sidecar {
+        let Self { mut sidecar, ready } = self;
+        while !sidecar.listens || sidecar.admin.is_none() {
+            match ready.recv_timeout(PATIENCE) {
+                Ok(line) => sidecar.take_ready_line(&line),
+                Err(_) => panic!("the sidecar did not start:\n{}", sidecar.log()),
+            }
+        }
+        sidecar
     }
 }
 

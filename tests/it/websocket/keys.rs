@@ -106,3 +106,23 @@ fn message_for_which_there_is_no_key_closes_with_1011() {
     client.gets_close(Some((1001, "")));
     assert_eq!(stage.metric("messages_refused_total", "reason=\"no_key\""), 1.0);
 }
+
+#[test]
+fn session_goes_on_under_its_key_where_the_proxy_has_other_keys_by_now() {
+    let bar = "[keyset.bar]\nfile = \"bar.toml\"\n";
+    let other = TestKey::numbered("AES-128-GCM", 2);
+    let stage = Stage::with("AES-256-GCM", |sidecar| {
+        sidecar.tables(bar).proxy("keys = \"bar\"").file("bar.toml", other.entry())
+    });
+    let (mut client, mut application) = stage.open_with(&other, "");
+    client.text(&sealed(&other, b"one"));
+    application.gets_text("one");
+    stage.sidecar.reconfigure(|text| text.replace("keys = \"bar\"\n", "").replace(bar, ""));
+    eventually("the other keys are gone", || {
+        stage.sidecar.status()["keysets"].as_array().unwrap().len() == 1
+    });
+    client.text(&sealed(&other, b"two"));
+    application.gets_text("two");
+    application.text("three");
+    client.gets_sealed(&other, &text("three"));
+}
