@@ -1,6 +1,6 @@
 //! `alewife config --resolved`: every setting that holds, and where its value is from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::Path;
 use std::process::ExitCode;
@@ -75,7 +75,9 @@ impl Page<'_> {
                 let value = self.text.get(span.clone()).unwrap_or_default().to_owned();
                 (Some(value), format!("{}:{line}", self.file.display()))
             }
-            Origin::Elsewhere(variable) => (Some(of_variable(setting, variable)), variable.to_string()),
+            Origin::Elsewhere(variable) => {
+                (Some(of_variable(setting, variable, defaults)), variable.to_string())
+            }
             Origin::Default => (self.default(setting, defaults), "default".to_owned()),
         };
         let value = value.map(|value| masked(section, key, value));
@@ -97,7 +99,7 @@ impl Page<'_> {
 }
 
 /// The text of a variable as TOML, or of a secret where it is.
-fn of_variable(setting: &Setting, variable: &str) -> String {
+fn of_variable(setting: &Setting, variable: &str, defaults: &Defaults) -> String {
     // A secret in a variable is the name of that variable to the configuration.
     if setting.key == "env" && !variable.ends_with("__ENV") {
         return quoted(variable);
@@ -107,6 +109,10 @@ fn of_variable(setting: &Setting, variable: &str) -> String {
         return quoted(setting.section.rsplit('.').next().unwrap_or_default());
     }
     let text = std::env::var(variable).unwrap_or_default();
+    if !text.starts_with('[') && defaults.is_list(setting.key) {
+        let elements = text.split(',').map(str::trim).filter(|element| !element.is_empty()).map(quoted);
+        return format!("[{}]", elements.collect::<Vec<_>>().join(", "));
+    }
     let is_toml = text.starts_with(['[', '{']) || text.parse::<i64>().is_ok() || text.parse::<bool>().is_ok();
     let is_time = text.parse::<toml::value::Datetime>().is_ok();
     if (is_toml || is_time) && toml::de::DeValue::parse(&text).is_ok() { text } else { quoted(&text) }
@@ -169,15 +175,26 @@ struct Defaults {
     inbound: BTreeMap<(String, String), String>,
     outbound: BTreeMap<(String, String), String>,
     portal: BTreeMap<(String, String), String>,
+    /// The keys that have lists.
+    lists: BTreeSet<String>,
 }
 
 impl Defaults {
     fn of_examples() -> Self {
+        let inbound = include_str!("../../config.example.toml");
+        let outbound = include_str!("../../config.outbound.example.toml");
+        let portal = include_str!("../../config.portal.example.toml");
+        let profiles = include_str!("../../config.profiles.example.toml");
         Self {
-            inbound: commented(include_str!("../../config.example.toml")),
-            outbound: commented(include_str!("../../config.outbound.example.toml")),
-            portal: commented(include_str!("../../config.portal.example.toml")),
+            inbound: commented(inbound),
+            outbound: commented(outbound),
+            portal: commented(portal),
+            lists: listed(&[inbound, outbound, portal, profiles]),
         }
+    }
+
+    fn is_list(&self, key: &str) -> bool {
+        self.lists.contains(key)
     }
 
     fn value(&self, section: &str, key: &str, config: &Config) -> Option<String> {
@@ -217,6 +234,16 @@ impl Defaults {
         let own = own.or_else(|| self.inbound.get(&place));
         own.or_else(|| self.portal.get(&place)).cloned()
     }
+}
+
+/// Whether the examples have a list there. A list of one is one as well.
+fn listed(examples: &[&str]) -> BTreeSet<String> {
+    let lines = examples.iter().flat_map(|example| example.lines());
+    let lists = lines.filter_map(|line| {
+        let (key, value) = line.trim_start_matches('#').split_once(" = ")?;
+        (value.starts_with('[') && !key.contains(' ')).then(|| key.to_owned())
+    });
+    lists.collect()
 }
 
 /// Each commented line `#key = value`, by its section and key.

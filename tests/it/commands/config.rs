@@ -56,7 +56,7 @@ fn each_value_is_told_with_where_it_is_from() {
         "name = \"snack-bar\"  # config.toml:4",
         "idle = \"59s\"  # config.toml:9",
         "reply = \"60s\"  # default",
-        "required_headers = \"authorization, x-site\"  # ALEWIFE__PROXY__SNACK_BAR__REQUIRED_HEADERS",
+        "required_headers = [\"authorization\", \"x-site\"]  # ALEWIFE__PROXY__SNACK_BAR__REQUIRED_HEADERS",
         "#ca_file  # not set",
         "[proxy.timeouts]",
     ] {
@@ -76,6 +76,11 @@ fn what_is_printed_means_the_same_as_what_it_was_printed_of() {
         ("ALEWIFE__PROXY__DESK__UPSTREAM", "http://[::1]:3000"),
         ("ALEWIFE__PROXY__DESK__ORIGINS", "[\"https://pos.example\"]"),
         ("ALEWIFE__PROXY__DESK__MAX_BODY", "1024"),
+        ("ALEWIFE__PROXY__DESK__PROXY_PROTOCOL_FROM", "10.0.0.0/8"),
+        ("ALEWIFE__PROXY__DESK__ROUTE__ORDERS__METHODS", "GET, POST"),
+        ("ALEWIFE__PROXY__DESK__ROUTE__ORDERS__POLICY", "shadow"),
+        ("ALEWIFE__PROXY__DESK__ROUTE__ORDERS__UNTIL", "2031-01-01"),
+        ("ALEWIFE__PROXY__DESK__ROUTE__ORDERS__FROM", "192.0.2.0/24, 2001:db8::/32"),
     ];
     let printed = resolved(first.path(), &environment);
     let second = directory(&printed);
