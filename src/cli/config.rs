@@ -211,8 +211,6 @@ impl Defaults {
                 | "until"
                 | "quiet_for"
                 | "replay_entries"
-                | "client_certificate"
-                | "client_key"
         ) || key.starts_with("replay_store");
         let levels: Vec<&str> = section.split('.').collect();
         if has_none || levels.contains(&"route") || levels.contains(&"certificate") || levels[0] == "profile"
@@ -246,15 +244,20 @@ fn listed(examples: &[&str]) -> BTreeSet<String> {
     lists.collect()
 }
 
-/// Each commented line `#key = value`, by its section and key.
+/// Each commented line `#key = value`, by its section and key, but those below "For example:".
 fn commented(example: &str) -> BTreeMap<(String, String), String> {
     let (mut section, mut found) = (String::new(), BTreeMap::new());
+    let mut is_example = false;
     for line in example.lines() {
         let bare = line.strip_prefix('#').unwrap_or(line);
+        if line.is_empty() || bare.starts_with(' ') {
+            is_example = line.ends_with("or example:");
+        }
         if bare.starts_with('[') {
             section = bare.trim_matches(['[', ']']).to_owned();
         } else if let Some((key, value)) = bare.split_once(" = ")
             && line.starts_with('#')
+            && !is_example
             && !key.contains(' ')
         {
             found.insert((section.clone(), key.to_owned()), value.to_owned());

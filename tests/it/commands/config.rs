@@ -92,6 +92,23 @@ fn what_is_printed_means_the_same_as_what_it_was_printed_of() {
 }
 
 #[test]
+fn examples_of_a_portal_are_not_printed_as_its_defaults() {
+    let portal = "[keys.portal]\nurl = \"https://portal.example/\"\nalgorithm = \"AES-256-GCM\"\nencoding = \"base64\"\n";
+    let first = directory(&FILE.replace("[[proxy]]", &format!("{portal}[[proxy]]")));
+    let printed = resolved(first.path(), &[]);
+    for line in [
+        "#preset  # not set",
+        "#encryption_pointer  # not set",
+        "#cache_file  # not set",
+        "max_stale = \"168h\"  # default",
+    ] {
+        assert!(printed.lines().any(|found| found == line), "{line} is not in\n{printed}");
+    }
+    let second = directory(&printed);
+    assert_eq!(without_origins(&resolved(second.path(), &[])), without_origins(&printed));
+}
+
+#[test]
 fn secrets_are_not_printed() {
     let directory = directory(&format!("{FILE}replay_window = \"1h\"\n").replace(
         "[proxy.timeouts]\nidle = \"59s\"\n",

@@ -2,6 +2,7 @@
 
 mod bridge;
 mod clauses;
+mod configuration;
 mod console;
 mod deployment;
 mod differences;
