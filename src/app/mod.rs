@@ -10,6 +10,7 @@ mod descriptors;
 mod end;
 mod fixed;
 mod keys;
+mod listeners;
 mod migrations;
 mod passed;
 mod reload;
@@ -43,6 +44,7 @@ pub use end::Ended;
 use fixed::Fixed;
 use keys::KeySet;
 pub use keys::unfit;
+use listeners::Listeners;
 use passed::Passed;
 use slot::Slot;
 pub use supervisor::Supervisor;
@@ -62,6 +64,7 @@ pub struct App {
     source: Option<Arc<Source>>,
     readiness: Arc<Readiness>,
     status: Arc<Status>,
+    listeners: Arc<Listeners>,
     metrics: Arc<Metrics>,
     budget: Arc<HeldBudget>,
     reuses: Arc<IvReuses>,
@@ -125,7 +128,9 @@ impl App {
         let (reuses, configuration) = (Arc::<IvReuses>::default(), Configuration::of_start(&config));
         let (told, of_file) = (Arc::clone(&reuses), configuration.clone());
         let migrations = Arc::new(Migrations::new(Arc::clone(&metrics)));
+        let listeners = Arc::<Listeners>::default();
         let status = Status::of(keys::status(key_sets.iter()))
+            .with("listeners", listeners::report(Arc::clone(&listeners)))
             .with("iv_reuses", reuses::report(told))
             .with("migration", migrations::report(Arc::clone(&migrations)))
             .with("configuration", move |_| of_file.report());
@@ -141,6 +146,7 @@ impl App {
             source: None,
             readiness: Arc::new(readiness),
             status: Arc::new(status),
+            listeners,
             budget: HeldBudget::new(config.max_held, metrics.held_bytes.clone()),
             metrics,
             reuses,
@@ -252,6 +258,7 @@ impl App {
                 &self.metrics,
             ));
         }
+        self.listeners.are(&self.slots);
         Ok(())
     }
 

@@ -133,7 +133,14 @@ mod tests {
         let name = "default".to_owned();
         let key_set = KeySetReport { name, observation_seconds: 86_400, keys, more: Default::default() };
         let now = "2026-06-01T12:00:00.5Z".to_owned();
-        StatusReport { version: "0".to_owned(), now, keysets: vec![key_set], more: Default::default() }
+        StatusReport {
+            version: "0".to_owned(),
+            started: None,
+            pid: None,
+            now,
+            keysets: vec![key_set],
+            more: Default::default(),
+        }
     }
 
     fn at(time: &str) -> Option<String> {
