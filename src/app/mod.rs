@@ -31,7 +31,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admin::{AdminError, AdminServer, AdminState, Order, Orders, Readiness, Status, Why, orders};
+use crate::admin::{
+    AdminError, AdminServer, AdminState, Applications, Order, Orders, Readiness, Status, Why, orders,
+};
 use crate::config::{Config, ConfigDigest};
 use crate::metrics::Metrics;
 use crate::net::{BindError, HeldBudget, ListenAddress, ListenerTlsFault, Stop};
@@ -65,6 +67,7 @@ pub struct App {
     readiness: Arc<Readiness>,
     status: Arc<Status>,
     listeners: Arc<Listeners>,
+    applications: Arc<Applications>,
     metrics: Arc<Metrics>,
     budget: Arc<HeldBudget>,
     reuses: Arc<IvReuses>,
@@ -147,6 +150,7 @@ impl App {
             readiness: Arc::new(readiness),
             status: Arc::new(status),
             listeners,
+            applications: Arc::default(),
             budget: HeldBudget::new(config.max_held, metrics.held_bytes.clone()),
             metrics,
             reuses,
@@ -258,13 +262,20 @@ impl App {
                 &self.metrics,
             ));
         }
-        self.listeners.are(&self.slots);
+        self.tell_of_proxies();
         Ok(())
+    }
+
+    /// Has the admin listener tell of the proxies that are in force now.
+    fn tell_of_proxies(&self) {
+        self.listeners.are(&self.slots);
+        self.applications.are(self.applications());
     }
 
     fn serve_admin(&self, server: AdminServer) {
         let state = AdminState {
             readiness: Arc::clone(&self.readiness),
+            applications: Arc::clone(&self.applications),
             metrics: Arc::clone(&self.metrics),
             status: Arc::clone(&self.status),
             orders: self.orders.clone(),

@@ -228,7 +228,7 @@ impl App {
         super::descriptors::provide(&config);
         let gone_sets = self.swap_keys(key_sets);
         let gone_slots = self.swap_proxies(proxies);
-        self.listeners.are(&self.slots);
+        self.tell_of_proxies();
         self.timing = super::Timing::of(&config);
         self.readiness.hangs_on(keys::conditions(self.key_sets.iter(), Timestamp::now()));
         self.status.tells_of(keys::status(self.key_sets.iter()));
