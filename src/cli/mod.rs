@@ -23,6 +23,8 @@ mod run;
 mod seal;
 mod send;
 mod socket;
+mod terminal;
+mod told;
 
 use std::ffi::OsStr;
 use std::io::{self, Write};
