@@ -23,6 +23,7 @@ mod run;
 mod seal;
 mod send;
 mod socket;
+mod status;
 mod terminal;
 mod told;
 
@@ -82,6 +83,8 @@ enum Command {
     Seal(seal::Args),
     /// Sends a sealed request or opens a sealed WebSocket: a curl for sealed exchanges
     Send(send::Args),
+    /// Shows what a running sidecar does: listeners, keys and their sources, plain clients, repeated IVs
+    Status(status::Args),
 }
 
 impl Command {
@@ -101,6 +104,7 @@ impl Command {
             Self::Run(args) => run::run(&args),
             Self::Seal(args) => seal::run(&args),
             Self::Send(args) => send::run(&args),
+            Self::Status(args) => status::run(args),
         }
     }
 }
