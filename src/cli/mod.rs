@@ -83,7 +83,7 @@ enum Command {
     Seal(seal::Args),
     /// Sends a sealed request or opens a sealed WebSocket: a curl for sealed exchanges
     Send(send::Args),
-    /// Shows what a running sidecar does: listeners, keys and their sources, plain clients, repeated IVs
+    /// Shows what a running sidecar does: its listeners, keys and sources of keys
     Status(status::Args),
 }
 
