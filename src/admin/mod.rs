@@ -5,6 +5,7 @@
 //! head must arrive within `HEAD_LIMIT`, which also ends idle keep-alive, and a connection is closed after
 //! `LIFETIME`, so clients that are silent or never read cannot keep a probe out for long.
 
+mod applications;
 mod local;
 mod order;
 mod pages;
@@ -31,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
 
+pub use applications::{Application, Applications};
 pub use order::{Given, NotTaken, Orders, Reload, ReloadReport, Why, orders};
 use pages::Scope;
 pub use readiness::{Conditions, NotReady, Readiness};
@@ -84,6 +86,8 @@ impl Default for AdminConfig {
 pub struct AdminState {
     /// What `/readyz` asks.
     pub readiness: Arc<Readiness>,
+    /// What `/readyz?verbose` asks besides.
+    pub applications: Arc<Applications>,
     /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
     /// What `/status` tells.

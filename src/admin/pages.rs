@@ -44,7 +44,7 @@ pub(super) async fn answer(
         Some(page) if !page.takes(request.method()) => method_not_allowed(page),
         Some(page) => match page.check(request, peer) {
             Err(refusal) => text(StatusCode::FORBIDDEN, format!("{refusal}\n")),
-            Ok(()) => page.show(request, state).await,
+            Ok(()) => page.show(request, peer, state).await,
         },
     };
     if !request.body().is_end_stream() {
@@ -99,12 +99,13 @@ impl Page {
         if self.is_order() { local::check_no_browser(request) } else { Ok(()) }
     }
 
-    async fn show(self, request: &Request<impl Body>, state: &AdminState) -> Reply {
+    async fn show(self, request: &Request<impl Body>, peer: IpAddr, state: &AdminState) -> Reply {
         match self {
             Self::Live => text(StatusCode::OK, "ok\n"),
             Self::Metrics => body(StatusCode::OK, METRICS, state.metrics.encode(Timestamp::now())),
             Self::Ready if is_verbose(request.uri().query()) => {
-                each_condition(&state.readiness, Timestamp::now())
+                let is_local = local::check(request, peer).is_ok();
+                each_condition(state, is_local).await
             }
             Self::Ready => ready(&state.readiness, Timestamp::now()),
             Self::Reload => reload(&state.orders).await,
@@ -158,10 +159,11 @@ fn is_verbose(query: Option<&str>) -> bool {
     parameters.any(|parameter| parameter.split('=').next() == Some("verbose"))
 }
 
-/// Each condition on a line of its own, as Kubernetes writes them.
-fn each_condition(readiness: &Readiness, now: Timestamp) -> Reply {
+/// Each condition on a line of its own, as Kubernetes writes them. The applications come last and change nothing.
+async fn each_condition(state: &AdminState, is_local: bool) -> Reply {
+    let findings = state.applications.findings().await;
     let (mut status, mut lines) = (StatusCode::OK, String::new());
-    for (name, holds) in readiness.conditions(now) {
+    for (name, holds) in state.readiness.conditions(Timestamp::now()) {
         lines += &match holds {
             Ok(None) => format!("[+]{name} ok\n"),
             Ok(Some(told)) => format!("[+]{name} ok, {told}\n"),
@@ -171,6 +173,7 @@ fn each_condition(readiness: &Readiness, now: Timestamp) -> Reply {
             }
         };
     }
+    lines.extend(findings.iter().map(|finding| finding.line(is_local)));
     text(status, lines)
 }
 

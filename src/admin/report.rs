@@ -6,11 +6,17 @@ use serde_json::{Map, Value};
 
 use crate::keys::{Fingerprint, Key, KeyState, Uses, Verdict};
 
-/// What one process tells of itself.
+/// What one process tells of itself. Older ones do not tell all of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StatusReport {
     /// The version of the program.
     pub version: String,
+    /// When the process began to tell of itself, at its start.
+    #[serde(default)]
+    pub started: Option<String>,
+    /// The number that the system has for it.
+    #[serde(default)]
+    pub pid: Option<u32>,
     /// The time there, by RFC 3339, as all times here.
     pub now: String,
     /// Its key sets.

@@ -21,14 +21,16 @@ type Part = Box<dyn Fn(Timestamp) -> Value + Send + Sync>;
 pub struct Status {
     key_sets: ArcSwap<Vec<KeySetStatus>>,
     more: Vec<(&'static str, Part)>,
+    started: Timestamp,
     clock: ClockWatch,
 }
 
 impl Status {
     /// Tells of these key sets.
     pub fn of(key_sets: Vec<KeySetStatus>) -> Self {
-        let clock = ClockWatch::begin(Instant::now(), Timestamp::now());
-        Self { key_sets: ArcSwap::from_pointee(key_sets), more: Vec::new(), clock }
+        let started = Timestamp::now();
+        let clock = ClockWatch::begin(Instant::now(), started);
+        Self { key_sets: ArcSwap::from_pointee(key_sets), more: Vec::new(), started, clock }
     }
 
     /// The same with the member `name`, which `part` writes.
@@ -56,6 +58,8 @@ impl Status {
         }
         StatusReport {
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            started: Some(self.started.to_string()),
+            pid: Some(std::process::id()),
             now: now.to_string(),
             keysets: key_sets.iter().map(|key_set| key_set.report(now)).collect(),
             more: write(&self.more, now),

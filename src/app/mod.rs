@@ -10,6 +10,7 @@ mod descriptors;
 mod end;
 mod fixed;
 mod keys;
+mod listeners;
 mod migrations;
 mod passed;
 mod reload;
@@ -30,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::{
-    AdminError, AdminServer, AdminState, Given, Orders, Readiness, Reload, Status, Why, orders,
+    AdminError, AdminServer, AdminState, Applications, Given, Orders, Readiness, Reload, Status, Why, orders,
 };
 use crate::config::{Config, ConfigDigest};
 use crate::metrics::Metrics;
@@ -44,6 +45,7 @@ pub use end::Ended;
 use fixed::Fixed;
 use keys::KeySet;
 pub use keys::unfit;
+use listeners::Listeners;
 use passed::Passed;
 use slot::Slot;
 pub use supervisor::Supervisor;
@@ -65,6 +67,8 @@ pub struct App {
     source: Option<Arc<Source>>,
     readiness: Arc<Readiness>,
     status: Arc<Status>,
+    listeners: Arc<Listeners>,
+    applications: Arc<Applications>,
     metrics: Arc<Metrics>,
     budget: Arc<HeldBudget>,
     reuses: Arc<IvReuses>,
@@ -128,7 +132,9 @@ impl App {
         let (reuses, configuration) = (Arc::<IvReuses>::default(), Configuration::of_start(&config));
         let (told, of_file) = (Arc::clone(&reuses), configuration.clone());
         let migrations = Arc::new(Migrations::new(Arc::clone(&metrics)));
+        let listeners = Arc::<Listeners>::default();
         let status = Status::of(keys::status(key_sets.iter()))
+            .with("listeners", listeners::report(Arc::clone(&listeners)))
             .with("iv_reuses", reuses::report(told))
             .with("migration", migrations::report(Arc::clone(&migrations)))
             .with("configuration", move |_| of_file.report());
@@ -145,6 +151,8 @@ impl App {
             source: None,
             readiness: Arc::new(readiness),
             status: Arc::new(status),
+            listeners,
+            applications: Arc::default(),
             budget: HeldBudget::new(config.max_held, metrics.held_bytes.clone()),
             metrics,
             reuses,
@@ -256,12 +264,20 @@ impl App {
                 &self.metrics,
             ));
         }
+        self.tell_of_proxies();
         Ok(())
+    }
+
+    /// Has the admin listener tell of the proxies that are in force now.
+    fn tell_of_proxies(&self) {
+        self.listeners.are(&self.slots);
+        self.applications.are(self.applications());
     }
 
     fn serve_admin(&self, server: AdminServer) {
         let state = AdminState {
             readiness: Arc::clone(&self.readiness),
+            applications: Arc::clone(&self.applications),
             metrics: Arc::clone(&self.metrics),
             status: Arc::clone(&self.status),
             orders: self.orders.clone(),

@@ -255,6 +255,7 @@ impl App {
         super::descriptors::provide(&config);
         self.swap_keys(key_sets);
         let gone_slots = self.swap_proxies(proxies);
+        self.tell_of_proxies();
         self.timing = super::Timing::of(&config);
         self.readiness.hangs_on(keys::conditions(self.key_sets.iter(), Timestamp::now()));
         self.status.tells_of(keys::status(self.key_sets.iter()));

@@ -7,6 +7,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::App;
 use super::end::Pulse;
+use super::slot::Slot;
+use crate::admin::Application;
 use crate::net::{ConnectFault, reach};
 use crate::proxy::Upstream;
 
@@ -59,15 +61,20 @@ impl App {
 
     /// Each upstream once, with the first proxy that it belongs to.
     pub(super) fn upstreams(&self) -> Vec<(Arc<str>, Upstream)> {
-        let mut known: Vec<(Arc<str>, Upstream)> = Vec::new();
-        for config in self.slots.iter().map(|slot| slot.config()) {
-            for route in config.routes.iter() {
-                if known.iter().all(|(_, upstream)| *upstream != route.upstream) {
-                    known.push((Arc::clone(&config.name), route.upstream.clone()));
-                }
+        distinct(self.slots.iter())
+    }
+
+    /// The applications: what is behind an outbound proxy is somebody else's.
+    pub(super) fn applications(&self) -> Vec<Application> {
+        let mut applications: Vec<Application> = Vec::new();
+        for (proxy, upstream) in distinct(self.slots.iter().filter(|slot| slot.is_inbound())) {
+            let (shown, address) = (upstream.to_string(), upstream.address);
+            // One that is trusted in two ways is still in one place.
+            if applications.iter().all(|known| known.upstream != shown) {
+                applications.push(Application { proxy, upstream: shown, address });
             }
         }
-        known
+        applications
     }
 }
 
@@ -83,6 +90,18 @@ async fn first_away(
         }
     }
     None
+}
+
+fn distinct<'s>(slots: impl Iterator<Item = &'s Slot>) -> Vec<(Arc<str>, Upstream)> {
+    let mut known: Vec<(Arc<str>, Upstream)> = Vec::new();
+    for config in slots.map(Slot::config) {
+        for route in config.routes.iter() {
+            if known.iter().all(|(_, upstream)| *upstream != route.upstream) {
+                known.push((Arc::clone(&config.name), route.upstream.clone()));
+            }
+        }
+    }
+    known
 }
 
 async fn await_upstream(proxy: &str, upstream: &Upstream, deadline: Instant) -> Result<(), ConnectFault> {

@@ -23,6 +23,9 @@ mod run;
 mod seal;
 mod send;
 mod socket;
+mod status;
+mod terminal;
+mod told;
 
 use std::ffi::OsStr;
 use std::io::{self, Write};
@@ -80,6 +83,8 @@ enum Command {
     Seal(seal::Args),
     /// Sends a sealed request or opens a sealed WebSocket: a curl for sealed exchanges
     Send(send::Args),
+    /// Shows what a running sidecar does: its listeners, keys and sources of keys
+    Status(status::Args),
 }
 
 impl Command {
@@ -99,6 +104,7 @@ impl Command {
             Self::Run(args) => run::run(&args),
             Self::Seal(args) => seal::run(&args),
             Self::Send(args) => send::run(&args),
+            Self::Status(args) => status::run(args),
         }
     }
 }

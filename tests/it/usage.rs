@@ -207,5 +207,6 @@ fn status_is_refused_to_names_that_are_not_this_machines_and_bears_no_secret() {
     let probed = Connection::to(sidecar.admin()).exchange(probe.as_bytes());
     let conditions: Vec<_> =
         probed.text().lines().map(|line| line.split([' ', ',']).next().unwrap()).collect();
-    assert_eq!(conditions, ["[+]keys", "[+]source-file", "[+]listeners", "[+]shutdown"], "{}", probed.text());
+    let expected = ["[+]keys", "[+]source-file", "[+]listeners", "[+]shutdown", "[~]upstream-kitchen"];
+    assert_eq!(conditions, expected, "{}", probed.text());
 }

@@ -1,3 +1,4 @@
+mod applications;
 mod orders;
 
 use std::net::SocketAddr;
@@ -12,8 +13,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    AdminConfig, AdminError, AdminServer, AdminState, Conditions, Given, MAX_CONNECTIONS, NotReady, NotTaken,
-    Readiness, Reload, ReloadReport, Status, StatusReport, Why, orders,
+    AdminConfig, AdminError, AdminServer, AdminState, Applications, Conditions, Given, MAX_CONNECTIONS,
+    NotReady, NotTaken, Readiness, Reload, ReloadReport, Status, StatusReport, Why, orders,
 };
 use crate::metrics::{Metrics, ReloadOutcome, SourceKind};
 
@@ -23,6 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Admin {
     address: SocketAddr,
     readiness: Arc<Readiness>,
+    applications: Arc<Applications>,
     metrics: Arc<Metrics>,
     key_is_valid: Arc<AtomicBool>,
     /// What was ordered.
@@ -47,10 +49,17 @@ impl Admin {
         let status = Status::of(Vec::new()).with("told", |_| serde_json::json!(["by", "others"]));
         let (orders, given) = orders();
         let (shown, counted) = (Arc::clone(&readiness), Arc::clone(&metrics));
-        let state = AdminState { readiness: shown, metrics: counted, status: Arc::new(status), orders };
+        let applications = Arc::<Applications>::default();
+        let state = AdminState {
+            readiness: shown,
+            applications: Arc::clone(&applications),
+            metrics: counted,
+            status: Arc::new(status),
+            orders,
+        };
         let stop = CancellationToken::new();
         let serving = tokio::spawn(server.serve(state, stop.clone()));
-        Self { address, readiness, metrics, key_is_valid, given, stop, serving }
+        Self { address, readiness, applications, metrics, key_is_valid, given, stop, serving }
     }
 
     async fn connect(&self) -> TcpStream {

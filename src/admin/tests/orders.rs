@@ -109,6 +109,7 @@ async fn listener_for_probes_has_no_page_that_is_for_this_machine_alone() {
     let (orders, _given) = orders();
     let state = AdminState {
         readiness: Arc::new(Readiness::default()),
+        applications: Arc::default(),
         metrics: Arc::new(Metrics::new()),
         status: Arc::new(Status::of(Vec::new())),
         orders,

@@ -6,15 +6,12 @@ mod table;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use http::StatusCode;
-
-use super::ask::{self, Question, Target, Unanswered};
+use super::ask::Target;
 use super::duration::positive;
 use super::exit::Exit;
+use super::terminal::in_ascii;
+use super::told::told;
 use super::{complain, print};
-use crate::admin::StatusReport;
-
-const QUESTION: Question = Question { page: "/status", agent: "alewife-keys", largest: 64 * 1024 * 1024 };
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -69,65 +66,12 @@ pub(super) fn run(args: Args) -> ExitCode {
 
 fn show(args: TableArgs) -> ExitCode {
     let (url, json) = (args.admin.uri.to_string(), args.json);
-    match told(args) {
+    match told(args.admin, "alewife-keys", args.timeout) {
         Ok((text, _)) if json => print(&in_ascii(&text)).into(),
         Ok((_, report)) => print(&table::of(&report)).into(),
         Err(fault) => {
             complain(&format!("alewife keys: {url}: {fault}"));
             Exit::Failure.into()
         }
-    }
-}
-
-/// What the sidecar tells, as text and read.
-fn told(args: TableArgs) -> Result<(String, StatusReport), Untold> {
-    let answer = ask::ask(args.admin, QUESTION, args.timeout)?;
-    if answer.status != StatusCode::OK {
-        return Err(Untold::Status { status: answer.status, reasons: answer.reasons() });
-    }
-    let report = serde_json::from_str(&answer.body).map_err(|_| Untold::NoReport)?;
-    Ok((answer.body, report))
-}
-
-/// The same JSON in visible ASCII and line ends: what a stranger wrote must not command a terminal.
-fn in_ascii(json: &str) -> String {
-    let mut text = String::with_capacity(json.len());
-    for character in json.chars() {
-        match character {
-            '\n' | ' '..='~' => text.push(character),
-            // Between the members, since strings bear none.
-            '\t' | '\r' => text.push(' '),
-            _ => {
-                for unit in character.encode_utf16(&mut [0; 2]) {
-                    text += &format!("\\u{unit:04x}");
-                }
-            }
-        }
-    }
-    text
-}
-
-/// Why nothing is told.
-#[derive(Debug, thiserror::Error)]
-enum Untold {
-    #[error("the answer is not an Alewife's status")]
-    NoReport,
-    #[error("{status}{reasons}")]
-    Status { status: StatusCode, reasons: String },
-    #[error(transparent)]
-    Unanswered(#[from] Unanswered),
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn json_in_ascii_means_the_same() {
-        let json = "{\"id\":\t\"a…b\u{9b}\u{1f35c}\u{7f}\\n\"}\r\n";
-        let text = in_ascii(json);
-        assert_eq!(text, "{\"id\": \"a\\u2026b\\u009b\\ud83c\\udf5c\\u007f\\n\"} \n");
-        let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
-        assert_eq!(read(&text), read(json));
     }
 }

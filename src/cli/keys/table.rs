@@ -1,11 +1,11 @@
 //! The table of keys, for people. Whatever stands in it may be from a stranger's server and is made fit for a terminal.
 
-use std::fmt::Write;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::admin::{KeyReport, KeySetReport, SealsReport, StatusReport, UsesReport};
+use crate::cli::terminal::{ago, columns, fit, time, window};
 use crate::keys::Roughly;
 
 const HEADINGS: [&str; 9] =
@@ -26,29 +26,16 @@ pub(super) fn of(report: &StatusReport) -> String {
 fn of_key_set(key_set: &KeySetReport, now: Option<Timestamp>) -> String {
     let rows: Vec<Row> = key_set.keys.iter().map(|key| row(key, now)).collect();
     let observation = Roughly(Duration::from_secs(key_set.observation_seconds));
-    let (count, name) = (rows.len(), fit(&key_set.name));
+    let (count, name) = (rows.len(), fit(&key_set.name, WIDEST));
     let keys = if count == 1 { "key" } else { "keys" };
-    // Writing to a string does not fail.
-    let mut text = format!("{name}: {count} {keys}; a key may go once it was not used for {observation}\n");
+    let text = format!("{name}: {count} {keys}; a key may go once it was not used for {observation}\n");
     let headings = HEADINGS.map(str::to_owned);
-    let width = |column: usize| {
-        let cells = rows.iter().chain([&headings]).map(|row| row[column].chars().count());
-        cells.max().unwrap_or_default()
-    };
-    let widths: [usize; HEADINGS.len()] = std::array::from_fn(width);
-    for row in [&headings].into_iter().chain(&rows) {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(widths) {
-            let _ = write!(line, "{cell:width$}  ");
-        }
-        text += line.trim_end();
-        text.push('\n');
-    }
-    text
+    let rows: Vec<Row> = [headings].into_iter().chain(rows).collect();
+    text + &columns(&rows)
 }
 
 fn row(key: &KeyReport, now: Option<Timestamp>) -> Row {
-    let last = time(&key.opened.last).max(time(&key.sealed.uses.last));
+    let last = time(key.opened.last.as_deref()).max(time(key.sealed.uses.last.as_deref()));
     let may_go = if key.retire.safe { "yes" } else { "no" };
     let cells = [
         key.id.clone(),
@@ -58,24 +45,10 @@ fn row(key: &KeyReport, now: Option<Timestamp>) -> Row {
         key.opened.count.to_string(),
         sealed(&key.sealed),
         refused(&key.opened, now),
-        last.map_or_else(|| "never".to_owned(), |last| age(last, now)),
+        last.map_or_else(|| "never".to_owned(), |last| ago(last, now)),
         format!("{may_go}: {}", key.retire.reason),
     ];
-    cells.map(|cell| fit(&cell))
-}
-
-fn window(after: Option<&str>, until: Option<&str>) -> String {
-    match (after.map(to_the_minute), until.map(to_the_minute)) {
-        (None, None) => "always".to_owned(),
-        (Some(after), None) => format!("from {after}"),
-        (None, Some(until)) => format!("until {until}"),
-        (Some(after), Some(until)) => format!("{after} to {until}"),
-    }
-}
-
-/// A time without its seconds where these are none.
-fn to_the_minute(time: &str) -> String {
-    time.strip_suffix(":00Z").map_or_else(|| time.to_owned(), |minute| format!("{minute}Z"))
+    cells.map(|cell| fit(&cell, WIDEST))
 }
 
 /// With its share of the limit, where that is worth a thought.
@@ -88,24 +61,10 @@ fn sealed(SealsReport { uses, limit }: &SealsReport) -> String {
 }
 
 fn refused(opened: &UsesReport, now: Option<Timestamp>) -> String {
-    match time(&opened.last_failure) {
-        Some(last) if opened.failures > 0 => format!("{}, {}", opened.failures, age(last, now)),
+    match time(opened.last_failure.as_deref()) {
+        Some(last) if opened.failures > 0 => format!("{}, {}", opened.failures, ago(last, now)),
         _ => opened.failures.to_string(),
     }
-}
-
-fn time(text: &Option<String>) -> Option<Timestamp> {
-    text.as_ref()?.parse().ok()
-}
-
-/// How long ago a time is, by the clock of who tells it.
-fn age(time: Timestamp, now: Option<Timestamp>) -> String {
-    let age = now.map(|now| Duration::try_from(now.duration_since(time)).unwrap_or_default());
-    age.map_or_else(|| time.to_string(), |age| format!("{} ago", Roughly(age)))
-}
-
-fn fit(text: &str) -> String {
-    text.chars().filter(|c| matches!(c, ' '..='~' | '…')).take(WIDEST).collect()
 }
 
 #[cfg(test)]
@@ -133,7 +92,14 @@ mod tests {
         let name = "default".to_owned();
         let key_set = KeySetReport { name, observation_seconds: 86_400, keys, more: Default::default() };
         let now = "2026-06-01T12:00:00.5Z".to_owned();
-        StatusReport { version: "0".to_owned(), now, keysets: vec![key_set], more: Default::default() }
+        StatusReport {
+            version: "0".to_owned(),
+            started: None,
+            pid: None,
+            now,
+            keysets: vec![key_set],
+            more: Default::default(),
+        }
     }
 
     fn at(time: &str) -> Option<String> {
@@ -177,7 +143,7 @@ k             AES-256-GCM  accepting  always                                  0 
         let mut hostile = key("\u{1b}[2J\u{7}k\u{202e}\u{9b}");
         hostile.retire.reason = "x".repeat(1_000) + "\n\r";
         let text = of(&report(vec![hostile]));
-        assert!(text.chars().all(|c| c == '\n' || c == ' ' || c.is_ascii_graphic()), "{text:?}");
+        assert!(text.chars().all(|c| c == '\n' || c == ' ' || c == '…' || c.is_ascii_graphic()), "{text:?}");
         assert!(text.lines().all(|line| line.len() < 250), "{text}");
         assert_eq!(text.lines().count(), 3);
     }

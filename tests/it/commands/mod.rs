@@ -18,6 +18,7 @@ mod profiles;
 #[cfg(unix)]
 mod rotate;
 mod send;
+mod status;
 #[cfg(unix)]
 mod statuses;
 mod websocket;

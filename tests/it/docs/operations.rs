@@ -1,6 +1,7 @@
 //! docs/OPERATIONS.md, tried out.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 
 use alewife::keys::RingPolicy;
 
@@ -88,4 +89,37 @@ fn table_of_the_fields_of_a_session_is_what_a_session_logs() {
     let logged: BTreeSet<String> = line.keys().cloned().collect();
     let rows = table(&read("docs/OPERATIONS.md"), "| field of a session | holds |");
     assert_eq!(rows.iter().flat_map(|row| quoted(&row[0])).collect::<BTreeSet<_>>(), logged);
+}
+
+#[test]
+fn table_of_what_status_tells_is_what_it_tells() {
+    let sidecar = Sidecar::inbound().keys(&[&TestKey::new("AES-256-GCM")]).start();
+    let told: BTreeSet<String> = sidecar.status().as_object().unwrap().keys().cloned().collect();
+    let rows = table(&read("docs/OPERATIONS.md"), "| member of `/status` | holds |");
+    assert_eq!(rows.iter().flat_map(|row| quoted(&row[0])).collect::<BTreeSet<_>>(), told);
+}
+
+#[test]
+fn page_of_status_has_the_parts_and_columns_that_its_example_has() {
+    let sidecar = Sidecar::inbound().keys(&[&TestKey::new("AES-256-GCM")]).start();
+    let command = Command::new(env!("CARGO_BIN_EXE_alewife"))
+        .args(["status", "--timeout", "20s", "--admin", &sidecar.admin().to_string()])
+        .output()
+        .unwrap();
+    assert!(command.status.success());
+    // Of each table the headings, of the rest what does not change with the process.
+    let parts = |page: &str| -> Vec<Vec<String>> {
+        let part = |part: &str| {
+            let first = part.lines().next().unwrap().split_whitespace();
+            first
+                .take_while(|word| !word.starts_with(|c: char| c.is_ascii_digit()))
+                .map(str::to_owned)
+                .collect()
+        };
+        page.split("\n\n").map(part).collect()
+    };
+    let text = read("docs/OPERATIONS.md");
+    let example = text.split("$ alewife status\n").nth(1).unwrap().split("\n```").next().unwrap();
+    assert_eq!(parts(example), parts(std::str::from_utf8(&command.stdout).unwrap()));
+    assert!(parts(example).iter().any(|part| part.contains(&"CONNECTIONS".to_owned())));
 }

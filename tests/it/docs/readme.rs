@@ -30,7 +30,7 @@ fn commands_of_the_readme_do_what_it_says() {
 #[test]
 fn quick_start_goes_as_it_says() {
     let application = Origin::echo();
-    assert_eq!(console::run(&read("docs/QUICKSTART.md"), &application), 9);
+    assert_eq!(console::run(&read("docs/QUICKSTART.md"), &application), 10);
     assert_eq!(application.only().body, br#"{"dish":"soup"}"#);
 }
 

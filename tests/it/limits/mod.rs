@@ -5,6 +5,7 @@ mod head;
 mod pace;
 mod requests;
 mod sessions;
+mod status;
 
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};

@@ -15,12 +15,12 @@ fn handshake_to(target: &str, headers: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-fn sealed(key: &TestKey) -> Vec<u8> {
+pub(super) fn sealed(key: &TestKey) -> Vec<u8> {
     handshake(&key.envelope(&key.fresh_iv()))
 }
 
 /// A session, if there is a place for it.
-fn open(sidecar: &Sidecar, handshake: &[u8]) -> Result<Connection, Box<Reply>> {
+pub(super) fn open(sidecar: &Sidecar, handshake: &[u8]) -> Result<Connection, Box<Reply>> {
     let mut client = sidecar.connect();
     client.send(handshake);
     let reply = client.try_reply("GET").unwrap();

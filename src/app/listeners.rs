@@ -1,0 +1,57 @@
+//! The listeners, as `/status` tells of them.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::slot::Slot;
+use crate::net::ListenAddress;
+use crate::proxy::{Limits, ProxyConfig};
+
+/// Those that are in force, in the order of the configuration.
+#[derive(Default)]
+pub(super) struct Listeners(ArcSwap<Vec<Told>>);
+
+/// One of them, whose counts are those that its limits go by.
+struct Told {
+    config: Arc<ProxyConfig>,
+    address: ListenAddress,
+    limits: Arc<Limits>,
+}
+
+impl Listeners {
+    /// These are in force from now on.
+    pub(super) fn are(&self, slots: &[Slot]) {
+        let told = |slot: &Slot| Told {
+            config: Arc::clone(slot.config()),
+            address: slot.address().clone(),
+            limits: Arc::clone(slot.common().limits()),
+        };
+        self.0.store(Arc::new(slots.iter().map(told).collect()));
+    }
+}
+
+/// Each listener with what it has under way, and how much of that it may have.
+pub(super) fn report(listeners: Arc<Listeners>) -> impl Fn(Timestamp) -> Value + Send + Sync {
+    move |_now| listeners.0.load().iter().map(of_listener).collect()
+}
+
+fn of_listener(Told { config, address, limits }: &Told) -> Value {
+    let ProxyConfig { name, mode, tls, limits: configured, .. } = &**config;
+    json!({
+        "name": &**name,
+        "mode": mode.to_string(),
+        "address": address.url(tls.is_some()),
+        "tls": tls.is_some(),
+        "connections": limits.gate().open(),
+        "in_flight": limits.requests(),
+        "sessions": limits.sessions(),
+        "limits": {
+            "connections": configured.connections,
+            "requests": configured.requests,
+            "sessions": configured.sessions,
+        },
+    })
+}
