@@ -45,7 +45,7 @@ const OF_PLAIN_BYTES: [&str; 11] = [
 ];
 
 /// All of them, in an order in which they can be done one after another.
-pub(super) const DIFFERENCES: [Difference; 17] = [
+pub(super) const DIFFERENCES: [Difference; 18] = [
     Difference {
         named: "the last comes back as `content-encoding`",
         apply: |exchange, _| {
@@ -165,6 +165,10 @@ pub(super) const DIFFERENCES: [Difference; 17] = [
         named: "`append` adds the peer to `-for` as a field of its own and sets the others where they are absent",
         apply: |exchange, between| forwarded(&mut exchange.request, between),
     },
+    Difference {
+        named: "`x-request-id` goes on if it is one field of 1 to 128 visible ASCII characters",
+        apply: |exchange, _| named(&mut exchange.request),
+    },
 ];
 
 /// What is different about handshakes on top of all that holds for requests and replies.
@@ -221,6 +225,30 @@ fn forwarded(request: &mut Heard, between: &Between) {
     }
 }
 
+/// What stands for an id that was made.
+const MADE: &str = "32 random hexadecimal digits";
+
+fn named(request: &mut Heard) {
+    let is_usable =
+        |id: &str| (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
+    let ids = request.fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case("x-request-id"));
+    let ids: Vec<_> = ids.map(|(_, id)| id.as_str()).collect();
+    if !matches!(ids[..], [id] if is_usable(id)) {
+        request.set("x-request-id", MADE);
+    }
+}
+
+/// Ids that were made are all alike.
+fn alike(fields: &mut Fields) {
+    let is_made =
+        |id: &str| id.len() == 32 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    for (name, id) in fields {
+        if name.eq_ignore_ascii_case("x-request-id") && is_made(id) {
+            MADE.clone_into(id);
+        }
+    }
+}
+
 /// "Fields of different names may change places; those of one name keep their order." What `content-length` and
 /// `transfer-encoding` are called in capitals is the HTTP library's.
 pub(super) const ORDER: &str =
@@ -263,6 +291,7 @@ impl Exchange {
 
     pub(super) fn in_order(mut self) -> Self {
         for message in [&mut self.request, &mut self.reply] {
+            alike(&mut message.fields);
             sorted(&mut message.fields);
             sorted(&mut message.trailers);
         }

@@ -262,6 +262,8 @@ fn request_fields() -> impl Strategy<Value = Fields> {
         ("Via", "1.0 x"),
         ("Want-Digest", "sha-256"),
         ("X-Forwarded-For", "192.0.2.1"),
+        ("X-Request-Id", "till-7/42"),
+        ("X-Request-Id", "two words"),
         ("x-forwarded-proto", "https"),
         ("X-Forwarded-Host", "till.test"),
         ("X-Gone", "listed or not"),
@@ -309,8 +311,10 @@ fn fields(known: impl Strategy<Value = (String, String)>) -> impl Strategy<Value
 fn once_each(fields: Fields) -> Fields {
     let mut kept: Fields = Vec::new();
     for (name, value) in fields {
-        let repeatable =
-            matches!(name.as_str(), "Set-Cookie" | "set-cookie" | "Cookie" | "X-Forwarded-For" | "Via");
+        let repeatable = matches!(
+            name.as_str(),
+            "Set-Cookie" | "set-cookie" | "Cookie" | "X-Forwarded-For" | "X-Request-Id" | "Via"
+        );
         if repeatable || kept.iter().all(|(known, _)| !known.eq_ignore_ascii_case(&name)) {
             kept.push((name, value));
         }
