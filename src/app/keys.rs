@@ -11,7 +11,8 @@ use super::{StartError, sources};
 use crate::admin::{Conditions, KeySetStatus};
 use crate::config::Config;
 use crate::document::Fault;
-use crate::metrics::Metrics;
+use crate::keys::{Key, KeyStore};
+use crate::metrics::{KeyUse, Metrics};
 use crate::proxy::{KeyAccess, unfit_keys};
 use crate::sources::{KeyFollower, KeysConfig, LoadedKeys, WatchSettings, first_keys};
 
@@ -80,6 +81,30 @@ pub(super) fn status<'k>(sets: impl Iterator<Item = &'k KeySet>) -> Vec<KeySetSt
             .with("sources", sources::report(keys))
     };
     sets.map(status).collect()
+}
+
+/// How often their keys are used.
+pub(super) fn uses<'k>(
+    sets: impl Iterator<Item = &'k KeySet>,
+) -> impl Fn() -> Vec<KeyUse> + Send + Sync + 'static {
+    let sets: Vec<_> =
+        sets.map(|set| (Arc::clone(&set.config().name), Arc::clone(&set.keys.store))).collect();
+    let of_set = |(name, store): &(Arc<str>, Arc<KeyStore>)| -> Vec<KeyUse> {
+        let ring = store.snapshot();
+        let of_key = |key: &Arc<Key>| {
+            let usage = key.usage()?;
+            let is_bounded = key.secret.algorithm().is_authenticated();
+            Some(KeyUse {
+                keyset: Arc::clone(name),
+                key: key.fingerprint.short(),
+                seals: usage.sealed().count,
+                opens: usage.opened().count,
+                seal_limit: is_bounded.then(|| usage.limit().most),
+            })
+        };
+        ring.keys().filter_map(of_key).collect()
+    };
+    move || sets.iter().flat_map(of_set).collect()
 }
 
 /// Profiles for which these sets have no key.

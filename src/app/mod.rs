@@ -13,6 +13,7 @@ mod keys;
 mod listeners;
 mod migrations;
 mod passed;
+mod process;
 mod reload;
 mod reuses;
 mod slot;
@@ -138,6 +139,8 @@ impl App {
             .with("iv_reuses", reuses::report(told))
             .with("migration", migrations::report(Arc::clone(&migrations)))
             .with("configuration", move |_| of_file.report());
+        metrics.asks_of_process(process::figures());
+        metrics.asks_of_keys(keys::uses(key_sets.iter()));
         let (orders, given) = orders();
         let mut app = Self {
             passed: Passed::of_environment(),

@@ -259,6 +259,7 @@ impl App {
         self.timing = super::Timing::of(&config);
         self.readiness.hangs_on(keys::conditions(self.key_sets.iter(), Timestamp::now()));
         self.status.tells_of(keys::status(self.key_sets.iter()));
+        self.metrics.asks_of_keys(keys::uses(self.key_sets.iter()));
         self.watch_windows();
         let deadline = Instant::now() + self.timing.grace;
         gone_slots.iter().for_each(Slot::say_stop);

@@ -32,6 +32,11 @@ impl KeyUsage {
         Timestamp::from_millisecond(self.since.load(Relaxed)).unwrap_or(Timestamp::MAX)
     }
 
+    /// How many messages the key may seal, if its algorithm is bounded.
+    pub fn limit(&self) -> SealLimit {
+        self.limit
+    }
+
     /// Messages that were opened. Those that came bodyless count as well, though they prove nothing.
     pub fn opened(&self) -> Uses {
         self.opened.read()

@@ -1,24 +1,29 @@
 //! What is counted, under names and labels that are fixed here, and its text for Prometheus.
 //!
-//! Pure: the text is made on request, and the time of a scrape is passed in. Labels are the proxies'
+//! The text is made on request, and the time of a scrape is passed in. Labels are the proxies'
 //! configured names and closed sets; no path, fingerprint or address becomes one. Every combination exists
 //! from the start with value 0, since `rate()` does not see a counter that first appears with 1. Who repeats IVs is the
 //! exception to both: a short hash and a network, of at most 32 senders; and so are the networks of clients that a route moves
 //! over, at most 32 as well.
 
+mod asked;
 mod keys;
 mod labels;
 mod limits;
 mod migration;
 mod peer;
+mod process;
 mod proxy;
 mod reload;
 mod replay;
 mod stages;
 #[cfg(test)]
 mod tests;
+mod uses;
 mod websocket;
 mod wire;
+
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use prometheus_client::encoding::text;
@@ -27,14 +32,18 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use asked::Asked;
+
 pub use keys::{FetchOutcome, KeySetMetrics, SourceKind};
 pub use labels::{AleCode, AleReason, Closer, Direction, MessageRefusal, Outcome};
 pub use limits::{Limit, Shed};
 pub use migration::{MigrationMetrics, MigrationVerdict, NetworkMetrics};
 pub use peer::{PeerCode, ReplyReason};
+pub use process::ProcessFigures;
 pub use proxy::{ConnectionGuard, ProxyMetrics, RequestGuard};
 pub use reload::{ConfigMetrics, ReloadOutcome};
 pub use stages::Stage;
+pub use uses::KeyUse;
 pub use websocket::SessionGuard;
 pub use wire::{CertificateMetrics, HandshakeKind};
 
@@ -56,28 +65,43 @@ pub struct Metrics {
     proxies: proxy::ProxyFamilies,
     keys: keys::KeyFamilies,
     migrations: migration::MigrationFamilies,
+    key_uses: Arc<Asked<Vec<KeyUse>>>,
+    process: Arc<Asked<ProcessFigures>>,
 }
 
 impl Metrics {
     /// All counters at 0.
     pub fn new() -> Self {
-        let mut registry = Registry::with_prefix("alewife");
-        let proxies = proxy::ProxyFamilies::register(&mut registry);
-        let keys = keys::KeyFamilies::register(&mut registry);
-        let config = ConfigMetrics::register(&mut registry);
-        let migrations = migration::MigrationFamilies::register(&mut registry);
-        let mut metrics = Self {
-            config,
+        let mut all = Registry::default();
+        let process = Arc::<Asked<ProcessFigures>>::default();
+        all.register_collector(Box::new(Arc::clone(&process)));
+        let registry = all.sub_registry_with_prefix("alewife");
+        let key_uses = Arc::<Asked<Vec<KeyUse>>>::default();
+        registry.register_collector(Box::new(Arc::clone(&key_uses)));
+        let metrics = Self {
+            proxies: proxy::ProxyFamilies::register(registry),
+            keys: keys::KeyFamilies::register(registry),
+            config: ConfigMetrics::register(registry),
+            migrations: migration::MigrationFamilies::register(registry),
             held_bytes: Gauge::default(),
             log_lines_dropped: Counter::default(),
             access_lines_left_out: Counter::default(),
-            registry,
-            proxies,
-            keys,
-            migrations,
+            registry: Registry::default(),
+            key_uses,
+            process,
         };
-        metrics.register_process();
-        metrics
+        metrics.register_process(registry);
+        Self { registry: all, ..metrics }
+    }
+
+    /// Has a scrape ask `ask` how often each key was used.
+    pub fn asks_of_keys(&self, ask: impl Fn() -> Vec<KeyUse> + Send + Sync + 'static) {
+        self.key_uses.is_of(ask);
+    }
+
+    /// Has a scrape ask `ask` what the process takes.
+    pub fn asks_of_process(&self, ask: impl Fn() -> ProcessFigures + Send + Sync + 'static) {
+        self.process.is_of(ask);
     }
 
     /// The counters of the proxy `name`. The same name gives the same counters.
@@ -109,21 +133,21 @@ impl Metrics {
         text
     }
 
-    fn register_process(&mut self) {
+    fn register_process(&self, registry: &mut Registry) {
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
-        self.registry.register("build", "The running version", build);
-        self.registry.register_with_unit(
+        registry.register("build", "The running version", build);
+        registry.register_with_unit(
             "held",
             "Bytes of bodies held in memory",
             Unit::Bytes,
             self.held_bytes.clone(),
         );
-        self.registry.register(
+        registry.register(
             "log_lines_dropped",
             "Log lines given up because standard error took none",
             self.log_lines_dropped.clone(),
         );
-        self.registry.register(
+        registry.register(
             "access_lines_left_out",
             "Lines of exchanges left out beyond the limit of the access log",
             self.access_lines_left_out.clone(),

@@ -1,11 +1,13 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::{
-    AleCode, AleReason, Closer, Direction, FetchOutcome, HandshakeKind, Limit, MessageRefusal, Metrics,
-    Outcome, PeerCode, ReplyReason, Shed, SourceKind, Stage,
+    AleCode, AleReason, Closer, Direction, FetchOutcome, HandshakeKind, KeyUse, Limit, MessageRefusal,
+    Metrics, Outcome, PeerCode, ProcessFigures, ReplyReason, Shed, SourceKind, Stage,
 };
 
 fn epoch_second(second: i64) -> Timestamp {
@@ -106,6 +108,54 @@ fn a_process_without_proxies_shows_exactly_its_own_metrics_at_zero() {
     ];
     let expected = expected.map(|(series, value)| (series.to_owned(), value.to_owned()));
     assert_eq!(found, BTreeMap::from(expected));
+}
+
+#[test]
+fn figures_of_the_process_bear_the_names_of_all_exporters_and_those_unknown_are_left_out() {
+    let metrics = Metrics::new();
+    metrics.asks_of_process(|| ProcessFigures {
+        cpu_seconds: Some(1.5),
+        start_time_seconds: Some(1.7e9),
+        open_fds: Some(7),
+        max_fds: None,
+        virtual_memory_bytes: Some(4096),
+        resident_memory_bytes: Some(1024),
+    });
+    let mut found = samples(&scrape(&metrics));
+    found.retain(|series, _| series.starts_with("process_"));
+    let expected = [
+        ("process_cpu_seconds_total", "1.5"),
+        ("process_open_fds", "7.0"),
+        ("process_resident_memory_bytes", "1024.0"),
+        ("process_start_time_seconds", "1700000000.0"),
+        ("process_virtual_memory_bytes", "4096.0"),
+    ];
+    let expected = expected.map(|(series, value)| (series.to_owned(), value.to_owned()));
+    assert_eq!(found, BTreeMap::from(expected));
+}
+
+#[test]
+fn uses_of_keys_are_asked_for_at_each_scrape() {
+    let metrics = Metrics::new();
+    let seals = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&seals);
+    let of_key = move |key: &str, seal_limit| KeyUse {
+        keyset: "default".into(),
+        key: key.to_owned(),
+        seals: counted.load(Ordering::Relaxed),
+        opens: 7,
+        seal_limit,
+    };
+    metrics.asks_of_keys(move || vec![of_key("0a1b2c3d", Some(1 << 32)), of_key("ffffffff", None)]);
+    seals.store(5, Ordering::Relaxed);
+    let found = samples(&scrape(&metrics));
+    let of_key = |name: &str, key: &str| {
+        found.get(&format!("alewife_{name}{{keyset=\"default\",key=\"{key}\"}}")).map(String::as_str)
+    };
+    assert_eq!(of_key("key_seals_total", "0a1b2c3d"), Some("5"));
+    assert_eq!(of_key("key_opens_total", "ffffffff"), Some("7"));
+    assert_eq!(of_key("key_seal_limit", "0a1b2c3d"), Some("4294967296"));
+    assert_eq!(of_key("key_seal_limit", "ffffffff"), None);
 }
 
 #[test]

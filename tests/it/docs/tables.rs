@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alewife::metrics::{
-    AleReason, FetchOutcome, Limit, MessageRefusal, Metrics, MigrationVerdict, Outcome, ReplyReason, Shed,
-    SourceKind,
+    AleReason, FetchOutcome, KeyUse, Limit, MessageRefusal, Metrics, MigrationVerdict, Outcome,
+    ProcessFigures, ReplyReason, Shed, SourceKind,
 };
 use jiff::Timestamp;
 
@@ -20,6 +20,24 @@ fn exported() -> BTreeMap<String, Shape> {
     let _orders = metrics.migration("kitchen", "orders");
     let _keys = metrics.key_set("default", &SourceKind::ALL, Timestamp::UNIX_EPOCH);
     metrics.certificates("kitchen").expires(&"default".into(), Timestamp::UNIX_EPOCH);
+    metrics.asks_of_keys(|| {
+        let key = KeyUse {
+            keyset: "default".into(),
+            key: "0a1b2c3d".to_owned(),
+            seals: 0,
+            opens: 0,
+            seal_limit: Some(1),
+        };
+        vec![key]
+    });
+    metrics.asks_of_process(|| ProcessFigures {
+        cpu_seconds: Some(0.0),
+        start_time_seconds: Some(0.0),
+        open_fds: Some(0),
+        max_fds: Some(0),
+        virtual_memory_bytes: Some(0),
+        resident_memory_bytes: Some(0),
+    });
     let text = metrics.encode(Timestamp::UNIX_EPOCH);
     let mut found = BTreeMap::new();
     let mut family = (String::new(), String::new());

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use serde_json::{Value, json};
 
 use super::{configuration, documents, faults, here, here_and_now, named, port, read};
-use crate::support::{Connection, Program, Sidecar, TestKey};
+use crate::support::{Connection, Program, Sidecar, TestKey, eventually};
 
 const KITCHEN: &str = "examples/kubernetes/kitchen";
 /// From the first version whose schemas know all that is written there to the newest whose schemas are at hand.
@@ -120,8 +120,12 @@ fn probes_are_answered_by_the_configuration_of_the_sidecar() {
     let text = here_and_now(&text, &["0.0.0.0:8080", "127.0.0.1:9180", "0.0.0.0:9181"]);
     // The application does not run: none of the probes may ask it.
     let running = Sidecar::inbound().keys(&[&key]).configured(&text).start();
-    let output = running.output();
-    let probes = output.lines().find_map(|line| line.strip_prefix("probes: http://")).unwrap();
+    let probes = || {
+        let output = running.output();
+        output.lines().find_map(|line| line.strip_prefix("probes: http://").map(str::to_owned))
+    };
+    eventually("the probes are announced", || probes().is_some());
+    let probes = probes().unwrap();
     let asked = |path: &str| {
         let mut connection = Connection::to(probes.parse().unwrap());
         let request = format!("GET {path} HTTP/1.1\r\nhost: 10.0.0.7:9181\r\nconnection: close\r\n\r\n");
