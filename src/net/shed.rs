@@ -1,17 +1,20 @@
-//! Turning connections away: an answer written at once, and no place taken by whoever it is for.
+//! Turning connections away: an answer written soon, and no place taken by whoever it is for.
 
 use std::collections::VecDeque;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use socket2::Socket;
 
+/// How long the first bytes of one are waited for. A client that is answered before it has asked may take that for no answer
+/// at all.
+const SPEAKS: Duration = Duration::from_millis(20);
 /// How long one is read on that was turned away. To close with bytes unread would reset the connection, and its client
 /// might lose the answer.
 const LINGER: Duration = Duration::from_secs(1);
-/// How many linger at once; with more the first leaves early.
+/// How many are waited for, and how many linger at once; with more the first leave early.
 const LINGERING: usize = 512;
 /// How much is read away of what one sends; past it, let it be reset.
 const READ_AWAY: usize = 64 * 1024;
@@ -32,18 +35,36 @@ pub enum TurnedAway {
 /// Those who are turned away, for as long as they may need to read why.
 pub(super) struct Shedder {
     answer: TurnedAway,
+    /// They have not said anything yet.
+    silent: VecDeque<(Instant, Socket)>,
     lingering: VecDeque<(Instant, Socket)>,
 }
 
 impl Shedder {
     pub(super) fn new(answer: TurnedAway) -> Self {
-        Self { answer, lingering: VecDeque::new() }
+        Self { answer, silent: VecDeque::new(), lingering: VecDeque::new() }
     }
 
     /// Turns a non-blocking socket away.
     pub(super) fn turn_away(&mut self, socket: impl Into<Socket>, now: Instant) {
-        let TurnedAway::Answered(reply) = &self.answer else { return };
+        if let TurnedAway::Closed = &self.answer {
+            return;
+        }
         let socket = socket.into();
+        if has_spoken(&socket) {
+            self.answer(socket, now);
+            return;
+        }
+        if self.silent.len() >= LINGERING
+            && let Some((_, first)) = self.silent.pop_front()
+        {
+            self.answer(first, now);
+        }
+        self.silent.push_back((now, socket));
+    }
+
+    fn answer(&mut self, socket: Socket, now: Instant) {
+        let TurnedAway::Answered(reply) = &self.answer else { return };
         let mut begins = [0; 2048];
         let came = (&socket).read(&mut begins).unwrap_or(0);
         let answer = if begins[..came].starts_with(PREFACE) { GOAWAY } else { reply };
@@ -59,13 +80,21 @@ impl Shedder {
         self.lingering.push_back((now, socket));
     }
 
-    /// When the first one's time is over, if any lingers.
+    /// When the first one's time is over, if there is any.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.lingering.front().map(|(since, _)| *since + LINGER)
+        let silent = self.silent.front().map(|(since, _)| *since + SPEAKS);
+        let lingering = self.lingering.front().map(|(since, _)| *since + LINGER);
+        silent.into_iter().chain(lingering).min()
     }
 
-    /// Closes those whose time is over.
+    /// Answers and closes those whose time is over.
     pub(super) fn look(&mut self, now: Instant) {
+        let is_over = |(since, _): &(Instant, Socket)| now.saturating_duration_since(*since) >= SPEAKS;
+        while self.silent.front().is_some_and(is_over)
+            && let Some((_, socket)) = self.silent.pop_front()
+        {
+            self.answer(socket, now);
+        }
         let is_over = |(since, _): &(Instant, Socket)| now.saturating_duration_since(*since) >= LINGER;
         while self.lingering.front().is_some_and(is_over)
             && let Some((_, socket)) = self.lingering.pop_front()
@@ -77,8 +106,18 @@ impl Shedder {
 
 impl Drop for Shedder {
     fn drop(&mut self) {
+        let now = Instant::now();
+        while let Some((_, socket)) = self.silent.pop_front() {
+            self.answer(socket, now);
+        }
         self.lingering.iter().for_each(|(_, socket)| close(socket));
     }
+}
+
+/// Whether something has come, or nothing ever will.
+fn has_spoken(socket: &Socket) -> bool {
+    let mut first = [std::mem::MaybeUninit::uninit()];
+    !socket.peek(&mut first).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
 }
 
 /// Reads away what has come, so that the close that follows is none with bytes unread.
@@ -123,7 +162,25 @@ mod tests {
     fn silent_client_is_answered_and_closed() {
         let (client, server) = pair();
         let mut shedder = shedder();
-        shedder.turn_away(server, Instant::now());
+        let now = Instant::now();
+        shedder.turn_away(server, now);
+        assert_eq!(shedder.due(), Some(now + SPEAKS));
+        shedder.look(now + SPEAKS);
+        assert_eq!(told(&client).unwrap(), REPLY);
+    }
+
+    #[test]
+    fn client_that_says_something_is_answered_after_that() {
+        let (mut client, server) = pair();
+        let mut shedder = shedder();
+        let now = Instant::now();
+        shedder.turn_away(server, now);
+        client.set_nonblocking(true).unwrap();
+        let nothing_yet = client.peek(&mut [0]).unwrap_err();
+        assert_eq!(nothing_yet.kind(), ErrorKind::WouldBlock);
+        client.set_nonblocking(false).unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+        shedder.look(now + SPEAKS);
         assert_eq!(told(&client).unwrap(), REPLY);
     }
 
@@ -175,6 +232,10 @@ mod tests {
                 client
             })
             .collect();
+        assert_eq!((shedder.silent.len(), shedder.lingering.len()), (LINGERING, 3));
+        shedder.look(now + SPEAKS);
+        assert_eq!(shedder.silent.len(), 0);
+        let now = now + SPEAKS;
         assert_eq!(shedder.lingering.len(), LINGERING);
         assert!(clients.iter().all(|client| told(client).unwrap() == REPLY));
         shedder.look(now + LINGER - Duration::from_millis(1));

@@ -40,7 +40,7 @@ fn end(builder: SidecarBuilder, text: &str, certificates: &tempfile::TempDir, fi
 #[test]
 fn configurations_of_the_deployments_are_right() {
     if OPENSSL.is_here() {
-        assert_eq!(console::run(&read("docs/DEPLOYMENT.md"), &Origin::echo()), 4);
+        assert_eq!(console::run(&read("docs/DEPLOYMENT.md"), &Origin::echo()), 7);
     }
 }
 
