@@ -1,8 +1,6 @@
 //! By what names one exchange is known beyond this process: the id of the request, and that of the trace it is part of.
 
-use std::fmt::Write;
-
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use rand::{Rng, RngExt};
 
@@ -89,8 +87,7 @@ fn is_usable(id: &HeaderValue) -> bool {
 }
 
 fn made(rng: &mut impl Rng) -> HeaderValue {
-    let mut digits = BytesMut::with_capacity(32);
-    let _ = write!(digits, "{:032x}", rng.random::<u128>());
+    let digits = const_hex::encode(rng.random::<[u8; 16]>());
     HeaderValue::from_maybe_shared(Bytes::from(digits)).unwrap_or(HeaderValue::from_static("-"))
 }
 
