@@ -15,6 +15,7 @@
 pub mod admin;
 pub mod ale;
 pub mod app;
+pub mod capture;
 pub mod cli;
 pub mod config;
 pub mod crypto;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::proxy::body::Arriving;
 use http::header::{ORIGIN, UPGRADE};
 use http::request::Parts;
-use hyper::body::Incoming;
 
 use super::carriers::Carrier;
 use super::clear::Clear;
@@ -37,7 +37,7 @@ impl Bypass {
         &self,
         client: &Client,
         head: Parts,
-        body: Incoming,
+        body: Arriving,
         exchange: &mut Exchange,
     ) -> Result<Answer, Failure> {
         let Self { config, onward, shared } = self;

@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
+use crate::proxy::body::Arriving;
 use http::request::Parts;
 use http::{HeaderName, Method, Request, Response, StatusCode};
 use http_body::Body;
-use hyper::body::Incoming;
 
 use super::body::{Change, Flow, ReplyBody, RequestBody, UpstreamReply};
 use super::client::Client;
@@ -35,7 +35,7 @@ impl Clear<'_> {
         &self,
         client: &Client,
         mut head: Parts,
-        body: Incoming,
+        body: Arriving,
         exchange: &mut Exchange,
     ) -> Result<Answer, Failure> {
         let framing = forward::check_framing(&head)?;

@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::proxy::body::Arriving;
 use bytes::Bytes;
 use http::Version;
 use http::header::{EXPECT, HeaderValue};
 use http::request::Parts;
 use http_body::Body;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 
 use super::websocket::AfterHttp;
 use super::{ForwardedPolicy, ProxyConfig};
@@ -56,7 +56,7 @@ impl Forwarding {
 
 impl Client {
     /// A client is refused whose body, if it has one, is not even read away. Whether the connection can't serve on.
-    pub(crate) fn leave(&self, body: &Incoming, head: &Parts) -> bool {
+    pub(crate) fn leave(&self, body: &Arriving, head: &Parts) -> bool {
         let is_left = !body.is_end_stream() && head.version != Version::HTTP_2;
         if is_left {
             self.activity.linger();
@@ -67,7 +67,7 @@ impl Client {
     /// A client that is still sending when it is refused would be reset before it reads why. What it still sends is
     /// read away beside the reply, so that the connection can serve on; after too much of it the connection closes
     /// with patience. Nothing of it is kept.
-    pub(crate) fn discard(&self, mut body: Incoming, head: &Parts) {
+    pub(crate) fn discard(&self, mut body: Arriving, head: &Parts) {
         if body.is_end_stream() || head.version == Version::HTTP_2 {
             return;
         }

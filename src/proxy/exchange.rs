@@ -16,6 +16,7 @@ use super::respond::Failure;
 use super::stages::Stages;
 use super::trace::Trace;
 use super::websocket::Side;
+use crate::capture::{Begun, Capture, Direction, Names, Tap};
 use crate::keys::Key;
 use crate::metrics::{MigrationVerdict, Outcome, ProxyMetrics, ReplyReason, RequestGuard, Shed, Stage};
 use crate::net::Activity;
@@ -32,6 +33,7 @@ pub(crate) struct Exchange {
     activity: Arc<Activity>,
     stages: Stages,
     trace: Trace,
+    tap: Tap,
     method: Method,
     target: Uri,
     version: Version,
@@ -65,6 +67,8 @@ pub(crate) struct Shared {
     /// What the messages look like; none where nothing is ever sealed.
     pub(crate) profile: Option<Profile>,
     pub(crate) replay: ReplayGuard,
+    /// Where exchanges are kept for a developer, if they are.
+    pub(crate) capture: Option<Arc<Capture>>,
     /// That some clients may be plain.
     pub(crate) migrating: Option<Migrating>,
 }
@@ -75,6 +79,20 @@ impl Shared {
         if let Some(profile) = &self.profile {
             forward::strip_envelope(headers, profile);
         }
+    }
+
+    /// Which side is sealed.
+    fn direction(&self) -> Direction {
+        match self.sealed {
+            Side::Client => Direction::Inbound,
+            Side::Server => Direction::Outbound,
+        }
+    }
+
+    /// The headers of the envelope, where it has them and the body streams.
+    fn envelope_names(&self) -> Option<Names> {
+        let Some(Profile::Stream(profile)) = &self.profile else { return None };
+        Some(Names { iv: profile.iv.clone(), fingerprint: profile.fingerprint.clone() })
     }
 
     /// A place for a WebSocket.
@@ -97,11 +115,20 @@ impl Exchange {
         place: Option<Place>,
     ) -> Self {
         activity.exchange_begins();
+        let trace = Trace::of(&head.headers);
+        let tap = Tap::begin(shared.capture.as_ref(), || Begun {
+            proxy: &shared.name,
+            direction: shared.direction(),
+            peer,
+            head,
+            request_id: trace.request_id(),
+        });
         Self {
             shared: Arc::clone(shared),
             activity: Arc::clone(activity),
             stages: Stages::begin(),
-            trace: Trace::of(&head.headers),
+            trace,
+            tap,
             method: head.method.clone(),
             target: head.uri.clone(),
             version: head.version,
@@ -124,6 +151,7 @@ impl Exchange {
     /// The request takes a route.
     pub(crate) fn routed(&mut self, shared: &Arc<Shared>) {
         self.shared = Arc::clone(shared);
+        self.tap.names(|| shared.envelope_names());
     }
 
     /// The route takes plain requests of this client now, and the target is for no other route, however it is read.
@@ -164,6 +192,11 @@ impl Exchange {
         &self.trace
     }
 
+    /// What notes it, if it is kept.
+    pub(crate) fn tap(&self) -> &Tap {
+        &self.tap
+    }
+
     pub(crate) fn activity(&self) -> &Arc<Activity> {
         &self.activity
     }
@@ -175,6 +208,7 @@ impl Exchange {
     /// The request names this key.
     pub(crate) fn keyed(&mut self, key: &Arc<Key>) {
         self.key = Some(Arc::clone(key));
+        self.tap.keyed(key);
     }
 
     /// The request's body streams, and may outlast the reply.
@@ -282,6 +316,14 @@ impl Exchange {
             }
         }
         self.activity.exchange_ends();
+        self.tap.ended(|summary, kept| {
+            *kept = stages.into();
+            summary.done = self.status != Some(StatusCode::SWITCHING_PROTOCOLS);
+            summary.status = self.status.map(|status| status.as_u16());
+            summary.outcome = Some(outcome.label());
+            summary.reason.clone_from(&self.failure);
+            summary.duration = Some(elapsed);
+        });
         tracing::info!(
             target: "alewife::access",
             proxy = &*self.shared.name,

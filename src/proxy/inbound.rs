@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::proxy::body::Arriving;
 use http::header::{ORIGIN, UPGRADE};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body;
-use hyper::body::Incoming;
 
 use super::body::{Change, Flow, HoldLimits, ReplyBody, RequestBody, UpstreamReply, hold};
 use super::carriers::{self, Carrier};
@@ -71,7 +71,7 @@ impl Inbound {
         &self,
         client: &Client,
         mut head: Parts,
-        body: Incoming,
+        body: Arriving,
         exchange: &mut Exchange,
     ) -> Result<Answer, Failure> {
         if let Some(leave) = self.takes_plain(&head, exchange) {
@@ -138,7 +138,7 @@ impl Inbound {
         &self,
         client: &Client,
         head: Parts,
-        body: Incoming,
+        body: Arriving,
         exchange: &mut Exchange,
         leave: Leave,
     ) -> Result<Answer, Failure> {
@@ -238,7 +238,7 @@ impl Inbound {
     /// The plaintext body, and how the application is told its end. Under GCM it is verified when this returns.
     async fn open_body(
         &self,
-        body: Incoming,
+        body: Arriving,
         opening: BodyOpening,
         framing: Framing,
         version: Version,
@@ -260,7 +260,7 @@ impl Inbound {
     /// The verified body under GCM, whole.
     async fn hold_body(
         &self,
-        body: Incoming,
+        body: Arriving,
         opening: BodyOpening,
         framing: Framing,
         client: &Client,

@@ -14,6 +14,7 @@ mod key_access;
 mod limits;
 mod migration;
 mod network;
+mod on_purpose;
 mod onward;
 mod origins;
 mod outbound;
@@ -68,6 +69,7 @@ use service::{Router, Way};
 use websocket::{AfterHttp, Side};
 use whole::{WholeInbound, WholeOutbound};
 
+use crate::capture::Capture;
 use crate::metrics::{HandshakeKind, Metrics, ProxyMetrics, Shed};
 use crate::net::{
     self, Accepted, Activity, ConnectionEnd, ConnectionLimits, Door, HeldBudget, Peer, Reception, SpareTimer,
@@ -90,6 +92,8 @@ pub struct ProxyCommon {
     /// What has been opened, whichever worker did.
     window: Option<Arc<SharedWindow>>,
     reuses: Arc<IvReuses>,
+    /// Where exchanges are kept for a developer, if they are.
+    capture: Option<Arc<Capture>>,
 }
 
 impl ProxyCommon {
@@ -111,7 +115,23 @@ impl ProxyCommon {
         let reception = Arc::new(reception);
         let upstream_tls = upstream_tls(&config);
         let stop = stop.follower();
-        Some(Self { config, reception, budget, limits, stop, upstream_tls, routes, window, reuses })
+        Some(Self {
+            config,
+            reception,
+            budget,
+            limits,
+            stop,
+            upstream_tls,
+            routes,
+            window,
+            reuses,
+            capture: None,
+        })
+    }
+
+    /// The same, whose exchanges are kept there, if anywhere.
+    pub fn kept_in(self, capture: Option<Arc<Capture>>) -> Self {
+        Self { capture, ..self }
     }
 
     /// How much it takes on, whatever its settings become.
@@ -256,8 +276,18 @@ pub struct Proxy {
 impl Proxy {
     /// A worker's part of `common`.
     pub fn new(common: &ProxyCommon, metrics: &Metrics) -> Self {
-        let ProxyCommon { config, reception, budget, limits, stop, upstream_tls, routes, window, reuses } =
-            common;
+        let ProxyCommon {
+            config,
+            reception,
+            budget,
+            limits,
+            stop,
+            upstream_tls,
+            routes,
+            window,
+            reuses,
+            capture,
+        } = common;
         let metrics = metrics.proxy(&config.name);
         let replay = ReplayGuard::new(config, window.clone(), Arc::clone(reuses), metrics.clone());
         let mut pools = Pools::new(Arc::clone(config), metrics.clone(), upstream_tls.clone());
@@ -276,6 +306,7 @@ impl Proxy {
                 limits: Arc::clone(limits),
                 profile: route.and_then(RouteConfig::profile).cloned(),
                 replay: replay.clone(),
+                capture: capture.clone(),
             })
         };
         let ways = config.routes.iter().zip(routes).map(|(route, common)| {

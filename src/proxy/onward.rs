@@ -11,7 +11,7 @@ use http::{Method, Request, Response, StatusCode, Version, response};
 use http_body::Body;
 use hyper::body::Incoming;
 
-use super::body::{Change, Flow, RequestBody, Upload, UploadEnd};
+use super::body::{Arriving, Change, Flow, RequestBody, Upload, UploadEnd};
 use super::client::Client;
 use super::exchange::Exchange;
 use super::forward::{self, Framing, FramingFault, Onto};
@@ -19,6 +19,7 @@ use super::limits::Pace;
 use super::respond::Failure;
 use super::trace::Trace;
 use super::{ProxyConfig, RouteConfig, Timeouts, Upstream};
+use crate::capture::Side;
 use crate::metrics::ProxyMetrics;
 use crate::net::{LazyTimer, Lease, Pool, SendFault, SpareTimer, UpstreamTls};
 
@@ -61,7 +62,7 @@ impl Pools {
 }
 
 /// The head of the upstream's reply, its body on the way, and the connection that it comes by.
-pub(crate) type Sent = (Response<Incoming>, Lease<RequestBody>);
+pub(crate) type Sent = (Response<Arriving>, Lease<RequestBody>);
 
 impl Onward {
     pub(crate) fn new(route: RouteConfig, pools: &mut Pools) -> Self {
@@ -118,7 +119,7 @@ impl Onward {
     /// is told how far it comes.
     pub(crate) fn stream(
         &self,
-        body: Incoming,
+        body: Arriving,
         change: Change,
         length: Option<u64>,
         client: &Client,
@@ -142,7 +143,8 @@ impl Onward {
         client: &Client,
         exchange: &mut Exchange,
     ) -> Result<Sent, Failure> {
-        let sent = self.in_time(self.pool.send(request), client, exchange).await?;
+        let request = tapped(request, exchange);
+        let sent = arrived(self.in_time(self.pool.send(request), client, exchange).await?, exchange);
         forward::check_reply(sent.0.status(), sent.0.headers())?;
         Ok(sent)
     }
@@ -155,7 +157,8 @@ impl Onward {
         client: &Client,
         exchange: &mut Exchange,
     ) -> Result<Sent, Failure> {
-        let sent = self.in_time(self.pool.upgrade(request), client, exchange).await?;
+        let request = tapped(request, exchange);
+        let sent = arrived(self.in_time(self.pool.upgrade(request), client, exchange).await?, exchange);
         if sent.0.status() != StatusCode::SWITCHING_PROTOCOLS {
             forward::check_reply(sent.0.status(), sent.0.headers())?;
         }
@@ -180,9 +183,29 @@ impl Onward {
     }
 }
 
+/// Has the request noted as it goes on.
+fn tapped(request: Request<RequestBody>, exchange: &Exchange) -> Request<RequestBody> {
+    let tap = exchange.tap();
+    if !tap.is_on() {
+        return request;
+    }
+    let (head, body) = request.into_parts();
+    tap.request_head(Side::Upstream, &head);
+    Request::from_parts(head, body.tapped(tap.clone()))
+}
+
+/// Has the reply noted as it comes.
+fn arrived(sent: (Response<Incoming>, Lease<RequestBody>), exchange: &Exchange) -> Sent {
+    let (response, lease) = sent;
+    let (head, body) = response.into_parts();
+    let tap = exchange.tap();
+    tap.reply_head(Side::Upstream, &head);
+    (Response::from_parts(head, Arriving::reply(body, tap.clone())), lease)
+}
+
 /// Whether `body` may have bytes. HTTP/2 may state a length of 0 and end the body later; the upstream's side asks for
 /// none of it.
-pub(crate) fn may_have_bytes(body: &Incoming) -> bool {
+pub(crate) fn may_have_bytes(body: &Arriving) -> bool {
     !(body.is_end_stream() || body.size_hint().exact() == Some(0))
 }
 
@@ -196,7 +219,7 @@ pub(crate) fn framing_onward(framing: Framing, version: Version) -> Framing {
 
 /// The length of a reply's body, if it states one; a reply to HEAD states that of the body it leaves out, 204 and 304
 /// state none.
-pub(crate) fn stated_length(head: &response::Parts, body: &Incoming, method: &Method) -> Option<u64> {
+pub(crate) fn stated_length(head: &response::Parts, body: &Arriving, method: &Method) -> Option<u64> {
     if matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
         return None;
     }

@@ -8,7 +8,7 @@ use http::request::Parts;
 use http::{Request, Response};
 use hyper::body::Incoming;
 
-use super::body::ReplyBody;
+use super::body::{Arriving, ReplyBody};
 use super::bypass::Bypass;
 use super::clear::ClearAnswer;
 use super::client::Client;
@@ -21,7 +21,8 @@ use super::ping::PingAnswer;
 use super::respond::{self, Failure};
 use super::websocket::Agreement;
 use super::whole::{WholeAnswer, WholeInbound, WholeOutbound};
-use super::{Asked, ProxyConfig, now};
+use super::{Asked, ProxyConfig, now, on_purpose};
+use crate::capture::{Side, Tap};
 use crate::net::Upgrade;
 
 /// What is done to the requests of one route.
@@ -71,7 +72,7 @@ impl Way {
         &self,
         client: &Client,
         head: Parts,
-        body: Incoming,
+        body: Arriving,
         exchange: &mut Exchange,
     ) -> Result<Answer, Failure> {
         match self {
@@ -133,13 +134,20 @@ impl Router {
         let admitted =
             if place.is_some() { self.choose(&head) } else { Err(Failure::Requests { closes: false }) };
         let mut exchange = Exchange::begin(&self.shared, &client.activity, &head, client.peer, place);
+        let body = Arriving::request(body, exchange.tap().clone());
         let answer = match admitted {
             Ok(way) => {
                 exchange.routed(way.shared());
                 if self.may_be_plain(way, &head, client.peer) {
                     exchange.admit_plain();
                 }
-                way.exchange(&client, head, body, &mut exchange).await
+                match exchange.tap().fault().and_then(|fault| on_purpose::refusal(fault, way.shared())) {
+                    Some(failure) => {
+                        client.discard(body, &head);
+                        Err(failure)
+                    }
+                    None => way.exchange(&client, head, body, &mut exchange).await,
+                }
             }
             Err(Failure::NoRoute) => {
                 client.discard(body, &head);
@@ -154,6 +162,10 @@ impl Router {
                 })
             }
         };
+        let tap = exchange.tap().clone();
+        if let Some(fault) = tap.fault() {
+            Box::pin(on_purpose::before_reply(fault)).await;
+        }
         let mut opening = None;
         let mut response = match answer {
             Ok(Answer::Clear(answer)) => answer.finish(exchange),
@@ -172,6 +184,13 @@ impl Router {
             client.after_http.leave(upgrade, opening);
         }
         respond::settle_connection(&mut response, &client);
-        Ok(response)
+        Ok(if tap.is_on() { noted(&tap, response) } else { response })
     }
+}
+
+/// Has the head of a reply noted as the client gets it.
+fn noted(tap: &Tap, response: Response<ReplyBody>) -> Response<ReplyBody> {
+    let (head, body) = response.into_parts();
+    tap.reply_head(Side::Client, &head);
+    Response::from_parts(head, body)
 }

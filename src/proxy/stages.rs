@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::websocket::Side;
+use crate::capture;
 use crate::metrics::Stage;
 
 /// The moments between the stages of one exchange.
@@ -58,6 +59,16 @@ pub(crate) struct Durations([Option<Duration>; Stage::ALL.len()]);
 impl Durations {
     pub(crate) fn of(&self, stage: Stage) -> Option<Duration> {
         self.0[stage as usize]
+    }
+}
+
+impl From<Durations> for capture::Stages {
+    fn from(durations: Durations) -> Self {
+        Self {
+            opening: durations.of(Stage::Opening),
+            upstream: durations.of(Stage::Upstream),
+            sealing: durations.of(Stage::Sealing),
+        }
     }
 }
 

@@ -30,7 +30,7 @@ impl Upgrade {
     }
 
     /// The same of an upstream's connection: `reply` is its 101.
-    pub fn granted_by(reply: &mut Response<Incoming>) -> Self {
+    pub fn granted_by<B>(reply: &mut Response<B>) -> Self {
         Self(hyper::upgrade::on(reply))
     }
 

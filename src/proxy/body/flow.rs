@@ -7,8 +7,8 @@ use std::task::{Context, Poll, ready};
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::{Body, Frame};
-use hyper::body::Incoming;
 
+use super::arriving::Arriving;
 use crate::ale::{BodyOpening, ReplyBodyOpening};
 use crate::crypto::Sealer;
 use crate::metrics::ProxyMetrics;
@@ -32,7 +32,7 @@ pub(crate) enum Change {
 pub(crate) struct Flow {
     /// What was read of the body already.
     ahead: VecDeque<Bytes>,
-    body: Incoming,
+    body: Arriving,
     /// The last piece of a length that HTTP/2 stated, until the stream has ended as well.
     last: Option<Frame<Bytes>>,
     change: Change,
@@ -48,12 +48,12 @@ pub(super) type Count = fn(&ProxyMetrics, u64);
 
 impl Flow {
     /// `body` through `change`; `length` is what comes out of it, if known.
-    pub(crate) fn new(body: Incoming, change: Change, length: Option<u64>) -> Self {
+    pub(crate) fn new(body: Arriving, change: Change, length: Option<u64>) -> Self {
         Self { ahead: VecDeque::new(), body, last: None, change, left: length, passed: 0, trailers: None }
     }
 
     /// The whole of a body, of which `ahead` was read already, as it is.
-    pub(crate) fn resumed(ahead: VecDeque<Bytes>, body: Incoming, length: Option<u64>) -> Self {
+    pub(crate) fn resumed(ahead: VecDeque<Bytes>, body: Arriving, length: Option<u64>) -> Self {
         Self { ahead, body, last: None, change: Change::Pass, left: length, passed: 0, trailers: None }
     }
 

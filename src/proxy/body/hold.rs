@@ -12,10 +12,10 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::time::timeout;
 use zeroize::Zeroize;
 
+use super::arriving::Arriving;
 use crate::ale::{BodyOpening, Opened, Receipt, Refusal, ReplyBodyOpening, ReplyFault};
 use crate::net::{NoCapacity, PeerAccount, Reservation};
 use crate::proxy::ProxyConfig;
@@ -149,7 +149,7 @@ impl<F> From<NoCapacity> for HoldFault<F> {
 
 /// Takes in the whole body and verifies it. `sealed_length` is its `content-length`, if known.
 pub(crate) async fn hold<O: Opening>(
-    mut body: Incoming,
+    mut body: Arriving,
     mut opening: O,
     sealed_length: Option<u64>,
     mut limits: HoldLimits<'_>,
@@ -179,7 +179,7 @@ pub(crate) async fn hold<O: Opening>(
 }
 
 async fn next_frame<F>(
-    body: &mut Incoming,
+    body: &mut Arriving,
     limits: &mut HoldLimits<'_>,
 ) -> Result<Option<hyper::body::Frame<Bytes>>, HoldFault<F>> {
     if let Some(pace) = &mut limits.pace {

@@ -1,5 +1,6 @@
 //! Bodies on their way through: held until verified, opened as they stream, sealed as they stream.
 
+mod arriving;
 mod flow;
 mod held;
 mod hold;
@@ -8,6 +9,7 @@ mod reply;
 mod stall;
 mod upload;
 
+pub(crate) use arriving::Arriving;
 pub(crate) use flow::{Change, Flow};
 pub(crate) use held::HeldBody;
 pub(crate) use hold::{HoldFault, HoldLimits, Opening, hold};

@@ -6,9 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::time::timeout;
 
+use super::arriving::Arriving;
 use super::hold::HoldFault;
 
 /// The errors of the protocol are far shorter; what is longer is none.
@@ -30,7 +30,7 @@ impl Peeked {
 }
 
 /// Reads on until `body` ends or is too long to be an error of the protocol. `progress` is the time between two pieces.
-pub(crate) async fn peek<F>(body: &mut Incoming, progress: Duration) -> Result<Peeked, HoldFault<F>> {
+pub(crate) async fn peek<F>(body: &mut Arriving, progress: Duration) -> Result<Peeked, HoldFault<F>> {
     let mut peeked = Peeked { pieces: VecDeque::new(), trailers: None, whole: false };
     let mut length = 0;
     while length <= LONGEST {

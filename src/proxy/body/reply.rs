@@ -9,14 +9,18 @@ use http_body::{Body, Frame, SizeHint};
 use super::flow::Flow;
 use super::held::HeldBody;
 use super::upload::RequestBody;
+use crate::capture::{Fault, Half, Side};
 use crate::metrics::{Outcome, ProxyMetrics};
 use crate::net::Lease;
 use crate::proxy::exchange::Exchange;
+use crate::proxy::on_purpose::{self, Spoiled};
 
 /// A reply on its way to the client, with the exchange that it ends.
 pub(crate) struct ReplyBody {
     source: Source,
     exchange: Exchange,
+    /// On purpose, before the next piece.
+    breaks: bool,
 }
 
 enum Source {
@@ -53,7 +57,7 @@ impl ReplyBody {
     /// A body of the sidecar's own.
     pub(crate) fn own(body: Bytes, exchange: Exchange) -> Self {
         let source = if body.is_empty() { Source::Done } else { Source::Own(body) };
-        Self { source, exchange }
+        Self { source, breaks: breaks_off(&exchange), exchange }
     }
 
     /// A reply that came whole.
@@ -61,7 +65,7 @@ impl ReplyBody {
         exchange.reply_bytes(body.left());
         // hyper asks a body of no bytes for nothing, so its end is now.
         let ends_now = stated == Stated::Yes && body.is_spent();
-        let mut this = Self { source: Source::Held(body, stated), exchange };
+        let mut this = Self { source: Source::Held(body, stated), breaks: breaks_off(&exchange), exchange };
         if ends_now {
             this.end(Outcome::Answered);
         }
@@ -72,11 +76,32 @@ impl ReplyBody {
     pub(crate) fn upstream(reply: Box<UpstreamReply>, exchange: Exchange) -> Self {
         // hyper asks a body of no bytes for nothing, so its end is now.
         let ends_now = reply.flow.left() == Some(0);
-        let mut this = Self { source: Source::Upstream(reply), exchange };
+        let mut this = Self { source: Source::Upstream(reply), breaks: breaks_off(&exchange), exchange };
         if ends_now {
             this.end(Outcome::Answered);
         }
         this
+    }
+
+    /// Makes a fault that a developer asked for.
+    fn spoil(
+        &mut self,
+        fault: Fault,
+        frame: Option<Result<Frame<Bytes>, BrokenReply>>,
+    ) -> Option<Result<Frame<Bytes>, BrokenReply>> {
+        let Some(Ok(frame)) = frame else { return frame };
+        let piece = match frame.into_data() {
+            Ok(piece) => piece,
+            Err(frame) => return Some(Ok(frame)),
+        };
+        let ends = self.is_spent() || self.left() == Some(0);
+        Some(Ok(Frame::data(match on_purpose::spoil(fault, piece, ends) {
+            Spoiled::Piece(piece) => piece,
+            Spoiled::Last(piece) => {
+                self.breaks = true;
+                piece
+            }
+        })))
     }
 
     fn left(&self) -> Option<u64> {
@@ -157,7 +182,20 @@ impl Body for ReplyBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenReply>>> {
         let this = self.get_mut();
-        let frame = ready!(this.poll_source(cx));
+        if std::mem::take(&mut this.breaks) {
+            if breaks_off(&this.exchange) {
+                this.exchange.activity().reset();
+            }
+            this.end(Outcome::ReplyBroken);
+            return Poll::Ready(Some(Err(BrokenReply)));
+        }
+        let mut frame = ready!(this.poll_source(cx));
+        if let Some(fault) = this.exchange.tap().fault() {
+            frame = this.spoil(fault, frame);
+        }
+        if let Some(Ok(frame)) = &frame {
+            this.exchange.tap().frame(Half::Reply, Side::Client, frame);
+        }
         let activity = this.exchange.activity();
         Poll::Ready(match frame {
             Some(Ok(frame)) if activity.is_http2() => {
@@ -168,12 +206,17 @@ impl Body for ReplyBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self.source, Source::Done)
+        matches!(self.source, Source::Done) && !self.breaks
     }
 
     fn size_hint(&self) -> SizeHint {
         self.left().map_or_else(SizeHint::default, SizeHint::with_exact)
     }
+}
+
+/// Whether the reply is to break off before anything of it has gone out: its head waits for the first of its body.
+fn breaks_off(exchange: &Exchange) -> bool {
+    exchange.tap().fault() == Some(Fault::DropReply)
 }
 
 /// The upstream died in the middle of its reply; the client must not take it for a whole one.

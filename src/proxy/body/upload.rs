@@ -12,6 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use super::flow::{Flow, FlowFault};
 use super::held::HeldBody;
 use super::stall::Stall;
+use crate::capture::{Half, Side, Tap};
 use crate::metrics::ProxyMetrics;
 use crate::net::{ArrivingBody, Clock, Resend};
 use crate::proxy::exchange::Shared;
@@ -25,6 +26,8 @@ pub(crate) enum RequestBody {
     Held(HeldBody),
     /// One that is sealed or opened piece by piece.
     Streamed(Box<StreamedBody>),
+    /// Any of these, which is noted on its way.
+    Tapped(Box<Self>, Tap),
 }
 
 impl RequestBody {
@@ -49,6 +52,13 @@ impl RequestBody {
     }
 }
 
+impl RequestBody {
+    /// The same, noted as it goes out.
+    pub(crate) fn tapped(self, tap: Tap) -> Self {
+        Self::Tapped(Box::new(self), tap)
+    }
+}
+
 impl Body for RequestBody {
     type Data = Bytes;
     type Error = BrokenUpload;
@@ -61,6 +71,13 @@ impl Body for RequestBody {
             Self::Empty => Poll::Ready(None),
             Self::Held(held) => Poll::Ready(held.next().map(Ok)),
             Self::Streamed(streamed) => streamed.poll_next(cx),
+            Self::Tapped(body, tap) => {
+                let frame = ready!(Pin::new(&mut **body).poll_frame(cx));
+                if let Some(Ok(frame)) = &frame {
+                    tap.frame(Half::Request, Side::Upstream, frame);
+                }
+                Poll::Ready(frame)
+            }
         }
     }
 
@@ -69,6 +86,7 @@ impl Body for RequestBody {
             Self::Empty => true,
             Self::Held(held) => held.is_spent(),
             Self::Streamed(streamed) => streamed.flow.is_spent(),
+            Self::Tapped(body, _) => body.is_end_stream(),
         }
     }
 
@@ -79,6 +97,7 @@ impl Body for RequestBody {
             Self::Streamed(streamed) => {
                 streamed.flow.left().map_or_else(SizeHint::default, SizeHint::with_exact)
             }
+            Self::Tapped(body, _) => body.size_hint(),
         }
     }
 }
@@ -89,6 +108,8 @@ impl Resend for RequestBody {
             Self::Empty => Some(Self::Empty),
             Self::Held(held) => Some(Self::Held(held.clone())),
             Self::Streamed(_) => None,
+            // What went out in vain is noted with the rest.
+            Self::Tapped(body, tap) => Some(body.again()?.tapped(tap.clone())),
         }
     }
 }

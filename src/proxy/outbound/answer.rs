@@ -1,7 +1,7 @@
 //! The peer's reply: judged by its head, opened, and made ready for the application.
 
+use crate::proxy::body::Arriving;
 use http::{Method, Response, StatusCode, response};
-use hyper::body::Incoming;
 
 use super::{Asked, Outbound};
 use crate::ale::{ClearError, OpenedReply, ReplyBodyOpening, ReplyFault, ReplyOpening};
@@ -50,7 +50,7 @@ impl OpenedAnswer {
 /// A reply on its way to being believed.
 struct Reply {
     head: response::Parts,
-    body: Incoming,
+    body: Arriving,
     lease: Lease<RequestBody>,
     /// What it states as the length of its body, as it came.
     length: Option<u64>,

@@ -6,11 +6,11 @@ mod belief;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::proxy::body::Arriving;
 use bytes::BytesMut;
 use http::request::Parts;
 use http::{Method, Request, StatusCode};
 use http_body::Body;
-use hyper::body::Incoming;
 
 use super::body::{Change, HeldBody, RequestBody};
 use super::clear::Clear;
@@ -62,7 +62,7 @@ impl Outbound {
         &self,
         client: &Client,
         mut head: Parts,
-        body: Incoming,
+        body: Arriving,
         exchange: &mut Exchange,
     ) -> Result<Answer, Failure> {
         if !self.keys.store.snapshot().encryption() {
@@ -93,7 +93,7 @@ impl Outbound {
         &self,
         client: &Client,
         mut head: Parts,
-        body: Incoming,
+        body: Arriving,
         exchange: &mut Exchange,
     ) -> Result<Answer, Failure> {
         self.profile.carriers().into_iter().for_each(|name| drop(head.headers.remove(name)));
@@ -106,7 +106,7 @@ impl Outbound {
     async fn ask(
         &self,
         head: Parts,
-        body: Incoming,
+        body: Arriving,
         framing: Framing,
         key: &Arc<Key>,
         asked: &Asked<'_>,
@@ -203,7 +203,7 @@ impl Outbound {
     async fn send(
         &self,
         mut head: Parts,
-        body: Incoming,
+        body: Arriving,
         framing: Framing,
         key: &Arc<Key>,
         client: &Client,

@@ -13,6 +13,7 @@ use super::fault::Fault;
 use super::leg::Leg;
 use super::record::Record;
 use crate::ale::{self, ClearError, MessageSession, NoSealingKey, OpenedMessage, Refusal};
+use crate::capture::{Body, Message as Noted};
 use crate::keys::KeyRing;
 use crate::metrics::AleReason;
 use crate::proxy::migration::SessionPass;
@@ -43,6 +44,8 @@ pub(super) struct Crossing {
     /// What came from the sealed side last and is not carried over yet. Nothing more is read there meanwhile, so that the
     /// order is kept.
     pending: Option<Box<Pending>>,
+    /// What came from the sealed side last, for whoever notes the session.
+    noted: Option<Body>,
 }
 
 /// A message that waits.
@@ -66,6 +69,20 @@ pub(super) struct Way<'a, W> {
     pub(super) record: &'a mut Record,
 }
 
+impl Noted {
+    /// Of a message that is plain on both sides.
+    fn plain(from: Side, message: &Message, cut: &dyn Fn(&[u8]) -> Body) -> Self {
+        Self {
+            at: Timestamp::now(),
+            to_server: from == Side::Client,
+            text: message.kind == Kind::Text,
+            sealed: None,
+            plain: Some(cut(&message.payload)),
+            refused: None,
+        }
+    }
+}
+
 impl Crossing {
     pub(super) fn new(
         messages: Option<MessageSession>,
@@ -74,7 +91,18 @@ impl Crossing {
         config: Arc<ProxyConfig>,
         (replay, from): (ReplayGuard, Network),
     ) -> Self {
-        Self { messages, sealed, echoed: None, keys, pass: None, config, replay, from, pending: None }
+        Self {
+            messages,
+            sealed,
+            echoed: None,
+            keys,
+            pass: None,
+            config,
+            replay,
+            from,
+            pending: None,
+            noted: None,
+        }
     }
 
     /// The same, which `pass` lets go on.
@@ -118,6 +146,7 @@ impl Crossing {
         }
         if self.messages.is_none() || self.crosses_in_clear(side, &message) {
             way.record.carried(side, message.payload.len());
+            way.record.tap().message(|cut| Noted::plain(side, &message, cut));
             way.to.send(message);
             return Ok(());
         }
@@ -189,6 +218,7 @@ impl Crossing {
         let (Some(messages), Some(keys), Some(ring)) = (&mut self.messages, &self.keys, &moment.ring) else {
             return Err(NoSealingKey.into());
         };
+        self.noted = way.record.tap().cut(&message.payload);
         let mut opened = messages.open(&message.payload, ring, moment.now);
         if opened.as_ref().err().is_some_and(Refusal::is_of_unknown_key) {
             if let Some(waiting) = keys.refresh.for_unknown_key() {
@@ -263,6 +293,15 @@ impl Crossing {
             echoed.push_back(as_it_came);
         }
         way.record.carried(self.sealed, payload.len());
+        let noted = self.noted.take();
+        way.record.tap().message(|cut| Noted {
+            at: Timestamp::now(),
+            to_server: self.sealed == Side::Client,
+            text: kind == Kind::Text,
+            sealed: noted,
+            plain: Some(cut(&payload)),
+            refused: None,
+        });
         way.to.send(Message { kind, payload });
         Ok(())
     }
@@ -287,11 +326,21 @@ impl Crossing {
 
     /// `on_bad_message`: the session ends, or the sender is told why the message went no further, if it is told at all.
     fn tell<W: AsyncRead + AsyncWrite + Unpin>(
-        &self,
+        &mut self,
         fault: Fault,
         answer: Option<&'static str>,
         way: Way<'_, W>,
     ) -> Result<(), Fault> {
+        if let Some(noted) = self.noted.take() {
+            way.record.tap().message(|_| Noted {
+                at: Timestamp::now(),
+                to_server: self.sealed == Side::Client,
+                text: true,
+                sealed: Some(noted),
+                plain: None,
+                refused: Some(fault.to_string()),
+            });
+        }
         if self.config.websocket.on_bad_message == OnBadMessage::Close {
             return Err(fault);
         }
@@ -312,13 +361,27 @@ impl Crossing {
         let ring = moment.ring.as_ref().ok_or(NoSealingKey)?;
         let sealing = self.messages.as_mut().ok_or(NoSealingKey)?.sealing(ring, moment.now)?;
         let length = sealing.sealed_len(message.payload.len());
+        let tap = way.record.tap().clone();
+        let mut noted = None;
         let sealed = way.to.write(|encoder, out| {
-            encoder
-                .message_with(kind, length, out, &mut rand::rng(), |out| sealing.seal(&message.payload, out))
+            encoder.message_with(kind, length, out, &mut rand::rng(), |out| {
+                let before = out.len();
+                let sealed = sealing.seal(&message.payload, out);
+                noted = tap.cut(&out[before..]);
+                sealed
+            })
         });
         // P8.
         sealed.map_err(|_too_long| Fault::TooLong)?;
         way.record.carried(self.sealed.other(), message.payload.len());
+        tap.message(|cut| Noted {
+            at: Timestamp::now(),
+            to_server: self.sealed == Side::Server,
+            text: message.kind == Kind::Text,
+            sealed: noted,
+            plain: Some(cut(&message.payload)),
+            refused: None,
+        });
         Ok(())
     }
 }

@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::proxy::body::Arriving;
 use bytes::Bytes;
 use http::{Response, response};
-use hyper::body::Incoming;
 
 use super::crossing::Crossing;
 use super::leg::Leg;
@@ -92,7 +92,7 @@ impl Agreement {
     /// Takes the 101 for an agreement, if it is one.
     pub(crate) fn reached(
         handshake: &Handshake,
-        mut response: Response<Incoming>,
+        mut response: Response<Arriving>,
         client: &Client,
         seat: Seat,
     ) -> Result<Self, ReplyFault> {
@@ -124,7 +124,12 @@ impl Agreement {
         exchange.answered(head.status);
         head.version = exchange.version();
         exchange.end(Outcome::Answered);
-        let asked = SessionAsked { path: shown(exchange.path()).into(), trace: exchange.trace().clone() };
+        let asked = SessionAsked {
+            path: shown(exchange.path()).into(),
+            trace: exchange.trace().clone(),
+            tap: exchange.tap().clone(),
+        };
+        asked.tap.switches();
         let opening = Box::new(Opening { agreed, asked });
         (Response::from_parts(head, ReplyBody::own(Bytes::new(), exchange)), opening)
     }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::Side;
 use super::fault::Fault;
+use crate::capture::Tap;
 use crate::keys::Key;
 use crate::metrics::{Closer, Direction, SessionGuard};
 use crate::proxy::exchange::{Shared, milliseconds};
@@ -28,11 +29,12 @@ pub(super) struct Record {
 }
 
 /// What the handshake asked for, and by what names.
-#[derive(Debug)]
 pub(super) struct SessionAsked {
     /// As the log shows it.
     pub(super) path: Box<str>,
     pub(super) trace: Trace,
+    /// What notes the exchange that the session is of.
+    pub(super) tap: Tap,
 }
 
 /// What was carried in one direction.
@@ -83,6 +85,11 @@ impl Record {
         self.shared.metrics.message(direction, bytes);
     }
 
+    /// What notes the session, if it is kept.
+    pub(super) fn tap(&self) -> &Tap {
+        &self.asked.tap
+    }
+
     /// A message does not go over.
     pub(super) fn refused(&self, fault: Fault) {
         self.shared.metrics.message_refused(fault.refusal());
@@ -105,6 +112,8 @@ impl Drop for Record {
         // The process cut it at the end of its grace.
         self.closed(Closer::Sidecar, None, Some("cut at the end of the grace".to_owned()));
         let end = self.end.as_ref();
+        let reason = end.and_then(|end| end.reason.as_deref());
+        self.asked.tap.session_ended(self.started.elapsed(), reason);
         tracing::info!(
             target: "alewife::access",
             proxy = &*self.shared.name,
@@ -116,7 +125,7 @@ impl Drop for Record {
             key = self.key.as_deref(),
             by = end.map(|end| end.by.label()),
             code = end.and_then(|end| end.code),
-            reason = end.and_then(|end| end.reason.as_deref()),
+            reason,
             to_server_messages = self.to_server.messages,
             to_server_bytes = self.to_server.bytes,
             to_client_messages = self.to_client.messages,

@@ -4,12 +4,12 @@ mod migrating;
 
 use std::sync::Arc;
 
+use crate::proxy::body::Arriving;
 use bytes::Bytes;
 use http::header::ORIGIN;
 use http::request::Parts;
 use http::{Method, Request};
 use http_body::Body;
-use hyper::body::Incoming;
 
 use super::WholeAnswer;
 use super::taken::{Charging, Plain, take, take_request};
@@ -60,7 +60,7 @@ impl WholeInbound {
         &self,
         client: &Client,
         mut head: Parts,
-        body: Incoming,
+        body: Arriving,
         exchange: &mut Exchange,
     ) -> Result<Answer, Failure> {
         if let Some(policy) = exchange.plain_policy().filter(|_| self.keys.store.snapshot().encryption()) {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::proxy::body::Arriving;
 use http::request::Parts;
 use http::{Method, Request, response};
 use http_body::Body;
-use hyper::body::Incoming;
 
 use super::WholeAnswer;
 use super::taken::{Charging, Plain, take, take_request};
@@ -53,7 +53,7 @@ impl WholeOutbound {
         &self,
         client: &Client,
         mut head: Parts,
-        body: Incoming,
+        body: Arriving,
         exchange: &mut Exchange,
     ) -> Result<Answer, Failure> {
         let ring = self.keys.store.snapshot();

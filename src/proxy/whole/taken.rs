@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use crate::proxy::body::Arriving;
 use bytes::{Bytes, BytesMut};
 use http_body::Body;
-use hyper::body::Incoming;
 
 use crate::ale::Refusal;
 use crate::net::{NoCapacity, PeerAccount, Reservation};
@@ -42,7 +42,7 @@ impl<F> Opening for Taking<F> {
 /// The whole body in one piece; `length` is its `content-length`, if known. It stays in the budget while it lasts. What
 /// follows it as trailers is dropped: nothing of it could be sealed or opened.
 pub(super) async fn take<F>(
-    body: Incoming,
+    body: Arriving,
     length: Option<u64>,
     limits: HoldLimits<'_>,
 ) -> Result<Bytes, HoldFault<F>> {
@@ -62,7 +62,7 @@ pub(super) async fn take<F>(
 
 /// The whole body of a request. A client that is refused in the middle of it is heard out.
 pub(super) async fn take_request(
-    body: Incoming,
+    body: Arriving,
     config: &ProxyConfig,
     shared: &Shared,
     client: &Client,

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use super::super::record::SessionAsked;
 use super::*;
 use crate::ale::{self, MessageSealing, MessageSession};
+use crate::capture::Tap;
 use crate::crypto::SecretKey;
 use crate::keys::{Key, KeyRing, KeyStore, RingPolicy, Validity};
 use crate::metrics::Metrics;
@@ -126,6 +127,7 @@ impl Stage {
             profile: Some(Profile::ale()),
             sealed: Side::Client,
             replay: replay.clone(),
+            capture: None,
         });
         let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let budget = HeldBudget::new(max_held, metrics.held_bytes.clone());
@@ -135,7 +137,8 @@ impl Stage {
             |wire, role, is_sealed| Leg::new(wire, role, is_sealed, 1024 * 1024, None, budget.account(peer));
         let (client_leg, server_leg) =
             (leg(client_wire, Role::Client, true), leg(server_wire, Role::Server, false));
-        let asked = SessionAsked { path: "/".into(), trace: Trace::of(&http::HeaderMap::new()) };
+        let asked =
+            SessionAsked { path: "/".into(), trace: Trace::of(&http::HeaderMap::new()), tap: Tap::default() };
         let record = Record::begin(&shared, place, peer, asked, Some(&key("known")));
         let replay = (replay, Network::of(peer));
         let access = KeyAccess { store: Arc::clone(&keys), refresh };

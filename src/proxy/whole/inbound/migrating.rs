@@ -13,7 +13,7 @@ impl WholeInbound {
         &self,
         client: &Client,
         mut head: Parts,
-        body: Incoming,
+        body: Arriving,
         exchange: &mut Exchange,
         policy: MigrationPolicy,
     ) -> Result<Answer, Failure> {
@@ -79,7 +79,7 @@ impl WholeInbound {
         &self,
         client: &Client,
         head: Parts,
-        body: Incoming,
+        body: Arriving,
         exchange: &mut Exchange,
         lacking: Option<Refusal>,
     ) -> Result<Answer, Failure> {
