@@ -1,0 +1,78 @@
+// Bytes as text, as hex and as JSON.
+
+/** The bytes of standard base64. */
+function fromBase64(text) {
+  const raw = atob(text);
+  const bytes = new Uint8Array(raw.length);
+  for (let i = 0; i < raw.length; i += 1) bytes[i] = raw.charCodeAt(i);
+  return bytes;
+}
+
+function toBase64(bytes) {
+  let raw = "";
+  // In pieces, since a call takes only so many arguments.
+  for (let i = 0; i < bytes.length; i += 8192) raw += String.fromCharCode(...bytes.subarray(i, i + 8192));
+  return btoa(raw);
+}
+
+const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+
+/** The text, or `null` where the bytes are not UTF-8. A body that was cut may end within a character. */
+function asText(bytes, wasCut = false) {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes, { stream: wasCut });
+  } catch {
+    return null;
+  }
+}
+
+/** Whether a text has hardly anything but characters that can be read. */
+function isReadable(text) {
+  const unseen = text.slice(0, 4096).match(UNSEEN);
+  return unseen === null || unseen.length * 20 < Math.min(text.length, 4096);
+}
+
+/** Sixteen bytes a line: where, in hex, as ASCII. */
+function hexDump(bytes) {
+  const lines = [];
+  for (let at = 0; at < bytes.length; at += 16) {
+    const line = bytes.subarray(at, at + 16);
+    const pairs = Array.from(line, (byte) => byte.toString(16).padStart(2, "0"));
+    if (pairs.length > 8) pairs.splice(8, 0, "");
+    const ascii = Array.from(line, (byte) => (byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : "."));
+    lines.push(`${at.toString(16).padStart(6, "0")}  ${pairs.join(" ").padEnd(49)}  ${ascii.join("")}`);
+  }
+  return lines.join("\n");
+}
+
+const JSON_TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g;
+
+/** JSON over several lines, or `null` if it is none. Names that come twice, and digits that a double would lose, stay. */
+function prettyJson(text) {
+  try {
+    JSON.parse(text);
+  } catch {
+    return null;
+  }
+  const tokens = text.match(JSON_TOKEN) ?? [];
+  const out = [];
+  let depth = 0;
+  const line = () => out.push("\n", "  ".repeat(Math.min(depth, 60)));
+  tokens.forEach((token, i) => {
+    if (token === "{" || token === "[") {
+      out.push(token);
+      depth += 1;
+      if (tokens[i + 1] !== "}" && tokens[i + 1] !== "]") line();
+    } else if (token === "}" || token === "]") {
+      depth -= 1;
+      if (tokens[i - 1] !== "{" && tokens[i - 1] !== "[") line();
+      out.push(token);
+    } else if (token === ",") {
+      out.push(token);
+      line();
+    } else {
+      out.push(token === ":" ? ": " : token);
+    }
+  });
+  return out.join("");
+}
