@@ -2,6 +2,9 @@
 
 const MOST_TEXT = 32768;
 const MOST_HEX = 8192;
+// In pixels: where detail.css puts the sides beside each other, and what 16 bytes a line take with all around them.
+const WIDE_PANE = 648;
+const WIDE_DUMP = 620;
 
 /** What was chosen for each place, so that it holds for the next exchange as well. */
 const chosenViews = new Map();
@@ -21,6 +24,12 @@ function lengthWords(body) {
   const exact = body.length >= 1000 ? ` (${body.length} bytes)` : "";
   const cut = body.kept < body.length ? `, the first ${size(body.kept)} kept` : "";
   return `${size(body.length)}${exact}${cut}`;
+}
+
+/** As many as stand in half of the pane, or in all of it where the sides stand one below the other. */
+function bytesPerLine() {
+  const width = byId("detail").clientWidth;
+  return (width > WIDE_PANE ? width / 2 : width) >= WIDE_DUMP ? 16 : 8;
 }
 
 /** A body with its buttons. `place` names it for the memory of what was chosen, `label` for people. */
@@ -50,7 +59,7 @@ function bodyView(body, place, label) {
     const text = way === "json" ? ways.json : ways.text;
     const full = way === "hex" ? bytes.length : text.length;
     shown.classList.toggle("wrap", way !== "hex");
-    shown.textContent = way === "hex" ? hexDump(bytes.subarray(0, most)) : visible(text.slice(0, most));
+    shown.textContent = way === "hex" ? hexDump(bytes.subarray(0, most), bytesPerLine()) : visible(text.slice(0, most));
     more.hidden = full <= most;
   }
 

@@ -32,15 +32,16 @@ function isReadable(text) {
   return unseen === null || unseen.length * 20 < Math.min(text.length, 4096);
 }
 
-/** Sixteen bytes a line: where, in hex, as ASCII. */
-function hexDump(bytes) {
+/** So many bytes a line, 8 or 16: where, in hex, as ASCII. */
+function hexDump(bytes, perLine) {
   const lines = [];
-  for (let at = 0; at < bytes.length; at += 16) {
-    const line = bytes.subarray(at, at + 16);
+  const width = perLine === 16 ? 49 : 23;
+  for (let at = 0; at < bytes.length; at += perLine) {
+    const line = bytes.subarray(at, at + perLine);
     const pairs = Array.from(line, (byte) => byte.toString(16).padStart(2, "0"));
     if (pairs.length > 8) pairs.splice(8, 0, "");
     const ascii = Array.from(line, (byte) => (byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : "."));
-    lines.push(`${at.toString(16).padStart(6, "0")}  ${pairs.join(" ").padEnd(49)}  ${ascii.join("")}`);
+    lines.push(`${at.toString(16).padStart(6, "0")}  ${pairs.join(" ").padEnd(width)}  ${ascii.join("")}`);
   }
   return lines.join("\n");
 }

@@ -163,7 +163,7 @@ function trouble(data) {
   if (detail.reports.has(data.id)) show(detail.reports.get(data.id));
   shown.push(el("section", { class: "failure", "aria-labelledby": "failure-title" },
     el("h3", { id: "failure-title" }, failure.stage ? `Failed ${STAGES[failure.stage] ?? words(failure.stage)}` : "Failed"),
-    el("p", {}, visible(failure.reason)),
+    el("p", {}, capital(visible(failure.reason))),
     failure.likely ? el("p", {}, el("strong", {}, "Likely: "), visible(failure.likely)) : null,
     doctor, report));
   return shown;
@@ -178,7 +178,7 @@ function timings(data) {
   if (rest > 0) known.push(["other", rest]);
   const bar = el("div", { class: "bar", "aria-hidden": "true" }, known.map(([name, ms]) => {
     const piece = el("span", { class: `s-${name}` });
-    piece.style.flexGrow = ms;
+    piece.style.flexGrow = (100 * ms) / Math.max(sum, data.ms ?? 0, Number.MIN_VALUE);
     return piece;
   }));
   return el("section", { class: "timings", "aria-label": "Time by stage" }, bar,

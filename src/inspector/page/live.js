@@ -8,8 +8,8 @@ const live = {
   isPaused: false,
   isLoaded: false,
   source: null,
-  /** Failures that were not told yet. */
-  untold: [],
+  /** The failures that were not told yet: the first of them, and how many. */
+  untold: { first: null, count: 0 },
 };
 
 const HIDDEN_PAUSE = 500;
@@ -41,18 +41,17 @@ function takeWaiting() {
 let telling = 0;
 /** Tells new failures to who cannot see them, in few words where there are many. */
 function tell(failures) {
-  if (failures.length === 0) return;
-  // Only the first is told by name, the others are counted.
-  live.untold.push(...failures.slice(0, 1), ...failures.slice(1).map(() => null));
-  if (telling) return;
-  const first = live.untold.find(Boolean);
-  const others = live.untold.length - 1;
-  live.untold = [];
+  live.untold.first ??= failures[0] ?? null;
+  live.untold.count += failures.length;
+  const { first, count } = live.untold;
+  if (telling || first === null) return;
+  const others = count - 1;
+  live.untold = { first: null, count: 0 };
   const text = `Exchange ${first.id} failed: ${first.method} ${visible(first.target)}: ${visible(first.reason ?? words(first.outcome))}`;
   setText(byId("failures"), others > 0 ? `${text}. ${others} more failed.` : text);
   telling = setTimeout(() => {
     telling = 0;
-    if (live.untold.length > 0) tell([live.untold.find(Boolean)]);
+    tell([]);
   }, TELL_EVERY);
 }
 
@@ -191,6 +190,7 @@ function onKey(event) {
   const isWriting = event.target.matches("input, textarea, select");
   if (event.key === "/" && !isWriting) {
     event.preventDefault();
+    if (!isWide()) closeDetail();
     byId("search").focus();
     byId("search").select();
   } else if (event.key === "Escape") {
@@ -219,7 +219,7 @@ function showAbout(about) {
   const options = () => about.proxies.map((one) => el("option", { value: one.name }, one.name));
   byId("send-proxy").replaceChildren(...options());
   byId("by-proxy").append(...options());
-  byId("by-proxy").hidden = about.proxies.length < 2;
+  for (const id of ["by-proxy", "send-proxy", "send-proxy-label"]) byId(id).hidden = about.proxies.length < 2;
   const [first] = about.proxies;
   if (first) live.nothingYet = `No exchange yet. What is sent to ${first.address} shows up here.`;
 }
@@ -234,7 +234,8 @@ async function start() {
   acting(byId("clear"), () => ask("exchanges", { method: "DELETE" }));
   byId("alert").addEventListener("click", () => setText(byId("alert"), ""));
   document.addEventListener("keydown", onKey);
-  document.addEventListener("visibilitychange", takeSoon);
+  // A frame that was asked for before the page was hidden does not come.
+  document.addEventListener("visibilitychange", () => live.isLoaded && takeWaiting());
   connect();
   showAbout(await read("about"));
   await loadAll();

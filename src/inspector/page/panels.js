@@ -133,7 +133,7 @@ function keyTable(set) {
       el("tbody", {}, set.keys.map((key) => el("tr", {},
         el("th", { scope: "row", class: "mono" }, visible(key.fingerprint)),
         [key.algorithm, key.seals && key.state !== "sealing" ? `${words(key.state)}, seals` : words(key.state),
-          moment(key.valid_from, "always"), moment(key.valid_until, "always"), String(key.sealed), String(key.opened),
+          moment(key.valid_from, "no start"), moment(key.valid_until, "no end"), String(key.sealed), String(key.opened),
           moment(key.last_used, "never"), `${key.may_go ? "Yes" : "No"}: ${key.why}`].map((text) => el("td", {}, text)))))));
 }
 

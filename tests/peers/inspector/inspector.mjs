@@ -5,8 +5,9 @@
 //   node inspector.mjs --mock src/inspector/page.html   against an API without a sidecar (mock.mjs)
 //
 // Both ways the same checks run; what takes a server that does as it is told runs against the mock only, and is
-// skipped otherwise. With a real process whoever starts this has opened a WebSocket and sent a few messages before,
-// and where its list holds 5,000 exchanges or more, the page's response is measured as well.
+// skipped otherwise. A real process seals under GCM and has an application behind it that answers every method and path
+// with 200. Whoever starts this has opened a WebSocket and sent a few messages before, and where the list holds 5,000
+// exchanges or more, the page's response is measured as well.
 //
 //   ALEWIFE_CHROMIUM             the browser, unless `chromium` is on the PATH
 //   ALEWIFE_INSPECTOR_SHOTS      a folder for screenshots, light and dark
@@ -54,6 +55,7 @@ async function within(time, promise) {
 
 /** Runs one check and prints what came of it. Returns whether that is well. */
 async function runCheck(number, check, world) {
+  const began = performance.now();
   const visit = new Visit(world);
   let skipped = check.mockOnly && !world.mock ? "needs the mock" : null;
   let failure = null;
@@ -67,6 +69,7 @@ async function runCheck(number, check, world) {
   if (!failure && complaints.length > 0) failure = new Error(complaints.join("\n"));
   console.log(`${failure ? "not ok" : "ok"} ${number} - ${check.name}${!failure && skipped ? ` # SKIP ${skipped}` : ""}`);
   if (failure) for (const line of String(failure.stack ?? failure).split("\n")) console.log(`# ${line}`);
+  if (!skipped) visit.note(`${Math.round(performance.now() - began)} ms`);
   for (const note of visit.notes) console.log(`# ${note}`);
   return !failure;
 }

@@ -2,7 +2,7 @@
 // would show. Tests write `mock.add(…)` where a sidecar would have had an exchange.
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { createServer } from "node:http";
+import { createServer, STATUS_CODES } from "node:http";
 import { basename, dirname, join } from "node:path";
 import { json } from "node:stream/consumers";
 
@@ -79,6 +79,9 @@ export class Mock {
   /** Has an exchange happen. `detail` holds what only its own page shows. */
   add(changes = {}, detail = {}, quietly = false) {
     const one = { ...this.summary(this.next, changes), detail: { ...this.#detail(), ...detail } };
+    const { sealed, plain } = one.detail.request;
+    for (const side of [sealed, plain]) if (side) side.start = `${one.method} ${one.target} HTTP/1.1`;
+    if (one.status) for (const side of [one.detail.reply.sealed, one.detail.reply.plain]) if (side) side.start = `HTTP/1.1 ${one.status} ${STATUS_CODES[one.status]}`;
     this.next += 1;
     this.exchanges.set(one.id, one);
     if (this.exchanges.size > LIMITS.exchanges) {
@@ -101,25 +104,27 @@ export class Mock {
   #detail(text = '{"table":7,"dish":"onion soup","note":"no onions, please"}', headers = [["content-type", "application/json"]]) {
     const answer = '{"receipt":1,"status":"cooking","order":{"table":7,"id":90071992547409931}}';
     return {
-      request: this.#half("POST /orders HTTP/1.1", headers, text),
-      reply: this.#half("HTTP/1.1 200 OK", [["content-type", "application/json"], ["date", "Thu, 26 Nov 2026 03:00:00 GMT"]], answer),
+      request: this.#half(headers, text, "host"),
+      reply: this.#half([["content-type", "application/json"], ["date", "Thu, 26 Nov 2026 03:00:00 GMT"]], answer, "server"),
       timings: { opening: 0.104, upstream: 0.912, sealing: 0.081 },
       failure: null,
     };
   }
 
-  #half(start, headers, text) {
+  /** Both sides of a request or of a reply, which differ in one header. */
+  #half(headers, text, changing) {
     const plain = Buffer.from(text);
     const tag = randomBytes(16);
     const sealed = Buffer.concat([randomBytes(plain.length), tag]);
     const iv = base64(randomBytes(16));
     const fingerprint = this.keys.at(-1);
+    const [outer, inner] = changing === "host" ? ["127.0.0.1:8080", "127.0.0.1:3000"] : ["alewife", "kitchen"];
     return {
       sealed: {
-        start, trailers: [], body: body(sealed),
-        headers: [["host", "127.0.0.1:8080"], ...headers, ["sec-iv", iv], ["sec-fingerprint", fingerprint], ["content-length", String(sealed.length)]],
+        start: "", trailers: [], body: body(sealed),
+        headers: [[changing, outer], ...headers, ["sec-iv", iv], ["sec-fingerprint", fingerprint], ["content-length", String(sealed.length)]],
       },
-      plain: { start, trailers: [], body: body(plain), headers: [["host", "127.0.0.1:3000"], ...headers, ["content-length", String(plain.length)]] },
+      plain: { start: "", trailers: [], body: body(plain), headers: [[changing, inner], ...headers, ["content-length", String(plain.length)]] },
       envelope: { iv, fingerprint, algorithm: "AES-256-GCM", authenticated: true, tag: base64(tag) },
     };
   }
@@ -128,10 +133,10 @@ export class Mock {
   refused(changes = {}) {
     const detail = this.#detail();
     detail.request.plain = null;
-    detail.reply.sealed = null;
+    detail.reply.plain = null;
     detail.reply.envelope = null;
-    detail.reply.plain = {
-      start: "HTTP/1.1 400 Bad Request", headers: [["content-type", "application/json"]], trailers: [],
+    detail.reply.sealed = {
+      start: "", headers: [["content-type", "application/json"]], trailers: [],
       body: body('{"errorCode":2,"message":"Unable to decrypt payload"}'),
     };
     detail.timings = { opening: 0.11, upstream: null, sealing: null };
@@ -144,7 +149,7 @@ export class Mock {
 
   /** A WebSocket with some messages, one of them refused. */
   session(count = 6) {
-    const head = this.#half("GET /kitchen HTTP/1.1", [["upgrade", "websocket"]], "");
+    const head = this.#half([["upgrade", "websocket"]], "", "host");
     const one = this.add(
       { kind: "websocket", method: "GET", target: "/kitchen", state: "open", status: 101, outcome: null, ms: null },
       { request: head, reply: { sealed: null, plain: null, envelope: null }, messages: [] });
@@ -275,7 +280,6 @@ export class Mock {
     const fault = this.#takeFault();
     if (fault) return { id: this.refused({ method, target, fault }).id };
     const detail = this.#detail(Buffer.from(text, "base64"), headers);
-    for (const side of [detail.request.sealed, detail.request.plain]) side.start = `${method} ${target} HTTP/1.1`;
     const one = this.add({ method, target, state: "open", status: null, outcome: null, ms: null }, detail);
     setImmediate(() => this.change(one, { state: "done", status: 200, outcome: "answered", ms: 1.5 }));
     return { id: one.id };

@@ -46,8 +46,11 @@ export const checks = [
       await way(page, label, "Raw").click();
       assert.equal(await shown.textContent(), text);
       await way(page, label, "Hex").click();
-      assert.match(await shown.textContent(), /^000000 {2}7b 22 69 64 22 3a 39 30 {2}30 37 31 39 39 32 35 34 {3}\{"id":9007199254\n000010/);
+      assert.match(await shown.textContent(), /^000000 {2}7b 22 69 64 22 3a 39 30 {2}\{"id":90\n000008/);
       assert.equal(await way(page, label, "Hex").getAttribute("aria-pressed"), "true");
+      await page.setViewportSize({ width: 2400, height: 900 });
+      await way(page, label, "Hex").click();
+      assert.match(await shown.textContent(), /^000000 {2}7b 22 69 64 22 3a 39 30 {2}30 37 31 39 39 32 35 34 {3}\{"id":9007199254\n000010/);
     },
   },
   {

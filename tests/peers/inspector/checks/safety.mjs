@@ -18,7 +18,9 @@ async function someExchanges(visit) {
   const good = await visit.send(`/seen?${mark}`);
   const bad = await visit.sendRefused(`/unseen?${mark}`);
   await Promise.all([good, bad].map((id) => visit.ended(id)));
-  const session = visit.mock?.session().id ?? null;
+  visit.mock?.session();
+  const { exchanges } = await visit.api("exchanges");
+  const session = exchanges.findLast(({ kind }) => kind === "websocket")?.id ?? null;
   return { good, bad, session };
 }
 
@@ -31,7 +33,7 @@ const axeChecks = [["light", 1280], ["dark", 1280], ["light", 360], ["dark", 360
     await axe(visit, page, "list");
     for (const id of [good, bad, session].filter(Boolean)) {
       await openExchange(page, id);
-      if (id === session) await page.locator(".timeline summary").first().click();
+      if (id === session && (await page.locator(".timeline summary").count()) > 0) await page.locator(".timeline summary").first().click();
       await axe(visit, page, `detail of ${id}`);
       await page.keyboard.press("Escape");
     }
@@ -78,7 +80,10 @@ export const checks = [
       const { exchanges } = await visit.api("exchanges");
       assert.equal(await grid.getAttribute("aria-rowcount"), String(exchanges.length + 1));
       assert.ok(Number(await rowOf(page, good).getAttribute("aria-rowindex")) >= 2);
-      assert.equal(await grid.getByRole("columnheader").count(), 7);
+      // As many heads as cells, also where the list is narrow and leaves one out.
+      const heads = await grid.getByRole("columnheader").count();
+      assert.ok(heads >= 6);
+      assert.equal(await rowOf(page, good).getByRole("gridcell").count(), heads);
     },
   },
   {
