@@ -47,7 +47,9 @@ mod tests {
     fn nothing_in_the_page_needs_more_than_its_nonce() {
         let page = page("c2FsdA");
         // Each would be refused by the policy, or be a way for what was received to become markup.
-        for never in [" style=\"", " onclick=", "innerHTML", "outerHTML", "insertAdjacentHTML", "eval(", "://cdn"] {
+        for never in
+            [" style=\"", " onclick=", "innerHTML", "outerHTML", "insertAdjacentHTML", "eval(", "://cdn"]
+        {
             assert!(!page.contains(never), "{never}");
         }
     }

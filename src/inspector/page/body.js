@@ -9,12 +9,12 @@ const WIDE_DUMP = 620;
 /** What was chosen for each place, so that it holds for the next exchange as well. */
 const chosenViews = new Map();
 
-/** The ways in which a body can be shown: each makes a text, or `null` where it does not fit. */
+/** The text of a body, and in which ways it can be shown. */
 function waysOf(bytes, wasCut) {
   const text = asText(bytes, wasCut);
   return {
     text: text ?? new TextDecoder("utf-8").decode(bytes),
-    json: text === null || wasCut || text.trim() === "" ? null : prettyJson(text),
+    json: text !== null && !wasCut && isJson(text),
     reads: text !== null && isReadable(text),
   };
 }
@@ -37,8 +37,8 @@ function bodyView(body, place, label) {
   if (body.length === 0) return el("p", { class: "quiet" }, "No body.");
   const bytes = fromBase64(body.base64);
   const ways = waysOf(bytes, body.kept < body.length);
-  const fits = { raw: true, json: ways.json !== null, hex: true };
-  const likely = ways.json !== null ? "json" : ways.reads ? "raw" : "hex";
+  const fits = { raw: true, json: ways.json, hex: true };
+  const likely = ways.json ? "json" : ways.reads ? "raw" : "hex";
   const chosen = chosenViews.get(place);
   const shown = el("pre", { class: "bytes", tabindex: 0, role: "region", "aria-label": label });
   const more = el("button", { type: "button", class: "link", click: () => show(current, true) }, "Show all of it");
@@ -56,7 +56,7 @@ function bodyView(body, place, label) {
     current = way;
     for (const button of buttons) button.ariaPressed = button.dataset.way === way;
     const most = whole ? Infinity : way === "hex" ? MOST_HEX : MOST_TEXT;
-    const text = way === "json" ? ways.json : ways.text;
+    const text = way === "json" ? prettyJson(ways.text, most) : ways.text;
     const full = way === "hex" ? bytes.length : text.length;
     shown.classList.toggle("wrap", way !== "hex");
     shown.textContent = way === "hex" ? hexDump(bytes.subarray(0, most), bytesPerLine()) : visible(text.slice(0, most));

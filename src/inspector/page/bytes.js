@@ -46,34 +46,36 @@ function hexDump(bytes, perLine) {
   return lines.join("\n");
 }
 
-const JSON_TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g;
+const JSON_TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\],:]|[^\s{}[\],:"]+/g;
+const DEEPEST = 20;
 
-/** JSON over several lines, or `null` if it is none. Names that come twice, and digits that a double would lose, stay. */
-function prettyJson(text) {
+function isJson(text) {
   try {
     JSON.parse(text);
+    return true;
   } catch {
-    return null;
+    return false;
   }
-  const tokens = text.match(JSON_TOKEN) ?? [];
-  const out = [];
+}
+
+/**
+ * JSON over several lines, ended once it is longer than `most`. The text is only laid out: names that come twice, and digits
+ * that a double would lose, stay.
+ */
+function prettyJson(text, most = Infinity) {
+  const opens = (token) => token === "{" || token === "[";
+  let out = "";
   let depth = 0;
-  const line = () => out.push("\n", "  ".repeat(Math.min(depth, 60)));
-  tokens.forEach((token, i) => {
-    if (token === "{" || token === "[") {
-      out.push(token);
-      depth += 1;
-      if (tokens[i + 1] !== "}" && tokens[i + 1] !== "]") line();
-    } else if (token === "}" || token === "]") {
-      depth -= 1;
-      if (tokens[i - 1] !== "{" && tokens[i - 1] !== "[") line();
-      out.push(token);
-    } else if (token === ",") {
-      out.push(token);
-      line();
-    } else {
-      out.push(token === ":" ? ": " : token);
-    }
-  });
-  return out.join("");
+  let last = "";
+  for (const [token] of text.matchAll(JSON_TOKEN)) {
+    const closes = token === "}" || token === "]";
+    if (closes) depth -= 1;
+    // An empty object or list stays on its line.
+    if (closes ? !opens(last) : opens(last) || last === ",") out += `\n${"  ".repeat(Math.min(depth, DEEPEST))}`;
+    out += token === ":" ? ": " : token;
+    if (opens(token)) depth += 1;
+    last = token;
+    if (out.length > most) break;
+  }
+  return out;
 }

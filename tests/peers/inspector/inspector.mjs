@@ -29,7 +29,7 @@ import { checks as sessions } from "./checks/session.mjs";
 import { checks as shots } from "./checks/shots.mjs";
 
 const require = createRequire(import.meta.url);
-const CHECK_TIME = 60_000;
+const CHECK_TIME = 150_000;
 
 function findChromium() {
   if (process.env.ALEWIFE_CHROMIUM) return process.env.ALEWIFE_CHROMIUM;

@@ -93,6 +93,21 @@ export const checks = [
     },
   },
   {
+    name: "JSON of a megabyte is laid out in part at once, and whole when asked for",
+    mockOnly: true,
+    async run(visit) {
+      const page = await visit.open();
+      const one = visit.mock.add({ target: "/json" });
+      const text = JSON.stringify({ long: "x\\\"".repeat(150_000), deep: JSON.parse("[".repeat(3_000) + "]".repeat(3_000)) });
+      one.detail.request.plain.body = { length: text.length, kept: text.length, base64: Buffer.from(text).toString("base64") };
+      await openExchange(page, one.id);
+      const shown = page.getByRole("region", { name: "Request, in plain: body", exact: true });
+      assert.equal((await shown.textContent()).length, 32768);
+      await side(page, "Request", "In plain").getByRole("button", { name: "Show all of it" }).click();
+      assert.deepEqual(JSON.parse(await shown.textContent()).long, JSON.parse(text).long);
+    },
+  },
+  {
     name: "a failure tells its stage and likely cause, and the doctor reports",
     async run(visit) {
       const page = await visit.open();

@@ -37,7 +37,8 @@ const axeChecks = [["light", 1280], ["dark", 1280], ["light", 360], ["dark", 360
       await axe(visit, page, `detail of ${id}`);
       await page.keyboard.press("Escape");
     }
-    for (const name of ["New request", /^Faults/, "Keys", "Help"]) {
+    // They are the same in either width, but for what is tried below.
+    for (const name of width === 360 ? [] : ["New request", /^Faults/, "Keys", "Help"]) {
       await page.getByRole("button", { name }).click();
       await page.getByRole("dialog").waitFor();
       await axe(visit, page, `dialog ${name}`);
