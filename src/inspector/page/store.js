@@ -40,7 +40,7 @@ function textOf(one) {
   one.text ??= [
     one.method, one.target, one.status, one.key, one.algorithm, one.reason, one.outcome, words(one.outcome ?? ""),
     one.peer, one.proxy, one.kind, one.request_id, one.fault,
-  ].map(lower).join("\n");
+  ].join("\n").toLowerCase();
   return one.text;
 }
 
