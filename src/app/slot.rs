@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
@@ -11,13 +12,15 @@ use tokio_util::task::TaskTracker;
 use super::tls::Followed;
 use super::worker::{Handed, Place, Worker};
 use crate::metrics::Metrics;
-use crate::net::{ListenAddress, Listener, Stop};
+use crate::net::{DoorTerms, ListenAddress, Listener, Stop};
 use crate::proxy::{Mode, Proxy, ProxyCommon, ProxyConfig};
 
 /// See the module. The listener stays where it is whatever happens to the proxy.
 pub(super) struct Slot {
     address: ListenAddress,
     common: ProxyCommon,
+    /// What the listener goes by.
+    door: Arc<ArcSwap<DoorTerms>>,
     /// One for each worker.
     inlets: Vec<UnboundedSender<Handed>>,
     /// Says to the listener and to each connection that it is over.
@@ -51,6 +54,7 @@ impl Slot {
         }
         Self {
             address: listener.address().clone(),
+            door: Arc::new(ArcSwap::from_pointee(common.door_terms())),
             common,
             inlets,
             stop,
@@ -66,7 +70,7 @@ impl Slot {
     pub(super) fn open(&mut self) {
         let Some(listener) = self.closed.take() else { return };
         let (inlets, connections) = (self.inlets.clone(), self.connections.clone());
-        let (door, stop) = (self.common.door(), self.stop.clone());
+        let (door, stop) = (self.common.door(Arc::clone(&self.door)), self.stop.clone());
         self.accepting = Some(tokio::spawn(async move {
             let mut turn = inlets.iter().cycle();
             let hand_over = |accepted| {
@@ -84,6 +88,7 @@ impl Slot {
         let config = common.config();
         common.limits().change(&config.name, &config.limits, metrics.proxy(&config.name));
         let common = common.following(&self.common);
+        self.door.store(Arc::new(common.door_terms()));
         for inlet in &self.inlets {
             let successor = Handed::Successor(Box::new(Proxy::new(&common, metrics)));
             let _ = inlet.send(successor);

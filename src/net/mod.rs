@@ -23,7 +23,7 @@ pub use connection::{
 };
 pub use gate::{ConnectionBounds, ConnectionGate, ConnectionPermit, Crowd, Excess};
 pub use listener::{
-    Accepted, AcceptedStream, BindError, Door, ListenAddress, Listener, ListeningSocket, Peer,
+    Accepted, AcceptedStream, BindError, Door, DoorTerms, ListenAddress, Listener, ListeningSocket, Peer,
 };
 pub use networks::Networks;
 pub(crate) use pool::UpstreamStream;

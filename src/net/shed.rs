@@ -33,38 +33,31 @@ pub enum TurnedAway {
 }
 
 /// Those who are turned away, for as long as they may need to read why.
+#[derive(Default)]
 pub(super) struct Shedder {
-    answer: TurnedAway,
-    /// They have not said anything yet.
-    silent: VecDeque<(Instant, Socket)>,
+    /// They have not said anything yet; each with its answer.
+    silent: VecDeque<(Instant, Socket, Bytes)>,
     lingering: VecDeque<(Instant, Socket)>,
 }
 
 impl Shedder {
-    pub(super) fn new(answer: TurnedAway) -> Self {
-        Self { answer, silent: VecDeque::new(), lingering: VecDeque::new() }
-    }
-
     /// Turns a non-blocking socket away.
-    pub(super) fn turn_away(&mut self, socket: impl Into<Socket>, now: Instant) {
-        if let TurnedAway::Closed = &self.answer {
-            return;
-        }
+    pub(super) fn turn_away(&mut self, socket: impl Into<Socket>, answer: &TurnedAway, now: Instant) {
+        let TurnedAway::Answered(reply) = answer else { return };
         let socket = socket.into();
         if has_spoken(&socket) {
-            self.answer(socket, now);
+            self.answer(socket, reply, now);
             return;
         }
         if self.silent.len() >= LINGERING
-            && let Some((_, first)) = self.silent.pop_front()
+            && let Some((_, first, reply)) = self.silent.pop_front()
         {
-            self.answer(first, now);
+            self.answer(first, &reply, now);
         }
-        self.silent.push_back((now, socket));
+        self.silent.push_back((now, socket, reply.clone()));
     }
 
-    fn answer(&mut self, socket: Socket, now: Instant) {
-        let TurnedAway::Answered(reply) = &self.answer else { return };
+    fn answer(&mut self, socket: Socket, reply: &Bytes, now: Instant) {
         let mut begins = [0; 2048];
         let came = (&socket).read(&mut begins).unwrap_or(0);
         let answer = if begins[..came].starts_with(PREFACE) { GOAWAY } else { reply };
@@ -82,18 +75,19 @@ impl Shedder {
 
     /// When the first one's time is over, if there is any.
     pub(super) fn due(&self) -> Option<Instant> {
-        let silent = self.silent.front().map(|(since, _)| *since + SPEAKS);
+        let silent = self.silent.front().map(|(since, ..)| *since + SPEAKS);
         let lingering = self.lingering.front().map(|(since, _)| *since + LINGER);
         silent.into_iter().chain(lingering).min()
     }
 
     /// Answers and closes those whose time is over.
     pub(super) fn look(&mut self, now: Instant) {
-        let is_over = |(since, _): &(Instant, Socket)| now.saturating_duration_since(*since) >= SPEAKS;
-        while self.silent.front().is_some_and(is_over)
-            && let Some((_, socket)) = self.silent.pop_front()
+        let has_waited =
+            |(since, ..): &(Instant, Socket, Bytes)| now.saturating_duration_since(*since) >= SPEAKS;
+        while self.silent.front().is_some_and(has_waited)
+            && let Some((_, socket, reply)) = self.silent.pop_front()
         {
-            self.answer(socket, now);
+            self.answer(socket, &reply, now);
         }
         let is_over = |(since, _): &(Instant, Socket)| now.saturating_duration_since(*since) >= LINGER;
         while self.lingering.front().is_some_and(is_over)
@@ -107,8 +101,8 @@ impl Shedder {
 impl Drop for Shedder {
     fn drop(&mut self) {
         let now = Instant::now();
-        while let Some((_, socket)) = self.silent.pop_front() {
-            self.answer(socket, now);
+        while let Some((_, socket, reply)) = self.silent.pop_front() {
+            self.answer(socket, &reply, now);
         }
         self.lingering.iter().for_each(|(_, socket)| close(socket));
     }
@@ -149,8 +143,8 @@ mod tests {
         (client, server)
     }
 
-    fn shedder() -> Shedder {
-        Shedder::new(TurnedAway::Answered(Bytes::from_static(REPLY)))
+    fn answered() -> TurnedAway {
+        TurnedAway::Answered(Bytes::from_static(REPLY))
     }
 
     fn told(mut client: &TcpStream) -> std::io::Result<Vec<u8>> {
@@ -161,9 +155,9 @@ mod tests {
     #[test]
     fn silent_client_is_answered_and_closed() {
         let (client, server) = pair();
-        let mut shedder = shedder();
+        let mut shedder = Shedder::default();
         let now = Instant::now();
-        shedder.turn_away(server, now);
+        shedder.turn_away(server, &answered(), now);
         assert_eq!(shedder.due(), Some(now + SPEAKS));
         shedder.look(now + SPEAKS);
         assert_eq!(told(&client).unwrap(), REPLY);
@@ -172,9 +166,9 @@ mod tests {
     #[test]
     fn client_that_says_something_is_answered_after_that() {
         let (mut client, server) = pair();
-        let mut shedder = shedder();
+        let mut shedder = Shedder::default();
         let now = Instant::now();
-        shedder.turn_away(server, now);
+        shedder.turn_away(server, &answered(), now);
         client.set_nonblocking(true).unwrap();
         let nothing_yet = client.peek(&mut [0]).unwrap_err();
         assert_eq!(nothing_yet.kind(), ErrorKind::WouldBlock);
@@ -191,9 +185,9 @@ mod tests {
         let mut peek = [0];
         // It has come, as far as the system goes.
         while server.peek(&mut peek).is_err() {}
-        let mut shedder = shedder();
+        let mut shedder = Shedder::default();
         let now = Instant::now();
-        shedder.turn_away(server, now);
+        shedder.turn_away(server, &answered(), now);
         shedder.look(now + LINGER);
         assert_eq!(shedder.due(), None);
         assert_eq!(told(&client).unwrap(), REPLY);
@@ -205,8 +199,8 @@ mod tests {
         client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
         let mut peek = [0];
         while server.peek(&mut peek).is_err() {}
-        let mut shedder = shedder();
-        shedder.turn_away(server, Instant::now());
+        let mut shedder = Shedder::default();
+        shedder.turn_away(server, &answered(), Instant::now());
         let told = told(&client).unwrap();
         assert_eq!(told, GOAWAY);
         assert_eq!((told.len(), told[3], told[9 + 3]), (9 + 9 + 8, 4, 7));
@@ -215,20 +209,20 @@ mod tests {
     #[test]
     fn connection_without_words_in_clear_is_closed() {
         let (client, server) = pair();
-        let mut shedder = Shedder::new(TurnedAway::Closed);
-        shedder.turn_away(server, Instant::now());
+        let mut shedder = Shedder::default();
+        shedder.turn_away(server, &TurnedAway::Closed, Instant::now());
         assert_eq!(told(&client).unwrap(), b"");
         assert_eq!(shedder.due(), None);
     }
 
     #[test]
     fn no_more_than_so_many_linger_and_the_first_leave_first() {
-        let mut shedder = shedder();
+        let mut shedder = Shedder::default();
         let now = Instant::now();
         let clients: Vec<_> = (0..LINGERING + 3)
             .map(|_| {
                 let (client, server) = pair();
-                shedder.turn_away(server, now);
+                shedder.turn_away(server, &answered(), now);
                 client
             })
             .collect();

@@ -72,8 +72,8 @@ use whole::{WholeInbound, WholeOutbound};
 use crate::capture::Capture;
 use crate::metrics::{HandshakeKind, Metrics, ProxyMetrics, Shed};
 use crate::net::{
-    self, Accepted, Activity, ConnectionEnd, ConnectionLimits, Door, HeldBudget, Peer, Reception, SpareTimer,
-    Stop, TlsAcceptor, TurnedAway, UpstreamTls,
+    self, Accepted, Activity, ConnectionEnd, ConnectionLimits, Door, DoorTerms, HeldBudget, Peer, Reception,
+    SpareTimer, Stop, TlsAcceptor, TurnedAway, UpstreamTls,
 };
 use crate::profile::Profile;
 
@@ -139,17 +139,24 @@ impl ProxyCommon {
         &self.limits
     }
 
-    /// Who gets in by its listener.
-    pub fn door(&self) -> Door {
+    /// Who gets in by its listener, for as long as `terms` are not replaced.
+    pub fn door(&self, terms: Arc<ArcSwap<DoorTerms>>) -> Door {
         let limits = Arc::clone(&self.limits);
         Door {
             gate: Arc::clone(limits.gate()),
+            terms,
+            on_excess: Box::new(move |excess| limits.turned_away(excess)),
+        }
+    }
+
+    /// How it is told who gets in.
+    pub fn door_terms(&self) -> DoorTerms {
+        DoorTerms {
             relays: self.config.proxy_protocol_from.clone(),
             turned_away: match self.reception.tls {
                 None => TurnedAway::Answered(respond::turned_away()),
                 Some(_) => TurnedAway::Closed,
             },
-            on_excess: Box::new(move |excess| limits.turned_away(excess)),
         }
     }
 

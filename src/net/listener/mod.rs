@@ -12,6 +12,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::unix::AsyncFd;
 
@@ -40,12 +41,19 @@ pub struct Accepted {
 pub struct Door {
     /// Counts the connections.
     pub gate: Arc<ConnectionGate>,
+    /// What may change while it listens.
+    pub terms: Arc<ArcSwap<DoorTerms>>,
+    /// Told of each who doesn't get in.
+    pub on_excess: Box<dyn Fn(Excess) + Send + Sync>,
+}
+
+/// How it is told who gets in.
+#[derive(Clone, Debug)]
+pub struct DoorTerms {
     /// Peers that pass on the connections of others, and are not counted as one.
     pub relays: Networks,
     /// For those who don't get in.
     pub turned_away: TurnedAway,
-    /// Told of each of them.
-    pub on_excess: Box<dyn Fn(Excess) + Send + Sync>,
 }
 
 /// A socket of either kind.
@@ -129,8 +137,7 @@ impl Listener {
     /// Accepts until `stop`, then takes what had begun to connect by then, and closes. Whoever finds no place behind
     /// `door` is turned away at once.
     pub async fn run(self, hand_over: impl FnMut(Accepted), door: Door, stop: Stop) {
-        let shedder = Shedder::new(door.turned_away.clone());
-        let mut entrance = Entrance { shedder, door, hand_over };
+        let mut entrance = Entrance { shedder: Shedder::default(), door, hand_over };
         loop {
             let lingering = entrance.shedder.due();
             tokio::select! {
@@ -178,19 +185,19 @@ struct Entrance<F> {
 
 impl<F: FnMut(Accepted)> Entrance<F> {
     fn take(&mut self, (stream, peer): (AcceptedStream, Peer)) {
-        let Door { gate, relays, on_excess, .. } = &self.door;
-        let is_relay = relays.contain(peer.ip());
+        let Door { gate, terms, on_excess } = &self.door;
+        let is_relay = terms.load().relays.contain(peer.ip());
         let place =
             gate.admit().and_then(|permit| if is_relay { Ok(permit) } else { permit.claim(peer.ip()) });
         match (place, stream) {
             (Ok(permit), stream) => (self.hand_over)(Accepted { stream, peer, permit }),
             (Err(excess), AcceptedStream::Tcp(stream)) => {
                 on_excess(excess);
-                self.shedder.turn_away(stream, Instant::now());
+                self.shedder.turn_away(stream, &terms.load().turned_away, Instant::now());
             }
             (Err(excess), AcceptedStream::Unix(stream)) => {
                 on_excess(excess);
-                self.shedder.turn_away(stream, Instant::now());
+                self.shedder.turn_away(stream, &terms.load().turned_away, Instant::now());
             }
         }
     }

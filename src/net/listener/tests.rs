@@ -14,8 +14,10 @@ async fn run(listener: Listener, count: usize) -> Vec<Peer> {
     let bounds = ConnectionBounds { connections: 8, per_peer: 8 };
     let door = Door {
         gate: Arc::new(ConnectionGate::new(bounds)),
-        relays: Networks::default(),
-        turned_away: TurnedAway::Closed,
+        terms: Arc::new(ArcSwap::from_pointee(DoorTerms {
+            relays: Networks::default(),
+            turned_away: TurnedAway::Closed,
+        })),
         on_excess: Box::new(|excess| panic!("{excess:?}")),
     };
     let hand_over = move |accepted| drop(inlet.send(accepted));

@@ -53,6 +53,24 @@ fn peer_past_its_limit_is_turned_away_and_others_are_not() {
 }
 
 #[test]
+fn peer_that_relays_for_others_by_now_is_not_counted_as_one() {
+    let (key, waiting) = (gcm(), Waiting::start());
+    let sidecar = limited(&key, &waiting.origin, "connections = 100\nconnections_per_peer = 3").start();
+    let _busy = waiting.occupy(&sidecar, &key, 3);
+    assert_overloaded(&told(&mut sidecar.connect()));
+    let swapped = "alewife_config_reloads_total{outcome=\"swapped\"}";
+    sidecar.reconfigure(|text| {
+        text.replace("name = \"kitchen\"", "name = \"kitchen\"\nproxy_protocol_from = \"127.0.0.1\"")
+    });
+    eventually("the configuration is taken", || sidecar.metric(swapped) == 1.0);
+    let mut relayed = sidecar.connect();
+    relayed.send(b"PROXY TCP4 192.0.2.7 192.0.2.1 40000 443\r\n");
+    let reply = relayed.exchange(b"GET / HTTP/1.1\r\nhost: kitchen.test\r\n\r\n");
+    assert_eq!(reply.status, 400, "it is served: {reply:?}");
+    waiting.let_go();
+}
+
+#[test]
 fn http2_client_that_is_turned_away_is_told_to_go_elsewhere() {
     let (key, waiting) = (gcm(), Waiting::start());
     let sidecar = limited(&key, &waiting.origin, "connections = 1").start();

@@ -102,6 +102,7 @@ fn a_sealed_order_goes_there_and_its_reply_back() {
             ("x-forwarded-for", "127.0.0.1"),
             ("x-forwarded-host", "kitchen.test:81"),
             ("x-forwarded-proto", "http"),
+            ("x-request-id", seen.header("x-request-id").expect("an id")),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()));
         expected.sort();
@@ -172,7 +173,8 @@ fn refusals_are_the_same_bytes_and_leave_the_connection_open() {
             client.ready().await.unwrap();
             let response = client.send_request(request).await.unwrap();
             assert_eq!(response.status(), status, "{body}");
-            assert_eq!(response.headers().len(), 2, "{response:?}");
+            assert_eq!(response.headers().len(), 3, "{response:?}");
+            assert!(response.headers().contains_key("x-request-id"), "{response:?}");
             assert_eq!(response.headers()["content-type"], "application/json");
             assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), body);
         }

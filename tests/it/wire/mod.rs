@@ -28,6 +28,7 @@ fn assert_error(reply: &Reply, status: u16, body: &str, closes: bool) {
     let mut expected = vec![
         ("content-type".to_owned(), "application/json".to_owned()),
         ("content-length".to_owned(), body.len().to_string()),
+        ("x-request-id".to_owned(), reply.header("x-request-id").expect("an id").to_owned()),
     ];
     if closes {
         expected.push(("connection".to_owned(), "close".to_owned()));

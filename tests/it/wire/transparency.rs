@@ -102,7 +102,7 @@ fn request_headers_keep_case_bytes_and_order_among_repeated_ones() {
     let seen = sent(
         "X-Multi: 1\r\nAUTHORIZATION: Bearer a b  c\r\nx-multi: 2\r\nX-Empty:\r\nx-obs: \u{80}\u{e9}\u{ff}\r\nX-MULTI: , 3,\r\n\
          Cookie: a=1; b=\"2\"\r\nx-tab: a\tb\r\nIf-None-Match: W/\"e\"\r\nx-ALE-content-encoding: gzip\r\n\
-         X-Content-Encoding: z\r\nAccept: */*\r\nForwarded: for=x\r\nTraceparent: 00-1\r\n",
+         X-Content-Encoding: z\r\nAccept: */*\r\nForwarded: for=x\r\nTraceparent: 00-1\r\nx-request-id: till-7\r\n",
     );
     let mut expected = vec![
         "X-Multi: 1",
@@ -125,6 +125,7 @@ fn request_headers_keep_case_bytes_and_order_among_repeated_ones() {
         "x-forwarded-for: 127.0.0.1",
         "x-forwarded-proto: http",
         "x-forwarded-host: Kitchen.Test",
+        "x-request-id: till-7",
     ];
     let multi: Vec<_> = seen.header_all("x-multi");
     assert_eq!(multi, ["1", "2", ", 3,"]);
@@ -156,7 +157,8 @@ fn fields_of_the_connection_and_of_the_sealed_body_end_here() {
         "Connection: keep-alive, X-Private ,x-other\r\nconnection: te, upgrade\r\nX-Private: 1\r\nx-OTHER: 2\r\nKeep-Alive: 5\r\n\
          Proxy-Connection: keep-alive\r\nTE: gzip, trailers;q=1\r\nUpgrade: h2c\r\nHTTP2-Settings: AAA\r\nRange: bytes=0-1\r\n\
          If-Range: \"e\"\r\nDigest: sha=1\r\nContent-Digest: a\r\nRepr-Digest: b\r\nContent-MD5: c\r\nWant-Content-Digest: d\r\n\
-         Want-Repr-Digest: e\r\nWant-Digest: g\r\nContent-Range: bytes 0-1/2\r\nAccept-Encoding: gzip, br\r\naccept-encoding: x\r\nX-Kept: 1\r\n",
+         Want-Repr-Digest: e\r\nWant-Digest: g\r\nContent-Range: bytes 0-1/2\r\nAccept-Encoding: gzip, br\r\naccept-encoding: x\r\nX-Kept: 1\r\n\
+         X-Request-Id: till-7\r\n",
     );
     let mut found = lines(&seen.headers);
     found.sort();
@@ -165,6 +167,7 @@ fn fields_of_the_connection_and_of_the_sealed_body_end_here() {
         "Content-Length: 1",
         "Host: Kitchen.Test",
         "X-Kept: 1",
+        "X-Request-Id: till-7",
         "x-forwarded-for: 127.0.0.1",
         "x-forwarded-host: Kitchen.Test",
         "x-forwarded-proto: http",
