@@ -127,20 +127,11 @@ fn quoted(text: &str) -> String {
     if !text.chars().any(is_hidden) {
         return format!("'{}'", text.replace('\'', r"'\''"));
     }
+    // Even `-` is escaped: printf may take what begins with it for an option.
     let mut word = "\"$(printf '".to_owned();
     for byte in text.bytes() {
         match byte {
-            b'a'..=b'z'
-            | b'A'..=b'Z'
-            | b'0'..=b'9'
-            | b' '
-            | b'-'
-            | b'.'
-            | b'/'
-            | b':'
-            | b';'
-            | b'='
-            | b'_' => {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b' ' | b'.' | b'/' | b':' | b';' | b'=' | b'_' => {
                 word.push(char::from(byte));
             }
             // Writing to a string does not fail.
@@ -186,7 +177,18 @@ mod tests {
 
     #[test]
     fn shell_does_nothing_of_what_a_peer_wrote() {
-        for text in ["$(id)", "`id`", "a'b", "'; id; '", "\\", "\"$HOME\"", "%s", "\u{1b}[2J%d$(id)'", "!!"] {
+        for text in [
+            "-n\u{7}",
+            "$(id)",
+            "`id`",
+            "a'b",
+            "'; id; '",
+            "\\",
+            "\"$HOME\"",
+            "%s",
+            "\u{1b}[2J%d$(id)'",
+            "!!",
+        ] {
             assert_eq!(words(&quoted(text)), [text.as_bytes()], "{text:?}");
         }
     }
