@@ -8,7 +8,9 @@ use crate::crypto::encoding;
 async fn list_has_the_oldest_first_and_says_how_many_made_room() {
     let limits = CaptureLimits { exchanges: 2, ..CaptureLimits::default() };
     let site = Site::start(Wish { limits, ..Wish::default() }).await;
-    (1..=3).for_each(|number| drop(site.keep_order(&format!("id-{number}"))));
+    for request_id in ["id-1", "id-2", "id-3"] {
+        site.keep_order(request_id);
+    }
     let (status, list) = site.json("GET", "api/exchanges", "").await;
     assert_eq!((status, &list["left_out"]), (200, &Value::from(1)));
     assert_eq!(list["limits"], serde_json::json!({"exchanges": 2, "bytes": 67108864, "body": 1048576}));
