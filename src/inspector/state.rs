@@ -1,0 +1,90 @@
+//! What the inspector shows and may do.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::guard::Guard;
+use crate::admin::Status;
+use crate::capture::{Capture, Direction};
+use crate::keys::KeyStore;
+use crate::profile::StreamProfile;
+
+/// Makes a new key that seals; gives back its fingerprint, or why there is none. May block.
+pub type Rotate = Box<dyn Fn() -> Result<String, String> + Send + Sync>;
+
+/// What the inspector is made of.
+pub struct InspectorState {
+    /// What was captured.
+    pub capture: Arc<Capture>,
+    /// What is running.
+    pub about: About,
+    /// What `/status` tells of the key sets.
+    pub key_sets: Arc<Status>,
+    /// Whether it may send requests, plan faults and rotate keys, and not only show.
+    pub can_act: bool,
+    /// Makes a new key, if that can be done.
+    pub rotate: Option<Rotate>,
+}
+
+impl fmt::Debug for InspectorState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InspectorState").field("can_act", &self.can_act).finish_non_exhaustive()
+    }
+}
+
+/// What is running.
+pub struct About {
+    /// The version of the program.
+    pub version: String,
+    /// Its proxies, in the order of the configuration.
+    pub proxies: Vec<ProxyAbout>,
+}
+
+/// One proxy.
+pub struct ProxyAbout {
+    /// What exchanges call it.
+    pub name: Arc<str>,
+    /// Which side is sealed.
+    pub mode: Direction,
+    /// Where it listens, as it is shown.
+    pub address: String,
+    /// Where it listens, if plain HTTP over TCP is spoken there: without it, nothing can be sent again.
+    pub reach: Option<SocketAddr>,
+    /// The URL of where it hands on to.
+    pub upstream: String,
+    /// The name of its wire format.
+    pub profile: String,
+    /// The wire format, if bodies stream in it.
+    pub wire: Option<Arc<StreamProfile>>,
+    /// Its keys.
+    pub keys: Option<Arc<KeyStore>>,
+    /// The key file, for lines that are copied.
+    pub key_file: Option<String>,
+}
+
+/// The state, and what serving it takes.
+pub(super) struct Serving {
+    pub(super) state: InspectorState,
+    pub(super) guard: Guard,
+    pub(super) stop: CancellationToken,
+    /// The doctor takes a whole core.
+    pub(super) doctor: Arc<Semaphore>,
+}
+
+impl Serving {
+    pub(super) fn new(state: InspectorState, guard: Guard, stop: CancellationToken) -> Self {
+        Self { state, guard, stop, doctor: Arc::new(Semaphore::new(1)) }
+    }
+
+    pub(super) fn capture(&self) -> &Arc<Capture> {
+        &self.state.capture
+    }
+
+    pub(super) fn proxy(&self, name: &str) -> Option<&ProxyAbout> {
+        self.state.about.proxies.iter().find(|proxy| &*proxy.name == name)
+    }
+}
