@@ -25,6 +25,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 use zeroize::Zeroizing;
 
 use super::exit::Exit;
+use super::paint::Paint;
 use super::{complain, print};
 use crate::app::{App, StartError, StopError};
 use crate::config::Config;
@@ -35,7 +36,6 @@ use crate::metrics::Metrics;
 use crate::sources::{LoadedKeys, load_all};
 use bridge::BridgeFault;
 use kitchen::{Kitchen, Seen};
-use panels::Paint;
 use tour::{Tour, TourFault};
 
 /// The fingerprint of the key that seals.
