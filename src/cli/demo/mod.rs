@@ -115,7 +115,7 @@ async fn perform(args: &Args, stage: &Stage, signals: Signals) -> Result<(), Dem
 
 /// A sidecar of one proxy, and where that listens.
 async fn start(config: Config, keys: Vec<LoadedKeys>) -> Result<(App, SocketAddr), DemoFault> {
-    let app = App::start(config, keys, Arc::new(Metrics::new())).await?;
+    let app = App::start(config, keys, Arc::new(Metrics::new()), None).await?;
     let address = app.proxies().next().and_then(|proxy| proxy.address.inet()).ok_or(DemoFault::NoProxy)?;
     Ok((app, address))
 }
