@@ -16,6 +16,11 @@ impl Paint {
         Self::choose(io::stdout().is_terminal(), no_color.as_deref(), term.as_deref())
     }
 
+    #[cfg(test)]
+    pub(super) fn new(coloured: bool) -> Self {
+        Self { coloured }
+    }
+
     fn choose(terminal: bool, no_color: Option<&OsStr>, term: Option<&OsStr>) -> Self {
         let refused = no_color.is_some_and(|value| !value.is_empty()) || term == Some(OsStr::new("dumb"));
         Self { coloured: terminal && !refused }
@@ -37,6 +42,11 @@ impl Paint {
 
     pub(super) fn failed(self, text: &str) -> String {
         self.in_colour("1;31", text)
+    }
+
+    /// What went as it should and is worth a look.
+    pub(super) fn odd(self, text: &str) -> String {
+        self.in_colour("33", text)
     }
 
     pub(super) fn aside(self, text: &str) -> String {
