@@ -67,7 +67,7 @@ impl Announcement<'_> {
     }
 
     fn file(&self) -> &Path {
-        let given = self.args.keys.as_ref().map(PathBuf::as_path);
+        let given = self.args.keys.as_deref();
         self.key.map(|key| key.file.as_path()).or(given).unwrap_or(Path::new(""))
     }
 

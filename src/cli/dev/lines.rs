@@ -191,7 +191,7 @@ mod tests {
     }
 
     fn line(summary: Summary) -> String {
-        lines(false).line(&Event::Exchange(summary)).unwrap()
+        lines(false).exchange(&summary).unwrap()
     }
 
     #[test]
@@ -200,7 +200,7 @@ mod tests {
             line(summary()),
             "03:00:00  POST    /orders                      200        58→99 B    1.2 ms  dev-1a2b3c4d  AES-256-GCM"
         );
-        assert_eq!(lines(false).line(&Event::Exchange(Summary { done: false, ..summary() })), None);
+        assert_eq!(lines(false).exchange(&Summary { done: false, ..summary() }), None);
     }
 
     #[test]
@@ -212,7 +212,7 @@ mod tests {
             ..summary()
         };
         assert!(line(failed.clone()).ends_with("AES-256-GCM  the tag does not verify\\u{1b}[2J"));
-        let coloured = |summary| lines(true).line(&Event::Exchange(summary)).unwrap();
+        let coloured = |summary| lines(true).exchange(&summary).unwrap();
         assert!(coloured(failed).starts_with("\u{1b}[1;31m03:00:00  POST"));
         assert!(!coloured(summary()).contains("\u{1b}[1;31m"));
         let gone =
@@ -237,10 +237,8 @@ mod tests {
         let open = Summary { kind: Kind::WebSocket, done: false, status: None, ..summary() };
         let begun = Summary { status: Some(101), ..open.clone() };
         let ended = Summary { done: true, duration: Some(Duration::from_secs(61)), ..begun.clone() };
-        let told: Vec<_> = [open, begun.clone(), begun, ended]
-            .into_iter()
-            .map(|summary| lines.line(&Event::Exchange(summary)))
-            .collect();
+        let told: Vec<_> =
+            [open, begun.clone(), begun, ended].into_iter().map(|summary| lines.exchange(&summary)).collect();
         assert_eq!((&told[0], &told[2]), (&None, &None));
         assert!(told[1].as_ref().unwrap().ends_with("WebSocket begins"), "{told:?}");
         let last = told[3].as_ref().unwrap();

@@ -97,7 +97,11 @@ fn dev(args: &Args) -> Result<(), DevFault> {
     let file = key.as_ref().map(|key| &key.file).or(args.keys.as_ref()).cloned().unwrap_or_default();
     let config = settings::config(args, &file)?;
     let keys = load_all(&config.key_sets)?;
-    Faults::check(unfit(&config, &keys))?;
+    let mut misfits = unfit(&config, &keys);
+    if key.is_some() {
+        misfits.iter_mut().for_each(settings::needs_key);
+    }
+    Faults::check(misfits)?;
     let metrics = Arc::new(Metrics::new());
     let _log = telemetry::init(
         &config.log,

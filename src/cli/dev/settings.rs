@@ -85,10 +85,22 @@ pub(super) fn flag(fault: &Fault) -> Option<&'static str> {
     known.map(|(_, flag)| *flag)
 }
 
+/// The key for development does not do for a profile: what is to be done about that.
+pub(super) fn needs_key(fault: &mut Fault) {
+    "make one with `alewife keygen --algorithm NAME > keys.toml`, and name it with --keys keys.toml"
+        .clone_into(&mut fault.remedy);
+}
+
 /// The fault in terms of the command line, where it is of that.
 pub(super) fn told(fault: &Fault) -> String {
     let Some(flag) = flag(fault) else { return fault.to_string() };
-    format!("{NAME}: {flag}: {}\n    remedy: {}", fault.problem, fault.remedy)
+    // The remedies of profiles speak of tables of a configuration.
+    let also = if flag == "--profile" {
+        "; what stands in a configuration is for `alewife run --config`"
+    } else {
+        ""
+    };
+    format!("{NAME}: {flag}: {}\n    remedy: {}{also}", fault.problem, fault.remedy)
 }
 
 #[cfg(test)]

@@ -263,6 +263,18 @@ fn what_the_command_line_says_wrongly_is_told_by_its_flag() {
 }
 
 #[test]
+fn profile_for_which_the_key_for_development_does_not_do_needs_keys_that_are_given() {
+    let state = tempfile::tempdir().unwrap();
+    let ended = ended(state.path(), &["--to", "localhost:3000", "--profile", "enterprise-kitchen"]);
+    assert_eq!(ended.status, 78, "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("AES-256-CTR") && ended.stderr.contains("--keys keys.toml"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
 fn key_file_that_is_wrong_is_told_as_one() {
     let (state, keys) = (tempfile::tempdir().unwrap(), KeyFile::with("[[key]]\n"));
     let ended = ended(state.path(), &["--to", "localhost:3000", "--keys", &keys.path()]);
