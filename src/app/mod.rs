@@ -34,6 +34,7 @@ use tokio_util::task::TaskTracker;
 use crate::admin::{
     AdminError, AdminServer, AdminState, Applications, Given, Orders, Readiness, Reload, Status, Why, orders,
 };
+use crate::capture::Capture;
 use crate::config::{Config, ConfigDigest};
 use crate::metrics::Metrics;
 use crate::net::{BindError, HeldBudget, ListenAddress, ListenerTlsFault, Stop};
@@ -74,6 +75,8 @@ pub struct App {
     budget: Arc<HeldBudget>,
     reuses: Arc<IvReuses>,
     migrations: Arc<Migrations>,
+    /// Where exchanges are kept for a developer, if they are.
+    capture: Option<Arc<Capture>>,
     /// Ends what warns of replay windows that keys outlive, for the configuration in force.
     windows: CancellationToken,
     /// Everything else that runs beside.
@@ -117,11 +120,13 @@ pub struct Listening {
 impl App {
     /// Binds every listener and starts the workers. Nothing is accepted before [`App::run`].
     ///
-    /// Where there is no key yet to seal with, it waits for the portal's first answer, for as long as one may take.
+    /// Where there is no key yet to seal with, it waits for the portal's first answer, for as long as one may take. The
+    /// exchanges of every proxy are kept in `capture`, if there is one.
     pub async fn start(
         config: Config,
         keys: Vec<LoadedKeys>,
         metrics: Arc<Metrics>,
+        capture: Option<Arc<Capture>>,
     ) -> Result<Self, StartError> {
         descriptors::provide(&config);
         let admin = AdminServer::bind(&config.admin).await?;
@@ -160,6 +165,7 @@ impl App {
             metrics,
             reuses,
             migrations,
+            capture,
             windows: CancellationToken::new(),
             tasks: TaskTracker::new(),
             orders,
@@ -251,6 +257,7 @@ impl App {
                 &self.migrations,
             );
             let common = common.ok_or_else(|| StartError::NoKeys { proxy: Arc::clone(&proxy.name) })?;
+            let common = common.kept_in(self.capture.clone());
             let (common, tls) = Tls::of(common, &self.metrics)?;
             bound.push((listener, common, stop, tls));
         }

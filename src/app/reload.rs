@@ -191,6 +191,7 @@ impl App {
                 &self.migrations,
             );
             let common = common.ok_or_else(|| StartError::NoKeys { proxy: Arc::clone(&proxy.name) })?;
+            let common = common.kept_in(self.capture.clone());
             let predecessor = self.slots.iter().find(|slot| slot.config().name == proxy.name);
             changes.extend(change_of(proxy, predecessor));
             let common = match predecessor {

@@ -5,6 +5,7 @@ mod check;
 mod completions;
 mod config;
 mod demo;
+mod dev;
 mod doctor;
 mod duration;
 mod exit;
@@ -15,6 +16,7 @@ mod keygen;
 mod keys;
 mod message;
 mod open;
+mod paint;
 mod ping;
 mod pipe;
 mod processor;
@@ -22,6 +24,7 @@ mod profiles;
 mod run;
 mod seal;
 mod send;
+mod shell;
 mod socket;
 mod status;
 mod terminal;
@@ -63,6 +66,8 @@ enum Command {
     Config(config::Args),
     /// Shows a sealed order on its way to an application and back
     Demo(demo::Args),
+    /// Shows what passes between an application that is being written and its sealed clients
+    Dev(dev::Args),
     /// Finds the profile that a captured message is in
     Doctor(doctor::Args),
     /// Asks a running sidecar whether it is ready
@@ -94,6 +99,7 @@ impl Command {
             Self::Completions(args) => completions::run(&args),
             Self::Config(args) => config::run(&args),
             Self::Demo(args) => demo::run(&args),
+            Self::Dev(args) => dev::run(&args),
             Self::Doctor(args) => doctor::run(&args),
             Self::Healthcheck(args) => healthcheck::run(args),
             Self::Keygen(args) => keygen::run(&args),

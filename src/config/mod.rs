@@ -61,6 +61,12 @@ impl Config {
         examine(path).config
     }
 
+    /// Reads a configuration that is no file, whatever the environment has; `name` is what faults call it. Relative paths start at
+    /// the current directory.
+    pub fn of_text(text: &str, name: &str) -> Result<Self, Faults> {
+        file::parse_under(text, &Environment::default(), name, Path::new("")).config
+    }
+
     /// The key set of that name.
     pub fn key_set(&self, name: &str) -> Option<&KeysConfig> {
         self.key_sets.iter().find(|set| *set.name == *name)

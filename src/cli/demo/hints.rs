@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use super::super::shell::quoted;
+
 /// The fingerprint of the key for `curl` and `openssl`.
 pub(super) const CTR: &str = "demo-ctr";
 
@@ -40,22 +42,4 @@ pub(super) fn plain_line(sidecar: SocketAddr) -> String {
 /// Whether both sidecars of the bridge understand each other.
 pub(super) fn ping_line(binary: &Path, config: &Path) -> String {
     format!("{} ping --config {}", quoted(binary), quoted(config))
-}
-
-/// The path as one word of a shell.
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let harmless = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%".contains(c);
-    if text.chars().all(harmless) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_stays_one_word() {
-        assert_eq!(quoted(Path::new("/opt/ale-1.0/alewife")), "/opt/ale-1.0/alewife");
-        assert_eq!(quoted(Path::new("/my dir/it's")), r"'/my dir/it'\''s'");
-    }
 }

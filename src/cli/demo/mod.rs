@@ -25,6 +25,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 use zeroize::Zeroizing;
 
 use super::exit::Exit;
+use super::paint::Paint;
 use super::{complain, print};
 use crate::app::{App, StartError, StopError};
 use crate::config::Config;
@@ -35,7 +36,6 @@ use crate::metrics::Metrics;
 use crate::sources::{LoadedKeys, load_all};
 use bridge::BridgeFault;
 use kitchen::{Kitchen, Seen};
-use panels::Paint;
 use tour::{Tour, TourFault};
 
 /// The fingerprint of the key that seals.
@@ -115,7 +115,7 @@ async fn perform(args: &Args, stage: &Stage, signals: Signals) -> Result<(), Dem
 
 /// A sidecar of one proxy, and where that listens.
 async fn start(config: Config, keys: Vec<LoadedKeys>) -> Result<(App, SocketAddr), DemoFault> {
-    let app = App::start(config, keys, Arc::new(Metrics::new())).await?;
+    let app = App::start(config, keys, Arc::new(Metrics::new()), None).await?;
     let address = app.proxies().next().and_then(|proxy| proxy.address.inet()).ok_or(DemoFault::NoProxy)?;
     Ok((app, address))
 }

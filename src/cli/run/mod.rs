@@ -137,7 +137,7 @@ async fn serve(
         let path = path.clone();
         Box::new(move || Config::load(&path))
     };
-    let app = App::start(config, keys, metrics).await?;
+    let app = App::start(config, keys, metrics, None).await?;
     let app = app.reading(Source { path, load })?.supervised_by(Supervisor::of_environment());
     let started = Started::default();
     let signals = tokio::spawn(signals.carry_out(app.orders(), Arc::clone(&started)));

@@ -6,6 +6,8 @@ mod config;
 mod demo;
 #[cfg(unix)]
 mod demo_bridge;
+#[cfg(unix)]
+mod dev;
 mod doctor;
 mod envelopes;
 mod help;

@@ -13,9 +13,10 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio_util::sync::CancellationToken;
 
 use super::kitchen::{Kitchen, Seen};
-use super::panels::{self, Paint};
+use super::panels;
 use super::wire::WireFault;
 use super::{Args, DemoFault, Signals, Stage, hints, judge, print, start};
+use crate::cli::paint::Paint;
 use crate::cli::socket::SocketFault;
 use crate::sources::load_all;
 use tap::Tap;

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 
 use super::tour::{Tour, WISH};
-use crate::cli::demo::panels::{self, Paint};
+use crate::cli::demo::panels;
 use crate::cli::demo::wire::Message;
+use crate::cli::paint::Paint;
 
 /// Characters of a sealed message that are shown.
 const SHOWN: usize = 96;

@@ -1,0 +1,236 @@
+//! `alewife dev`: a sidecar for the application that is being written, without a configuration file, that shows what passes.
+
+mod announcement;
+mod application;
+mod key;
+mod lines;
+mod settings;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::exit::Exit;
+use super::paint::Paint;
+use super::{complain, print};
+use crate::app::{App, StartError, StopError, unfit};
+use crate::capture::{Capture, CaptureLimits};
+use crate::config::Config;
+use crate::document::Faults;
+use crate::metrics::Metrics;
+use crate::sources::{LoadedKeys, load_all};
+use crate::telemetry::{self, LogError};
+use announcement::Announcement;
+use key::{DevelopmentKey, KeyFault};
+use lines::Printer;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Puts a sidecar before an application on this machine, without a configuration file, and prints a line for each exchange: \
+when it ended, method, path, status, bytes of plaintext asked and answered, how long it took, key and algorithm; and why, \
+where it failed. Prints as well a line to paste that sends something. An application that is not up yet is waited for, while \
+requests are taken already.
+
+Unless --keys names a key file, a key for development is made once and kept in dev-keys.toml in \
+$XDG_STATE_HOME/alewife or ~/.local/state/alewife. It is not for production, and neither is this command: it listens on \
+this machine only, and `alewife run` is for all else. Ctrl-C ends it.
+
+Exit status: 0 when it was told to end, 64 for a wrong command line, 78 for a wrong key file, 1 otherwise.
+
+Examples:
+  alewife dev --to localhost:3000
+  alewife dev --to https://peer.example --outbound --keys keys.toml")]
+pub(super) struct Args {
+    /// The application, or with --outbound the peer: HOST:PORT, a URL, or unix:/PATH
+    #[arg(long, value_name = "HOST:PORT|URL")]
+    to: String,
+    /// What messages look like, as `alewife profiles` lists them; ale unless given
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    /// The key file; one for development unless given
+    #[arg(long, value_name = "FILE")]
+    keys: Option<PathBuf>,
+    /// Seals the requests of a plain application for a peer, rather than opening those of sealed clients
+    #[arg(long)]
+    outbound: bool,
+    /// Where requests are taken, on this machine
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7080", value_parser = settings::loopback)]
+    listen: SocketAddr,
+    /// Where the inspector is, on this machine
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7090", value_parser = settings::loopback)]
+    inspect: SocketAddr,
+    /// Has no inspector
+    #[arg(long, conflicts_with = "inspect")]
+    no_inspect: bool,
+}
+
+impl Args {
+    /// Where the inspector is to be, if anywhere.
+    fn inspector(&self) -> Option<SocketAddr> {
+        (!self.no_inspect).then_some(self.inspect)
+    }
+}
+
+pub(super) fn run(args: &Args) -> ExitCode {
+    match dev(args) {
+        Ok(()) => Exit::Success.into(),
+        Err(fault) => {
+            fault.lines().iter().for_each(|line| complain(line));
+            fault.exit().into()
+        }
+    }
+}
+
+fn dev(args: &Args) -> Result<(), DevFault> {
+    if args.listen.port() != 0 && args.inspector() == Some(args.listen) {
+        return Err(DevFault::SameAddress(args.listen));
+    }
+    let key = match &args.keys {
+        Some(_) => None,
+        None => Some(DevelopmentKey::provide()?),
+    };
+    let file = key.as_ref().map(|key| &key.file).or(args.keys.as_ref()).cloned().unwrap_or_default();
+    let config = settings::config(args, &file)?;
+    let keys = load_all(&config.key_sets)?;
+    let mut misfits = unfit(&config, &keys);
+    if key.is_some() {
+        misfits.iter_mut().for_each(settings::needs_key);
+    }
+    Faults::check(misfits)?;
+    let metrics = Arc::new(Metrics::new());
+    let _log = telemetry::init(
+        &config.log,
+        metrics.log_lines_dropped.clone(),
+        metrics.access_lines_left_out.clone(),
+    )?;
+    for warning in config.warnings.iter().chain(keys.iter().flat_map(|keys| &keys.warnings)) {
+        tracing::warn!("{}", warning.one_line());
+    }
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(DevFault::System)?;
+    let ended = runtime.block_on(serve(args, config, keys, metrics, key.as_ref()));
+    // A standard output that takes nothing, or a name that is looked up, is not waited for.
+    runtime.shutdown_background();
+    let printer = ended?;
+    printer.finish();
+    Ok(())
+}
+
+async fn serve(
+    args: &Args,
+    config: Config,
+    keys: Vec<LoadedKeys>,
+    metrics: Arc<Metrics>,
+    key: Option<&DevelopmentKey>,
+) -> Result<Printer, DevFault> {
+    // Registered before anything is printed: a signal sent right after it must not cut exchanges.
+    let signals = Signals::register().map_err(DevFault::System)?;
+    let sealing = keys.first().and_then(|keys| keys.ring().sealing_key(Timestamp::now()).cloned());
+    let capture = Capture::new(CaptureLimits::default());
+    let app = App::start(config, keys, metrics, Some(Arc::clone(&capture))).await?;
+    // The inspector of `capture` belongs here: bound at `args.inspector()`, served until `app` has ended, and its address
+    // handed to the announcement.
+    let proxy = app.proxies().next().ok_or(DevFault::NoProxy)?;
+    let upstream = proxy.config.routes.iter().next().map(|route| route.upstream.clone());
+    let announcement = Announcement {
+        args,
+        url: proxy.address.url(false),
+        upstream: proxy.config.routes.destination(),
+        sealing: sealing.as_deref(),
+        key,
+    };
+    // A closed standard output is no reason to stop serving.
+    let _ = print(&announcement.text(Paint::of_stdout()));
+    let printer = Printer::start(&capture).map_err(DevFault::System)?;
+    let application = tokio::spawn(async move {
+        if let Some(upstream) = upstream {
+            application::wait_for(&upstream).await;
+        }
+    });
+    let ended = app.run_until(signals.stop()).await;
+    application.abort();
+    match ended {
+        // Who writes an application leaves WebSockets and streams open, and knows that they end with this.
+        Ok(()) | Err(StopError::GraceExceeded) => Ok(printer),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What ends it.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn register() -> io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn stop(mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// Why it did not serve.
+#[derive(Debug, thiserror::Error)]
+enum DevFault {
+    #[error(transparent)]
+    Key(#[from] KeyFault),
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error("no proxy listens")]
+    NoProxy,
+    #[error("--inspect and --listen are both {0}; give one of them another address")]
+    SameAddress(SocketAddr),
+    #[error(transparent)]
+    Settings(#[from] Faults),
+    #[error(transparent)]
+    Start(StartError),
+    #[error(transparent)]
+    Stop(#[from] StopError),
+    #[error("the system refuses: {0}")]
+    System(#[source] io::Error),
+    #[error("port {0} is taken; --listen takes another")]
+    Taken(u16),
+}
+
+impl From<StartError> for DevFault {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Bind { ref source, .. } if source.is_taken() => {
+                let port = source.address.inet().map(|address| address.port());
+                port.map_or(Self::Start(error), Self::Taken)
+            }
+            error => Self::Start(error),
+        }
+    }
+}
+
+impl DevFault {
+    fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Settings(faults) => faults.iter().map(settings::told).collect(),
+            fault => vec![format!("alewife dev: {fault}")],
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::SameAddress(_) => Exit::Usage,
+            Self::Settings(faults) if faults.iter().all(|fault| settings::flag(fault).is_some()) => {
+                Exit::Usage
+            }
+            Self::Settings(_) => Exit::WrongConfiguration,
+            _ => Exit::Failure,
+        }
+    }
+}
