@@ -224,6 +224,11 @@ impl App {
             .map(|slot| Listening { config: Arc::clone(slot.config()), address: slot.address().clone() })
     }
 
+    /// What it tells of itself.
+    pub fn status(&self) -> &Arc<Status> {
+        &self.status
+    }
+
     /// Where the admin listener is, if there is one.
     pub fn admin(&self) -> Option<SocketAddr> {
         self.admin.address

@@ -14,6 +14,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::guard::Refused;
+use super::page;
 use crate::crypto::encoding;
 
 const JSON: &str = "application/json";
@@ -135,7 +136,7 @@ pub(super) fn not_allowed(allowed: &'static str) -> Reply {
 }
 
 /// The page, whose own scripts and styles bear the nonce of this answer.
-pub(super) fn page() -> Reply {
+pub(super) fn document() -> Reply {
     let nonce = nonce();
     let page = page::page(&nonce);
     settled(StatusCode::OK, PAGE, ReplyBody::Whole(Some(page.into())), &nonce)

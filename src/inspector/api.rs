@@ -120,7 +120,7 @@ where
     }
     let query = request.uri().query().unwrap_or_default().to_owned();
     match page {
-        Page::Itself => Ok(answer::page()),
+        Page::Itself => Ok(answer::document()),
         Page::About => Ok(about(serving)),
         Page::Events => Ok(answer::events(events::follow(serving.capture(), serving.stop.clone()))),
         Page::Exchanges if method == Method::GET => Ok(list(serving)),

@@ -14,6 +14,7 @@ mod faults;
 mod guard;
 mod keys;
 mod likely;
+mod page;
 mod report;
 mod state;
 #[cfg(test)]

@@ -22,6 +22,8 @@ pub(super) struct Announcement<'a> {
     pub(super) url: String,
     /// Where they go.
     pub(super) upstream: String,
+    /// Where what passes is shown, if anywhere.
+    pub(super) inspector: Option<String>,
     /// The key that seals now, if one does.
     pub(super) sealing: Option<&'a Key>,
     /// The key for development, if that is it.
@@ -40,6 +42,9 @@ impl Announcement<'_> {
             paint.title("key    "),
             self.key_line()
         );
+        if let Some(url) = &self.inspector {
+            text += &format!("{}  {url}\n", paint.title("inspect"));
+        }
         if let Some(DevelopmentKey { is_new, .. }) = self.key {
             let made = if *is_new { "was made for development just now" } else { "is for development" };
             let warning =
@@ -66,7 +71,7 @@ impl Announcement<'_> {
         }
     }
 
-    fn file(&self) -> &Path {
+    pub(super) fn file(&self) -> &Path {
         let given = self.args.keys.as_deref();
         self.key.map(|key| key.file.as_path()).or(given).unwrap_or(Path::new(""))
     }

@@ -2,6 +2,7 @@
 
 mod announcement;
 mod application;
+mod inspection;
 mod key;
 mod lines;
 mod settings;
@@ -22,10 +23,12 @@ use crate::app::{App, StartError, StopError, unfit};
 use crate::capture::{Capture, CaptureLimits};
 use crate::config::Config;
 use crate::document::Faults;
+use crate::inspector::{Inspector, InspectorError};
 use crate::metrics::Metrics;
 use crate::sources::{LoadedKeys, load_all};
 use crate::telemetry::{self, LogError};
 use announcement::Announcement;
+use inspection::Inspection;
 use key::{DevelopmentKey, KeyFault};
 use lines::Printer;
 
@@ -130,22 +133,26 @@ async fn serve(
 ) -> Result<Printer, DevFault> {
     // Registered before anything is printed: a signal sent right after it must not cut exchanges.
     let signals = Signals::register().map_err(DevFault::System)?;
+    let store = keys.first().map(|keys| Arc::clone(&keys.store));
     let sealing = keys.first().and_then(|keys| keys.ring().sealing_key(Timestamp::now()).cloned());
     let capture = Capture::new(CaptureLimits::default());
     let app = App::start(config, keys, metrics, Some(Arc::clone(&capture))).await?;
-    // The inspector of `capture` belongs here: bound at `args.inspector()`, served until `app` has ended, and its address
-    // handed to the announcement.
+    let inspector = inspection::bind(args.inspector()).await?;
     let proxy = app.proxies().next().ok_or(DevFault::NoProxy)?;
     let upstream = proxy.config.routes.iter().next().map(|route| route.upstream.clone());
     let announcement = Announcement {
         args,
         url: proxy.address.url(false),
         upstream: proxy.config.routes.destination(),
+        inspector: inspector.as_ref().map(Inspector::url),
         sealing: sealing.as_deref(),
         key,
     };
     // A closed standard output is no reason to stop serving.
     let _ = print(&announcement.text(Paint::of_stdout()));
+    let file = announcement.file();
+    let inspection = inspector
+        .map(|inspector| Inspection::begin(inspector, &app, Arc::clone(&capture), file, store.as_ref()));
     let printer = Printer::start(&capture).map_err(DevFault::System)?;
     let application = tokio::spawn(async move {
         if let Some(upstream) = upstream {
@@ -154,6 +161,9 @@ async fn serve(
     });
     let ended = app.run_until(signals.stop()).await;
     application.abort();
+    if let Some(inspection) = inspection {
+        inspection.end().await;
+    }
     match ended {
         // Who writes an application leaves WebSockets and streams open, and knows that they end with this.
         Ok(()) | Err(StopError::GraceExceeded) => Ok(printer),
@@ -187,6 +197,8 @@ enum DevFault {
     Key(#[from] KeyFault),
     #[error(transparent)]
     Log(#[from] LogError),
+    #[error("{0}; --inspect takes another address, --no-inspect none")]
+    Inspector(InspectorError),
     #[error("no proxy listens")]
     NoProxy,
     #[error("--inspect and --listen are both {0}; give one of them another address")]

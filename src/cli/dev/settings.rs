@@ -35,7 +35,7 @@ fn text(args: &Args, keys: &str) -> String {
     let mode = if args.outbound { "outbound" } else { "inbound" };
     let profile = args.profile.as_ref().map(|name| format!("profile = {}\n", quoted(name)));
     format!(
-        "workers = 1\nshutdown_grace = \"2s\"\n\n[keys]\nfile = {}\n\n[admin]\nlisten = \"off\"\n\n\
+        "workers = 1\nshutdown_grace = \"2s\"\n\n[keys]\nfile = {}\nseal_delay = \"0s\"\n\n[admin]\nlisten = \"off\"\n\n\
          [log]\nlevel = \"warn\"\nformat = \"text\"\naccess = false\n\n\
          [[proxy]]\nname = \"dev\"\nmode = \"{mode}\"\nlisten = \"{}\"\nupstream = {}\n{}",
         quoted(keys),

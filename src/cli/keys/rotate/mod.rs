@@ -5,7 +5,7 @@ pub(in crate::cli) mod replace;
 
 use std::fmt::Write;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -73,6 +73,24 @@ fn rotate(args: &Args, now: Timestamp) -> Result<String, RotateFault> {
     let rotated = edit::rotate(&old, &name, &wishes, keygen::random_secret, now)?;
     file.replace(&old, &rotated.text)?;
     Ok(tell(&name, &wishes, &rotated, now))
+}
+
+/// Gives the file a key that begins now, beside which the older ones hold for a day; gives back its fingerprint, or why there
+/// is none.
+pub(in crate::cli) fn at_once(file: &Path) -> Result<Fingerprint, String> {
+    const KEEP: NonZeroUsize = NonZeroUsize::new(4).expect("it is not 0");
+    let fingerprint: Fingerprint =
+        keygen::random_fingerprint().parse().map_err(|_| EditFault::Unsound.to_string())?;
+    let args = Args {
+        file: file.to_owned(),
+        overlap: Duration::from_secs(24 * 60 * 60),
+        keep: KEEP,
+        wait: Duration::ZERO,
+        algorithm: None,
+        fingerprint: Some(fingerprint.clone()),
+    };
+    rotate(&args, Timestamp::now()).map_err(|fault| fault.told(&args))?;
+    Ok(fingerprint)
 }
 
 fn wishes(args: &Args, now: Timestamp) -> Result<Wishes, RotateFault> {

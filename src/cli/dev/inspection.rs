@@ -1,0 +1,87 @@
+//! The inspector of what passes.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::DevFault;
+use crate::app::{App, Listening};
+use crate::capture::{Capture, Direction};
+use crate::cli::keys::rotate;
+use crate::inspector::{About, Inspector, InspectorState, ProxyAbout, Rotate};
+use crate::keys::KeyStore;
+use crate::profile::Profile;
+use crate::proxy::{Mode, RouteConfig};
+
+/// The inspector as it runs.
+pub(super) struct Inspection {
+    stop: CancellationToken,
+    serving: JoinHandle<()>,
+}
+
+impl Inspection {
+    /// Serves `capture` at `inspector`, with the keys of `file`, which are those in `keys`.
+    pub(super) fn begin(
+        inspector: Inspector,
+        app: &App,
+        capture: Arc<Capture>,
+        file: &Path,
+        keys: Option<&Arc<KeyStore>>,
+    ) -> Self {
+        let path = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+        let proxies = app.proxies().map(|listening| about(&listening, &path, keys)).collect();
+        let state = InspectorState {
+            capture,
+            about: About { version: env!("CARGO_PKG_VERSION").to_owned(), proxies },
+            key_sets: Arc::clone(app.status()),
+            can_act: true,
+            rotate: Some(rotate_at(path)),
+        };
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn(inspector.serve(state, stop.clone()));
+        Self { stop, serving }
+    }
+
+    /// Ends the replies under way.
+    pub(super) async fn end(self) {
+        self.stop.cancel();
+        let _ = self.serving.await;
+    }
+}
+
+/// Binds it where it is asked for.
+pub(super) async fn bind(address: Option<SocketAddr>) -> Result<Option<Inspector>, DevFault> {
+    match address {
+        None => Ok(None),
+        Some(address) => Ok(Some(Inspector::bind(address).await.map_err(DevFault::Inspector)?)),
+    }
+}
+
+fn about(listening: &Listening, file: &Path, keys: Option<&Arc<KeyStore>>) -> ProxyAbout {
+    let config = &listening.config;
+    let profile = config.routes.iter().find_map(RouteConfig::profile);
+    ProxyAbout {
+        name: Arc::clone(&config.name),
+        mode: match config.mode {
+            Mode::Inbound(_) => Direction::Inbound,
+            Mode::Outbound(_) => Direction::Outbound,
+        },
+        address: listening.address.to_string(),
+        reach: listening.address.inet(),
+        upstream: config.routes.destination(),
+        profile: profile.map_or_else(|| "none".to_owned(), |profile| profile.name().to_string()),
+        wire: match profile {
+            Some(Profile::Stream(stream)) => Some(Arc::clone(stream)),
+            _ => None,
+        },
+        keys: keys.map(Arc::clone),
+        key_file: file.to_str().map(str::to_owned),
+    }
+}
+
+fn rotate_at(file: PathBuf) -> Rotate {
+    Box::new(move || rotate::at_once(&file).map(|fingerprint| fingerprint.to_string()))
+}
