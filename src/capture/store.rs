@@ -34,7 +34,7 @@ impl Default for CaptureLimits {
 #[derive(Clone, Debug)]
 pub enum Event {
     /// An exchange has begun, or is another than it was.
-    Exchange(Summary),
+    Exchange(Box<Summary>),
     /// A WebSocket has had a message.
     Message {
         /// The exchange.
@@ -184,7 +184,7 @@ impl Capture {
         ring.kept.insert(place, Arc::clone(&kept));
         self.make_room(&mut ring);
         drop(ring);
-        self.tell(Event::Exchange(summary));
+        self.tell(Event::Exchange(Box::new(summary)));
         kept
     }
 

@@ -239,7 +239,7 @@ impl Noting {
         let summary = captured.summary.clone();
         drop(captured);
         if self.capture.keeps(&self.kept) {
-            self.capture.tell(Event::Exchange(summary));
+            self.capture.tell(Event::Exchange(Box::new(summary)));
         }
     }
 }

@@ -57,7 +57,7 @@ fn written(event: &Event) -> Bytes {
     #[derive(Serialize)]
     struct Nothing {}
     match event {
-        Event::Exchange(summary) => named("exchange", &SummaryReport::from(summary)),
+        Event::Exchange(summary) => named("exchange", &SummaryReport::from(&**summary)),
         Event::Message { id, index } => named("message", &Message { id: *id, index: *index }),
         Event::Cleared => named("cleared", &Nothing {}),
         Event::Keys => named("keys", &Nothing {}),

@@ -5,6 +5,7 @@ mod bypass;
 mod carriers;
 mod clear;
 mod client;
+mod common;
 mod config;
 mod exchange;
 mod fitting;
@@ -38,6 +39,8 @@ use jiff::Timestamp;
 
 use bypass::Bypass;
 use client::{Client, Forwarding};
+pub use common::ProxyCommon;
+use common::RouteCommon;
 pub use config::{
     Carriers, ForwardedPolicy, HostPolicy, InboundConfig, Mode, OnBadMessage, OutboundConfig, PlainErrors,
     ProxyConfig, Replies, Timeouts, Upstream, WebSocketConfig,
@@ -47,20 +50,20 @@ pub use fitting::unfit_keys;
 use inbound::Inbound;
 pub use key_access::KeyAccess;
 pub use limits::{Limits, LimitsConfig};
+use migration::Migrating;
 pub use migration::{
     Evidence, Migration, MigrationPolicy, MigrationReport, Migrations, NetworkReport, ToRequire, WouldRefuse,
     to_require,
 };
-use migration::{Migrating, MigrationAccount};
 pub use network::Network;
 use onward::{Onward, Pools};
-use outbound::{Belief, Outbound};
+use outbound::Outbound;
 pub use ping::{PING_PATH, PingReport};
+use replay::ReplayGuard;
 pub use replay::{
     IvReuse, IvReuseReport, IvReuses, OutlivedWindow, ReplayConfig, StoreAddress, StoreConfig, StoreFailure,
     replay_warning,
 };
-use replay::{ReplayGuard, SharedWindow};
 pub use route::{
     Asked, HostPattern, HostPatternFault, Mismatch, PathPrefix, PathPrefixFault, Policy, RouteConfig,
     RouteMatch, Routes,
@@ -69,204 +72,11 @@ use service::{Router, Way};
 use websocket::{AfterHttp, Side};
 use whole::{WholeInbound, WholeOutbound};
 
-use crate::capture::Capture;
 use crate::metrics::{HandshakeKind, Metrics, ProxyMetrics, Shed};
 use crate::net::{
-    self, Accepted, Activity, ConnectionEnd, ConnectionLimits, Door, DoorTerms, HeldBudget, Peer, Reception,
-    SpareTimer, Stop, TlsAcceptor, TurnedAway, UpstreamTls,
+    self, Accepted, Activity, ConnectionEnd, ConnectionLimits, HeldBudget, Peer, Reception, SpareTimer, Stop,
 };
 use crate::profile::Profile;
-
-/// One proxy as the process has it: what its workers share.
-pub struct ProxyCommon {
-    config: Arc<ProxyConfig>,
-    reception: Arc<Reception>,
-    budget: Arc<HeldBudget>,
-    limits: Arc<Limits>,
-    /// For those that came in as its settings have it.
-    stop: Stop,
-    /// How hands are shaken with each upstream under TLS.
-    upstream_tls: Vec<(Upstream, UpstreamTls)>,
-    /// What is known of each route that is no bypass, in order.
-    routes: Vec<Option<RouteCommon>>,
-    /// What has been opened, whichever worker did.
-    window: Option<Arc<SharedWindow>>,
-    reuses: Arc<IvReuses>,
-    /// Where exchanges are kept for a developer, if they are.
-    capture: Option<Arc<Capture>>,
-}
-
-impl ProxyCommon {
-    /// A proxy that seals and opens with the key sets that `keys` knows by name, within `limits`, and tells its clients to
-    /// go once `stop` is cancelled. Senders that repeat IVs are noted in `reuses`, clients that may be plain still in
-    /// `migrations`. `None` if `keys` does not know one of them.
-    pub fn new(
-        config: Arc<ProxyConfig>,
-        keys: impl Fn(&str) -> Option<KeyAccess>,
-        budget: Arc<HeldBudget>,
-        limits: Arc<Limits>,
-        stop: &Stop,
-        reuses: Arc<IvReuses>,
-        migrations: &Migrations,
-    ) -> Option<Self> {
-        let routes = RouteCommon::of_all(&config, keys, migrations)?;
-        let window = config.replay.as_ref().map(|replay| SharedWindow::new(&config.name, replay));
-        let reception = Reception { proxy_protocol_from: config.proxy_protocol_from.clone(), tls: None };
-        let reception = Arc::new(reception);
-        let upstream_tls = upstream_tls(&config);
-        let stop = stop.follower();
-        Some(Self {
-            config,
-            reception,
-            budget,
-            limits,
-            stop,
-            upstream_tls,
-            routes,
-            window,
-            reuses,
-            capture: None,
-        })
-    }
-
-    /// The same, whose exchanges are kept there, if anywhere.
-    pub fn kept_in(self, capture: Option<Arc<Capture>>) -> Self {
-        Self { capture, ..self }
-    }
-
-    /// How much it takes on, whatever its settings become.
-    pub fn limits(&self) -> &Arc<Limits> {
-        &self.limits
-    }
-
-    /// Who gets in by its listener, for as long as `terms` are not replaced.
-    pub fn door(&self, terms: Arc<ArcSwap<DoorTerms>>) -> Door {
-        let limits = Arc::clone(&self.limits);
-        Door {
-            gate: Arc::clone(limits.gate()),
-            terms,
-            on_excess: Box::new(move |excess| limits.turned_away(excess)),
-        }
-    }
-
-    /// How it is told who gets in.
-    pub fn door_terms(&self) -> DoorTerms {
-        DoorTerms {
-            relays: self.config.proxy_protocol_from.clone(),
-            turned_away: match self.reception.tls {
-                None => TurnedAway::Answered(respond::turned_away()),
-                Some(_) => TurnedAway::Closed,
-            },
-        }
-    }
-
-    /// The same in the place of `predecessor`, that had the same name: what that one knows of messages and peers is not
-    /// forgotten, as far as the settings about it are the same.
-    pub fn succeeding(mut self, predecessor: &Self) -> Self {
-        if self.config.replay == predecessor.config.replay {
-            self.window.clone_from(&predecessor.window);
-        }
-        let known: Vec<_> = predecessor.config.routes.iter().zip(&predecessor.routes).collect();
-        for (route, common) in self.config.routes.iter().zip(&mut self.routes) {
-            let Some(common) = common else { continue };
-            let mut beliefs = known.iter().filter_map(|(known, their)| Some((known, their.as_ref()?)));
-            if let Some((_, their)) = beliefs.find(|(known, their)| {
-                known.seals_for_same_peer(route) && their.belief.replies() == common.belief.replies()
-            }) {
-                common.belief = Arc::clone(&their.belief);
-            }
-        }
-        self
-    }
-
-    /// Tells those to go that came in by `predecessor`, behind the same listener, if they were taken in another way than they
-    /// would be now: without TLS, or believed in what they say of others.
-    pub fn following(mut self, predecessor: &Self) -> Self {
-        let (known, config) = (&predecessor.config, &self.config);
-        let is_same = known.tls == config.tls
-            && known.proxy_protocol_from == config.proxy_protocol_from
-            && known.trust_forwarded_from == config.trust_forwarded_from
-            && known.forwarded == config.forwarded;
-        if is_same {
-            self.stop = predecessor.stop.clone();
-        } else {
-            predecessor.stop.say();
-        }
-        self
-    }
-
-    /// Its settings.
-    pub fn config(&self) -> &Arc<ProxyConfig> {
-        &self.config
-    }
-
-    /// Whether what it remembers of messages would be lost if `successor` took its place.
-    pub fn would_forget(&self, successor: &ProxyConfig) -> bool {
-        self.config.replay.is_some() && self.config.replay != successor.replay
-    }
-
-    /// The same, whose connections are under TLS if there is an `acceptor`.
-    pub fn under_tls(mut self, acceptor: Option<TlsAcceptor>) -> Self {
-        let reception = Reception { tls: acceptor, ..(*self.reception).clone() };
-        self.reception = Arc::new(reception);
-        self
-    }
-
-    /// Its upstreams under TLS, and how hands are shaken with each: certificates are renewed there.
-    pub fn upstream_tls(&self) -> &[(Upstream, UpstreamTls)] {
-        &self.upstream_tls
-    }
-}
-
-fn upstream_tls(config: &ProxyConfig) -> Vec<(Upstream, UpstreamTls)> {
-    let mut found: Vec<(Upstream, UpstreamTls)> = Vec::new();
-    for RouteConfig { upstream, .. } in config.routes.iter() {
-        if let Some(tls) = &upstream.tls
-            && found.iter().all(|(known, _)| known != upstream)
-        {
-            found.push((upstream.clone(), UpstreamTls::new(tls, upstream.protocol)));
-        }
-    }
-    found
-}
-
-/// One route as the process has it.
-struct RouteCommon {
-    keys: KeyAccess,
-    belief: Arc<Belief>,
-    /// Of its clients, where some may be plain.
-    migration: Option<Arc<MigrationAccount>>,
-}
-
-impl RouteCommon {
-    /// Those of all routes. What a peer was found to do holds for all routes that lead to it with the same keys.
-    fn of_all(
-        config: &ProxyConfig,
-        keys: impl Fn(&str) -> Option<KeyAccess>,
-        migrations: &Migrations,
-    ) -> Option<Vec<Option<Self>>> {
-        let replies = |route: &RouteConfig| match &config.mode {
-            Mode::Inbound(_) => Replies::default(),
-            Mode::Outbound(outbound) => outbound.replies.unwrap_or_else(|| {
-                let seals = route.profile().is_none_or(|profile| profile.terms().seal_replies);
-                if seals { Replies::Sealed } else { Replies::Plain }
-            }),
-        };
-        let mut beliefs: Vec<(&RouteConfig, Arc<Belief>)> = Vec::new();
-        let of_route = |route| {
-            let Some(name) = RouteConfig::keys(route) else { return Some(None) };
-            let mut known = beliefs.iter().filter(|(known, _)| known.seals_for_same_peer(route));
-            let known = known.next().map(|(_, belief)| Arc::clone(belief));
-            let belief = known.unwrap_or_else(|| Arc::new(Belief::new(replies(route))));
-            beliefs.push((route, Arc::clone(&belief)));
-            let title = route.name.as_deref().unwrap_or(Migrations::ALL);
-            let migration =
-                RouteConfig::migration(route).map(|terms| migrations.account(&config.name, title, terms));
-            Some(Some(Self { keys: keys(name)?, belief, migration }))
-        };
-        config.routes.iter().map(of_route).collect()
-    }
-}
 
 /// One proxy as one worker runs it: it has its own connections to the upstream.
 pub struct Proxy {
