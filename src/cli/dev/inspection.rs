@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +17,10 @@ use crate::inspector::{About, Inspector, InspectorState, ProxyAbout, Rotate};
 use crate::keys::KeyStore;
 use crate::profile::Profile;
 use crate::proxy::{Mode, RouteConfig};
+
+/// How long a new key may take from the file into the ring.
+const TAKING: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_millis(50);
 
 /// The inspector as it runs.
 pub(super) struct Inspection {
@@ -38,7 +44,7 @@ impl Inspection {
             about: About { version: env!("CARGO_PKG_VERSION").to_owned(), proxies },
             key_sets: Arc::clone(app.status()),
             can_act: true,
-            rotate: Some(rotate_at(path)),
+            rotate: Some(rotate_at(path, keys.map(Arc::clone))),
         };
         let stop = CancellationToken::new();
         let serving = tokio::spawn(inspector.serve(state, stop.clone()));
@@ -82,6 +88,21 @@ fn about(listening: &Listening, file: &Path, keys: Option<&Arc<KeyStore>>) -> Pr
     }
 }
 
-fn rotate_at(file: PathBuf) -> Rotate {
-    Box::new(move || rotate::at_once(&file).map(|fingerprint| fingerprint.to_string()))
+/// Gives back the new key once it seals, so that what is sent next is sealed with it.
+fn rotate_at(file: PathBuf, keys: Option<Arc<KeyStore>>) -> Rotate {
+    Box::new(move || {
+        let fingerprint = rotate::at_once(&file)?;
+        let seals = |keys: &KeyStore| {
+            let ring = keys.snapshot();
+            ring.sealing_key(Timestamp::now()).is_some_and(|key| key.fingerprint == fingerprint)
+        };
+        let deadline = Instant::now() + TAKING;
+        while keys.as_deref().is_some_and(|keys| !seals(keys)) {
+            if Instant::now() >= deadline {
+                return Err(format!("{fingerprint} stands in {}, but does not seal yet", file.display()));
+            }
+            std::thread::sleep(LOOK);
+        }
+        Ok(fingerprint.to_string())
+    })
 }

@@ -6,7 +6,11 @@ for (const button of document.querySelectorAll("[data-close]")) {
 byId("help-open").addEventListener("click", () => byId("help").showModal());
 
 /** Headers that belong to the connection or to the body as it was, and that the process sets anew. */
-const OWN_HEADERS = new Set(["connection", "content-length", "transfer-encoding", "keep-alive", "te", "upgrade", "host"]);
+// What the proxy adds on its way, or the framing, is none of what was asked.
+const OWN_HEADERS = new Set([
+  "accept-encoding", "connection", "content-length", "host", "keep-alive", "te", "transfer-encoding", "upgrade",
+  "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-request-id",
+]);
 
 /** Opens the form, with what the application saw of an exchange or empty. */
 function openSend(data = null) {

@@ -16,7 +16,7 @@ use crate::support::{Origin, PATIENCE, Peer, TestKey, WebSocketOrigin};
 const SOUP: &str = r#"{"dish":"soup"}"#;
 
 /// One that runs; it is ended when this is dropped.
-struct Dev {
+pub(super) struct Dev {
     child: Child,
     lines: mpsc::Receiver<String>,
     /// What was printed so far.
@@ -27,7 +27,16 @@ struct Dev {
 impl Dev {
     /// Starts one whose user's state directory is `state`, and waits until it serves.
     fn start(state: &Path, args: &[&str]) -> Self {
-        let listen = ["dev", "--listen", "127.0.0.1:0", "--no-inspect"];
+        Self::launch(state, &[&["--no-inspect"], args].concat())
+    }
+
+    /// The same with an inspector.
+    pub(super) fn inspected(state: &Path, application: SocketAddr) -> Self {
+        Self::launch(state, &["--inspect", "127.0.0.1:0", "--to", &application.to_string()])
+    }
+
+    fn launch(state: &Path, args: &[&str]) -> Self {
+        let listen = ["dev", "--listen", "127.0.0.1:0"];
         let mut command = alewife([&listen[..], args].concat());
         let mut child = command.env("XDG_STATE_HOME", state).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
@@ -56,11 +65,11 @@ impl Dev {
     }
 
     /// The line of the announcement in which `part` stands.
-    fn announced(&self, part: &str) -> &str {
+    pub(super) fn announced(&self, part: &str) -> &str {
         self.text.lines().find(|line| line.contains(part)).unwrap_or_else(|| panic!("{part}:\n{}", self.text))
     }
 
-    fn url(&self) -> &str {
+    pub(super) fn url(&self) -> &str {
         self.announced("send to").split_whitespace().nth(2).unwrap().trim_end_matches(',')
     }
 
@@ -69,7 +78,7 @@ impl Dev {
     }
 
     /// Sends something with the key for development; no child of this may read the test's input.
-    fn send(&self, args: &[&str], input: &[u8]) -> Ended {
+    pub(super) fn send(&self, args: &[&str], input: &[u8]) -> Ended {
         let keys = self.key_file();
         run([&["send", "--keys", keys.to_str().unwrap()], args].concat(), input)
     }

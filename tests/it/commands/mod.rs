@@ -8,6 +8,7 @@ mod demo;
 mod demo_bridge;
 #[cfg(unix)]
 mod dev;
+mod dev_inspector;
 mod doctor;
 mod envelopes;
 mod help;

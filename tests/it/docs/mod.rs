@@ -26,14 +26,14 @@ fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Every file below `directory`, relative to the project, in order.
+/// Every file below `directory` but images, relative to the project, in order.
 fn files_below(directory: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut ahead: Vec<PathBuf> = vec![root().join(directory)];
     while let Some(at) = ahead.pop() {
         if at.is_dir() {
             ahead.extend(fs::read_dir(&at).unwrap().map(|entry| entry.unwrap().path()));
-        } else {
+        } else if at.extension().is_none_or(|extension| extension != "png") {
             found.push(at.strip_prefix(root()).unwrap().to_str().unwrap().to_owned());
         }
     }
