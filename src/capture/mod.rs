@@ -1,7 +1,7 @@
 //! What passes through the proxies, kept for a developer to look at: each exchange as it was on either side, within bounds of
 //! memory.
 //!
-//! A [`Tap`] goes along with an exchange. Where nothing is kept it is empty, and all that it costs is to see that. Whoever
+//! A tap goes along with an exchange. Where nothing is kept it is empty, and all that it costs is to see that. Whoever
 //! shows what was kept reads it from the [`Capture`], and hears of changes by [`Capture::listen`].
 
 mod body;
