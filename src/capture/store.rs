@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{broadcast, oneshot};
@@ -54,8 +54,6 @@ pub enum Event {
 pub struct Capture {
     limits: CaptureLimits,
     ring: Mutex<Ring>,
-    /// Bytes of all that the ring holds, about.
-    bytes: AtomicUsize,
     next: AtomicU64,
     events: broadcast::Sender<Event>,
     /// What is done to exchanges on purpose.
@@ -65,16 +63,28 @@ pub struct Capture {
 
 #[derive(Default)]
 struct Ring {
-    kept: VecDeque<Arc<Kept>>,
+    kept: VecDeque<Entry>,
+    /// Bytes of all of them, about.
+    bytes: usize,
     left_out: u64,
 }
 
-/// One exchange in the ring.
+/// An exchange in the ring, and the bytes that it takes, about.
+struct Entry {
+    exchange: Arc<Kept>,
+    size: usize,
+}
+
+impl Ring {
+    fn place(&self, id: u64) -> Option<usize> {
+        self.kept.binary_search_by_key(&id, |entry| entry.exchange.id).ok()
+    }
+}
+
+/// One exchange as it is kept.
 pub(super) struct Kept {
     pub(super) id: u64,
     captured: Mutex<Captured>,
-    /// Bytes of it, about.
-    size: AtomicUsize,
 }
 
 impl Kept {
@@ -104,7 +114,6 @@ impl Capture {
         Arc::new(Self {
             limits,
             ring: Mutex::default(),
-            bytes: AtomicUsize::new(0),
             next: AtomicU64::new(1),
             events: broadcast::Sender::new(WAITING),
             faults: FaultPlan::default(),
@@ -120,7 +129,7 @@ impl Capture {
     /// What is kept, the oldest first, and how many were dropped to make room.
     pub fn list(&self) -> (Vec<Summary>, u64) {
         let ring = self.lock();
-        let kept: Vec<_> = ring.kept.iter().cloned().collect();
+        let kept: Vec<_> = ring.kept.iter().map(|entry| Arc::clone(&entry.exchange)).collect();
         let left_out = ring.left_out;
         drop(ring);
         (kept.iter().map(|kept| kept.lock().summary.clone()).collect(), left_out)
@@ -135,11 +144,7 @@ impl Capture {
 
     /// Forgets all of it. What is under way is not kept any more.
     pub fn clear(&self) {
-        let mut ring = self.lock();
-        let forgotten: usize = ring.kept.drain(..).map(|kept| kept.size.load(Relaxed)).sum();
-        ring.left_out = 0;
-        drop(ring);
-        self.bytes.fetch_sub(forgotten, Relaxed);
+        *self.lock() = Ring::default();
         self.tell(Event::Cleared);
     }
 
@@ -172,18 +177,19 @@ impl Capture {
             let mut expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
             expected.remove(&captured.summary.request_id)
         };
-        if let Some(Expectation { repeats, begun }) = expected {
-            captured.summary.repeats = repeats;
-            let _ = begun.send(id);
-        }
+        captured.summary.repeats = expected.as_ref().and_then(|expectation| expectation.repeats);
         let summary = captured.summary.clone();
-        let kept = Arc::new(Kept { id, captured: Mutex::new(captured), size: AtomicUsize::new(0) });
+        let kept = Arc::new(Kept { id, captured: Mutex::new(captured) });
         let mut ring = self.lock();
         // In the order of their numbers, whichever worker comes first.
-        let place = ring.kept.partition_point(|other| other.id < id);
-        ring.kept.insert(place, Arc::clone(&kept));
+        let place = ring.kept.partition_point(|other| other.exchange.id < id);
+        ring.kept.insert(place, Entry { exchange: Arc::clone(&kept), size: 0 });
         self.make_room(&mut ring);
         drop(ring);
+        // Only now is it there for whoever asks for this number.
+        if let Some(expectation) = expected {
+            let _ = expectation.begun.send(id);
+        }
         self.tell(Event::Exchange(Box::new(summary)));
         kept
     }
@@ -191,28 +197,24 @@ impl Capture {
     /// The exchange takes so much more.
     pub(super) fn grows(&self, kept: &Kept, bytes: usize) {
         let mut ring = self.lock();
-        let is_kept = ring.kept.binary_search_by_key(&kept.id, |other| other.id).is_ok();
-        if is_kept {
-            kept.size.fetch_add(bytes, Relaxed);
-            if self.bytes.fetch_add(bytes, Relaxed) + bytes > self.limits.bytes {
-                self.make_room(&mut ring);
-            }
+        if let Some(place) = ring.place(kept.id) {
+            ring.kept[place].size += bytes;
+            ring.bytes += bytes;
+            self.make_room(&mut ring);
         }
     }
 
     /// Whether anything of it is still of use.
     pub(super) fn keeps(&self, kept: &Kept) -> bool {
-        self.lock().kept.binary_search_by_key(&kept.id, |other| other.id).is_ok()
+        self.lock().place(kept.id).is_some()
     }
 
     /// The newest stays in any case.
     fn make_room(&self, ring: &mut Ring) {
-        let is_full = |ring: &Ring| {
-            ring.kept.len() > self.limits.exchanges || self.bytes.load(Relaxed) > self.limits.bytes
-        };
+        let is_full = |ring: &Ring| ring.kept.len() > self.limits.exchanges || ring.bytes > self.limits.bytes;
         while ring.kept.len() > 1 && is_full(ring) {
             if let Some(oldest) = ring.kept.pop_front() {
-                self.bytes.fetch_sub(oldest.size.load(Relaxed), Relaxed);
+                ring.bytes -= oldest.size;
                 ring.left_out += 1;
             }
         }
@@ -220,8 +222,7 @@ impl Capture {
 
     fn find(&self, id: u64) -> Option<Arc<Kept>> {
         let ring = self.lock();
-        let place = ring.kept.binary_search_by_key(&id, |kept| kept.id).ok()?;
-        ring.kept.get(place).cloned()
+        ring.place(id).map(|place| Arc::clone(&ring.kept[place].exchange))
     }
 
     fn lock(&self) -> MutexGuard<'_, Ring> {

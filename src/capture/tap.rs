@@ -77,6 +77,9 @@ impl Tap {
 
     /// A frame of a body.
     pub(crate) fn frame(&self, half: Half, side: Side, frame: &Frame<Bytes>) {
+        if !self.is_on() {
+            return;
+        }
         if let Some(piece) = frame.data_ref() {
             self.piece(half, side, piece);
         } else if let Some(trailers) = frame.trailers_ref() {
