@@ -14,6 +14,7 @@ mod hexdump;
 mod key_file;
 mod keygen;
 mod keys;
+mod log;
 mod message;
 mod open;
 mod paint;
@@ -27,6 +28,7 @@ mod send;
 mod shell;
 mod socket;
 mod status;
+mod stop;
 mod terminal;
 mod told;
 

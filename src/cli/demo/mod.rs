@@ -20,12 +20,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rand::Rng;
 use tempfile::TempDir;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use zeroize::Zeroizing;
 
 use super::exit::Exit;
 use super::paint::Paint;
+use super::stop::StopSignals;
 use super::{complain, print};
 use crate::app::{App, StartError, StopError};
 use crate::config::Config;
@@ -83,7 +83,7 @@ fn demo(args: &Args) -> Result<(), DemoFault> {
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(DemoFault::Runtime)?;
     let ended = runtime.block_on(async {
         // Registered before anything is printed: a signal sent right after it must leave no directory behind.
-        let signals = Signals::register().map_err(DemoFault::Runtime)?;
+        let signals = StopSignals::register().map_err(DemoFault::Runtime)?;
         if args.bridge {
             bridge::perform(args, &stage, signals).await
         } else {
@@ -95,7 +95,7 @@ fn demo(args: &Args) -> Result<(), DemoFault> {
     ended
 }
 
-async fn perform(args: &Args, stage: &Stage, signals: Signals) -> Result<(), DemoFault> {
+async fn perform(args: &Args, stage: &Stage, signals: StopSignals) -> Result<(), DemoFault> {
     let (watcher, mut seen) = mpsc::unbounded_channel();
     let kitchen = Kitchen::open(watcher).await.map_err(DemoFault::Kitchen)?;
     let config = stage.configure(args.port, kitchen.address())?;
@@ -106,7 +106,7 @@ async fn perform(args: &Args, stage: &Stage, signals: Signals) -> Result<(), Dem
     let show = async {
         result = show(args, stage, sidecar, &kitchen, &mut seen, &key).await;
         if result.is_ok() && !args.once {
-            signals.until_stop(&mut seen).await;
+            tell_until_stop(signals, &mut seen).await;
         }
     };
     app.run_until(show).await?;
@@ -253,24 +253,12 @@ fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     options.open(path)?.write_all(bytes)
 }
 
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn register() -> io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    /// Tells what the kitchen sees until a signal to stop.
-    async fn until_stop(mut self, seen: &mut UnboundedReceiver<Seen>) {
-        loop {
-            tokio::select! {
-                _ = self.interrupt.recv() => return,
-                _ = self.terminate.recv() => return,
-                Some(seen) = seen.recv() => tell(&seen),
-            }
+/// Tells what the kitchen sees until a signal to stop.
+async fn tell_until_stop(mut signals: StopSignals, seen: &mut UnboundedReceiver<Seen>) {
+    loop {
+        tokio::select! {
+            () = signals.heard() => return,
+            Some(seen) = seen.recv() => tell(&seen),
         }
     }
 }

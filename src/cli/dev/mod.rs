@@ -14,11 +14,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::exit::Exit;
 use super::paint::Paint;
-use super::{complain, print};
+use super::stop::StopSignals;
+use super::{complain, log, print};
 use crate::app::{App, StartError, StopError, unfit};
 use crate::capture::{Capture, CaptureLimits};
 use crate::config::Config;
@@ -26,7 +26,7 @@ use crate::document::Faults;
 use crate::inspector::{Inspector, InspectorError};
 use crate::metrics::Metrics;
 use crate::sources::{LoadedKeys, load_all};
-use crate::telemetry::{self, LogError};
+use crate::telemetry::LogError;
 use announcement::Announcement;
 use inspection::Inspection;
 use key::{DevelopmentKey, KeyFault};
@@ -106,14 +106,7 @@ fn dev(args: &Args) -> Result<(), DevFault> {
     }
     Faults::check(misfits)?;
     let metrics = Arc::new(Metrics::new());
-    let _log = telemetry::init(
-        &config.log,
-        metrics.log_lines_dropped.clone(),
-        metrics.access_lines_left_out.clone(),
-    )?;
-    for warning in config.warnings.iter().chain(keys.iter().flat_map(|keys| &keys.warnings)) {
-        tracing::warn!("{}", warning.one_line());
-    }
+    let _log = log::start(&config, &keys, &metrics)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(DevFault::System)?;
     let ended = runtime.block_on(serve(args, config, keys, metrics, key.as_ref()));
@@ -132,7 +125,7 @@ async fn serve(
     key: Option<&DevelopmentKey>,
 ) -> Result<Printer, DevFault> {
     // Registered before anything is printed: a signal sent right after it must not cut exchanges.
-    let signals = Signals::register().map_err(DevFault::System)?;
+    let mut signals = StopSignals::register().map_err(DevFault::System)?;
     let store = keys.first().map(|keys| Arc::clone(&keys.store));
     let sealing = keys.first().and_then(|keys| keys.ring().sealing_key(Timestamp::now()).cloned());
     let capture = Capture::new(CaptureLimits::default());
@@ -159,7 +152,7 @@ async fn serve(
             application::wait_for(&upstream).await;
         }
     });
-    let ended = app.run_until(signals.stop()).await;
+    let ended = app.run_until(signals.heard()).await;
     application.abort();
     if let Some(inspection) = inspection {
         inspection.end().await;
@@ -168,25 +161,6 @@ async fn serve(
         // Who writes an application leaves WebSockets and streams open, and knows that they end with this.
         Ok(()) | Err(StopError::GraceExceeded) => Ok(printer),
         Err(error) => Err(error.into()),
-    }
-}
-
-/// What ends it.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn register() -> io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    async fn stop(mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
     }
 }
 

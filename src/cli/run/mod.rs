@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::duration::positive;
 use super::exit::Exit;
-use super::{ConfigArg, complain, print};
+use super::{ConfigArg, complain, log, print};
 use crate::app::{
     App, Application, ApplicationError, Source, StartError, StopError, Supervisor, UpstreamAway, exit_code,
     unfit,
@@ -20,7 +20,7 @@ use crate::document::Faults;
 use crate::metrics::Metrics;
 use crate::proxy::ProxyConfig;
 use crate::sources::{LoadedKeys, load_all};
-use crate::telemetry::{self, LogError};
+use crate::telemetry::LogError;
 use signals::{Signals, Started};
 
 #[derive(Debug, clap::Args)]
@@ -105,14 +105,7 @@ fn sidecar(args: &Args) -> Result<ExitCode, RunError> {
     let (settled, open): (Vec<_>, Vec<_>) = keys.iter().partition(|keys| keys.config.portal.is_none());
     Faults::check(unfit(&config, settled))?;
     let metrics = Arc::new(Metrics::new());
-    let _log = telemetry::init(
-        &config.log,
-        metrics.log_lines_dropped.clone(),
-        metrics.access_lines_left_out.clone(),
-    )?;
-    for warning in config.warnings.iter().chain(keys.iter().flat_map(|keys| &keys.warnings)) {
-        tracing::warn!("{}", warning.one_line());
-    }
+    let _log = log::start(&config, &keys, &metrics)?;
     for fault in unfit(&config, open) {
         tracing::warn!("{}", fault.one_line());
     }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::kitchen::{Kitchen, Seen};
 use super::panels;
 use super::wire::WireFault;
-use super::{Args, DemoFault, Signals, Stage, hints, judge, print, start};
+use super::{Args, DemoFault, Stage, StopSignals, hints, judge, print, start, tell_until_stop};
 use crate::cli::paint::Paint;
 use crate::cli::socket::SocketFault;
 use crate::sources::load_all;
@@ -29,7 +29,7 @@ const FAR: &str = "mode = \"inbound\"\nforwarded = \"off\"";
 const NEAR: &str = "mode = \"outbound\"\nhost = \"pass\"";
 
 /// Builds the chain from its far end, shows it, and takes it down again.
-pub(super) async fn perform(args: &Args, stage: &Stage, signals: Signals) -> Result<(), DemoFault> {
+pub(super) async fn perform(args: &Args, stage: &Stage, signals: StopSignals) -> Result<(), DemoFault> {
     let (watcher, mut seen) = mpsc::unbounded_channel();
     let kitchen = Kitchen::open(watcher).await.map_err(DemoFault::Kitchen)?;
     let free = (Ipv4Addr::LOCALHOST, 0).into();
@@ -50,7 +50,7 @@ pub(super) async fn perform(args: &Args, stage: &Stage, signals: Signals) -> Res
     let show = async {
         result = chain.show(args, stage, &mut seen).await;
         if result.is_ok() && !args.once {
-            signals.until_stop(&mut seen).await;
+            tell_until_stop(signals, &mut seen).await;
         }
     };
     let near_has_ended = CancellationToken::new();
