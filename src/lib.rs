@@ -9,7 +9,7 @@
 //! | 2 | [`profile`] |
 //! | 3 | [`ale`] |
 //! | 4 | [`capture`], [`proxy`], [`sources`], [`admin`], [`net`], [`doctor`] |
-//! | 5 | [`config`], [`inspector`] |
+//! | 5 | [`config`], `inspector` |
 //! | 6 | [`app`], [`cli`] |
 
 pub mod admin;
@@ -21,6 +21,7 @@ pub mod config;
 pub mod crypto;
 pub mod doctor;
 pub mod document;
+#[cfg(feature = "inspector")]
 pub mod inspector;
 pub mod keys;
 pub mod metrics;

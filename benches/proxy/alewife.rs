@@ -25,33 +25,46 @@ pub(crate) fn start_outbound(inbound: SocketAddr, keys: &[&Envelope]) -> Result<
     start_as("outbound", inbound, &key_file(keys))
 }
 
-fn key_file(keys: &[&Envelope]) -> String {
+pub(crate) fn key_file(keys: &[&Envelope]) -> String {
     keys.iter().map(|key| key.key_file_entry()).collect()
 }
 
 /// Starts one Alewife in this mode with this text as its key file, `keys.toml` in its directory.
 pub(crate) fn start_as(mode: &str, upstream: SocketAddr, keys: &str) -> Result<Server, Fault> {
+    start_by(Command::new(binary()), PATIENCE, mode, upstream, keys)
+}
+
+/// The same by a command that runs it in its own way, and within a time that is fair for that. What it writes to its working
+/// directory is in the server's.
+pub(crate) fn start_by(
+    mut command: Command,
+    patience: Duration,
+    mode: &str,
+    upstream: SocketAddr,
+    keys: &str,
+) -> Result<Server, Fault> {
     let directory = tempfile::tempdir().doing("making a directory for alewife")?;
     fs::write(directory.path().join("keys.toml"), keys).doing("writing alewife's keys")?;
     let config = directory.path().join("config.toml");
     fs::write(&config, configuration(mode, upstream)).doing("writing alewife's configuration")?;
     let began = Instant::now();
-    let child = Command::new(binary())
+    let child = command
         .args(["run", "--config"])
         .arg(&config)
+        .current_dir(directory.path())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
         .doing("starting alewife")?;
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
     let mut server = Server { kind: Kind::Alewife, address, start: Duration::ZERO, child, directory };
-    server.address = listening(&mut server.child)?;
+    server.address = listening(&mut server.child, patience)?;
     server.start = began.elapsed();
     Ok(server)
 }
 
 /// Waits for the line that names the listener; what follows it is read and dropped.
-fn listening(child: &mut Child) -> Result<SocketAddr, Fault> {
+fn listening(child: &mut Child, patience: Duration) -> Result<SocketAddr, Fault> {
     let (tell, told) = mpsc::channel();
     if let Some(output) = child.stdout.take() {
         thread::spawn(move || {
@@ -67,9 +80,9 @@ fn listening(child: &mut Child) -> Result<SocketAddr, Fault> {
             let _ = output.read_to_end(&mut Vec::new());
         });
     }
-    told.recv_timeout(PATIENCE).map_err(|error| match error {
+    told.recv_timeout(patience).map_err(|error| match error {
         RecvTimeoutError::Disconnected => Fault::Ended { who: "alewife" },
-        RecvTimeoutError::Timeout => Fault::NotReady { who: "alewife", seconds: PATIENCE.as_secs() },
+        RecvTimeoutError::Timeout => Fault::NotReady { who: "alewife", seconds: patience.as_secs() },
     })
 }
 
@@ -102,6 +115,6 @@ upstream = \"http://{upstream}\"
 
 /// The binary that cargo built beside this bench, or the one that `ALEWIFE_BENCH_BINARY` names: two builds of
 /// the same source can be compared that way.
-fn binary() -> OsString {
+pub(crate) fn binary() -> OsString {
     std::env::var_os("ALEWIFE_BENCH_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_alewife").into())
 }

@@ -52,6 +52,25 @@ pub(crate) fn run(
         .unwrap_or(Err(Fault::TooSlow { what: "a run", seconds: limit.as_secs() }))
 }
 
+/// Sends the request so many `times`, one after the other over one connection, the first one of which is opened and compared.
+pub(crate) fn count(address: SocketAddr, exchange: &Exchange<'_>, times: u32) -> Result<(), Fault> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .doing("starting the load generator")?;
+    runtime.block_on(async {
+        prove(address, exchange).await?;
+        let (mut stream, mut messages) = (connect(address).await?, Messages::new());
+        for _ in 0..times {
+            match once(&mut stream, &mut messages, &exchange.request).await? {
+                Some(length) if length == exchange.reply_length => {}
+                _ => return Err(exchange.wrong("a status is not 200, or a reply's length is wrong")),
+            }
+        }
+        Ok(())
+    })
+}
+
 async fn drive(
     target: &Target,
     exchange: &Exchange<'_>,

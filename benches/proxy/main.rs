@@ -8,6 +8,7 @@ mod alewife;
 mod envelope;
 mod exchange;
 mod fault;
+#[allow(dead_code, reason = "the bench `instructions` uses the rest")]
 mod load;
 #[allow(dead_code, reason = "the bench `websocket` uses the rest")]
 mod nginx;

@@ -5,6 +5,7 @@ mod check;
 mod completions;
 mod config;
 mod demo;
+#[cfg(feature = "inspector")]
 mod dev;
 mod doctor;
 mod duration;
@@ -69,6 +70,7 @@ enum Command {
     /// Shows a sealed order on its way to an application and back
     Demo(demo::Args),
     /// Shows what passes between an application that is being written and its sealed clients
+    #[cfg(feature = "inspector")]
     Dev(dev::Args),
     /// Finds the profile that a captured message is in
     Doctor(doctor::Args),
@@ -101,6 +103,7 @@ impl Command {
             Self::Completions(args) => completions::run(&args),
             Self::Config(args) => config::run(&args),
             Self::Demo(args) => demo::run(&args),
+            #[cfg(feature = "inspector")]
             Self::Dev(args) => dev::run(&args),
             Self::Doctor(args) => doctor::run(&args),
             Self::Healthcheck(args) => healthcheck::run(args),

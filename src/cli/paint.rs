@@ -45,6 +45,7 @@ impl Paint {
     }
 
     /// What went as it should and is worth a look.
+    #[cfg(feature = "inspector")]
     pub(super) fn odd(self, text: &str) -> String {
         self.in_colour("33", text)
     }

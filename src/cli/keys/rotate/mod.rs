@@ -5,7 +5,7 @@ pub(in crate::cli) mod replace;
 
 use std::fmt::Write;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -77,7 +77,8 @@ fn rotate(args: &Args, now: Timestamp) -> Result<String, RotateFault> {
 
 /// Gives the file a key that begins now, beside which the older ones hold for a day; gives back its fingerprint, or why there
 /// is none.
-pub(in crate::cli) fn at_once(file: &Path) -> Result<Fingerprint, String> {
+#[cfg(feature = "inspector")]
+pub(in crate::cli) fn at_once(file: &std::path::Path) -> Result<Fingerprint, String> {
     const KEEP: NonZeroUsize = NonZeroUsize::new(4).expect("it is not 0");
     let fingerprint: Fingerprint =
         keygen::random_fingerprint().parse().map_err(|_| EditFault::Unsound.to_string())?;
