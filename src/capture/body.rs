@@ -1,6 +1,6 @@
 //! Heads, bodies and messages as they were.
 
-use http::{HeaderMap, request, response};
+use http::{HeaderMap, Method, Response, Uri, Version};
 use jiff::Timestamp;
 
 /// The head of a message, with the trailers that followed it. Names are in small letters, whatever they were on the wire.
@@ -15,15 +15,15 @@ pub struct Head {
 }
 
 impl Head {
-    pub(super) fn of_request(head: &request::Parts) -> Self {
-        let start = format!("{} {} {:?}", head.method, head.uri, head.version);
-        Self { start, fields: fields(&head.headers), trailers: Vec::new() }
+    pub(super) fn of_request(method: &Method, uri: &Uri, version: Version, headers: &HeaderMap) -> Self {
+        let start = format!("{method} {uri} {version:?}");
+        Self { start, fields: fields(headers), trailers: Vec::new() }
     }
 
-    pub(super) fn of_reply(head: &response::Parts) -> Self {
-        let reason = head.status.canonical_reason().unwrap_or_default();
-        let start = format!("{:?} {} {reason}", head.version, head.status.as_u16());
-        Self { start: start.trim_end().to_owned(), fields: fields(&head.headers), trailers: Vec::new() }
+    pub(super) fn of_reply<B>(reply: &Response<B>) -> Self {
+        let reason = reply.status().canonical_reason().unwrap_or_default();
+        let start = format!("{:?} {} {reason}", reply.version(), reply.status().as_u16());
+        Self { start: start.trim_end().to_owned(), fields: fields(reply.headers()), trailers: Vec::new() }
     }
 
     /// Bytes that it takes, about.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, request, response};
+use http::{HeaderMap, Request, Response, request};
 use http_body::Frame;
 use jiff::Timestamp;
 
@@ -57,15 +57,20 @@ impl Tap {
         }
     }
 
-    pub(crate) fn request_head(&self, side: Side, head: &request::Parts) {
+    pub(crate) fn request_head<B>(&self, side: Side, request: &Request<B>) {
         if let Some(noting) = &self.0 {
-            noting.head(Half::Request, side, Head::of_request(head));
+            let (method, uri) = (request.method(), request.uri());
+            noting.head(
+                Half::Request,
+                side,
+                Head::of_request(method, uri, request.version(), request.headers()),
+            );
         }
     }
 
-    pub(crate) fn reply_head(&self, side: Side, head: &response::Parts) {
+    pub(crate) fn reply_head<B>(&self, side: Side, reply: &Response<B>) {
         if let Some(noting) = &self.0 {
-            noting.head(Half::Reply, side, Head::of_reply(head));
+            noting.head(Half::Reply, side, Head::of_reply(reply));
         }
     }
 
@@ -179,7 +184,11 @@ impl Noting {
             Captured::new(summary, None)
         });
         let noting = Self { capture: Arc::clone(capture), kept, direction, fault };
-        noting.head(Half::Request, Side::Client, Head::of_request(head));
+        noting.head(
+            Half::Request,
+            Side::Client,
+            Head::of_request(&head.method, &head.uri, head.version, &head.headers),
+        );
         noting
     }
 

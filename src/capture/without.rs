@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{request, response};
+use http::{Request, Response, request};
 use http_body::Frame;
 
 use super::body::{Body, Message};
@@ -46,9 +46,9 @@ impl Tap {
 
     pub(crate) fn names(&self, _: impl FnOnce() -> Option<Names>) {}
 
-    pub(crate) fn request_head(&self, _: Side, _: &request::Parts) {}
+    pub(crate) fn request_head<B>(&self, _: Side, _: &Request<B>) {}
 
-    pub(crate) fn reply_head(&self, _: Side, _: &response::Parts) {}
+    pub(crate) fn reply_head<B>(&self, _: Side, _: &Response<B>) {}
 
     pub(crate) fn frame(&self, _: Half, _: Side, _: &Frame<Bytes>) {}
 

@@ -156,8 +156,7 @@ impl Site {
             .header("content-type", "application/json")
             .body(())
             .unwrap();
-        let (plain, ()) = plain.into_parts();
-        let mut sealed = plain.clone();
+        let (mut sealed, ()) = plain.clone().into_parts();
         let now = Timestamp::now();
         let sealing = ale::seal_request(&profile, &mut sealed, true, &key, now, &mut rand::rng());
         let (mut sealer, mut body) = (sealing.body.unwrap(), BytesMut::new());
@@ -170,7 +169,7 @@ impl Site {
         tap.piece(Half::Request, Side::Client, &body);
         tap.request_head(Side::Upstream, &plain);
         tap.piece(Half::Request, Side::Upstream, ORDER.as_bytes());
-        let (reply, ()) = Response::builder().status(201).body(()).unwrap().into_parts();
+        let reply = Response::builder().status(201).body(()).unwrap();
         tap.reply_head(Side::Upstream, &reply);
         tap.piece(Half::Reply, Side::Upstream, b"{}");
         tap.ended(|summary, stages| {

@@ -110,8 +110,7 @@ impl ClearAnswer {
 
     /// The reply as the client gets it: as it is.
     pub(super) fn finish(self, mut exchange: Exchange) -> Response<ReplyBody> {
-        let (response, lease) = self.sent;
-        let (mut head, body) = response.into_parts();
+        let (mut head, body, lease) = onward::taken_apart(self.sent, &exchange);
         exchange.answered(head.status);
         let length = onward::stated_length(&head, &body, &self.method);
         forward::strip_hop_by_hop(&mut head.headers);

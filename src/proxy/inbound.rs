@@ -106,7 +106,12 @@ impl Inbound {
             return Err(failure);
         }
         let method = head.method.clone();
-        let (body, framing) = self.open_body(body, opening, framing, head.version, client, exchange).await?;
+        // Under GCM the body is verified before anything of it goes on.
+        let (body, framing) = if opening.must_be_held() {
+            self.hold_body(body, opening, framing, client, exchange).await?
+        } else {
+            self.stream_body(body, opening, framing, head.version, client, exchange)
+        };
         if is_ping {
             let answer =
                 ping::answer(&self.config.name, method, body, exchange.upload(), sealing, now()).await?;
@@ -235,8 +240,8 @@ impl Inbound {
         Ok((opened.body, opened.reply))
     }
 
-    /// The plaintext body, and how the application is told its end. Under GCM it is verified when this returns.
-    async fn open_body(
+    /// The plaintext body as it comes, and how the application is told its end.
+    fn stream_body(
         &self,
         body: Arriving,
         opening: BodyOpening,
@@ -244,20 +249,17 @@ impl Inbound {
         version: Version,
         client: &Client,
         exchange: &mut Exchange,
-    ) -> Result<(RequestBody, Framing), Failure> {
-        if opening.must_be_held() {
-            return self.hold_body(body, opening, framing, client, exchange).await;
-        }
+    ) -> (RequestBody, Framing) {
         if !onward::may_have_bytes(&body) {
-            return Ok((RequestBody::Empty, framing));
+            return (RequestBody::Empty, framing);
         }
         let length = body.size_hint().exact();
         let change = Change::OpenRequest(opening);
         let body = self.onward.stream(body, change, length, client, exchange);
-        Ok((body, onward::framing_onward(framing, version)))
+        (body, onward::framing_onward(framing, version))
     }
 
-    /// The verified body under GCM, whole.
+    /// The verified body under GCM, whole, and how the application is told its end.
     async fn hold_body(
         &self,
         body: Arriving,
@@ -304,8 +306,7 @@ pub(crate) struct SealedAnswer {
 impl SealedAnswer {
     /// P5, P6: the reply as the client gets it.
     pub(super) fn finish(self, mut exchange: Exchange) -> Response<ReplyBody> {
-        let (response, lease) = self.sent;
-        let (mut head, body) = response.into_parts();
+        let (mut head, body, lease) = onward::taken_apart(self.sent, &exchange);
         exchange.answered(head.status);
         let plain_length = onward::stated_length(&head, &body, &self.method);
         forward::strip_hop_by_hop(&mut head.headers);

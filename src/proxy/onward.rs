@@ -62,7 +62,16 @@ impl Pools {
 }
 
 /// The head of the upstream's reply, its body on the way, and the connection that it comes by.
-pub(crate) type Sent = (Response<Arriving>, Lease<RequestBody>);
+pub(crate) type Sent = (Response<Incoming>, Lease<RequestBody>);
+
+/// The same taken apart, what comes of the body being noted.
+pub(crate) fn taken_apart(
+    (response, lease): Sent,
+    exchange: &Exchange,
+) -> (response::Parts, Arriving, Lease<RequestBody>) {
+    let (head, body) = response.into_parts();
+    (head, Arriving::reply(body, exchange.tap().clone()), lease)
+}
 
 impl Onward {
     pub(crate) fn new(route: RouteConfig, pools: &mut Pools) -> Self {
@@ -139,12 +148,13 @@ impl Onward {
     /// Sends `request` and waits for the head of the reply, which is judged here.
     pub(crate) async fn send(
         &self,
-        request: Request<RequestBody>,
+        mut request: Request<RequestBody>,
         client: &Client,
         exchange: &mut Exchange,
     ) -> Result<Sent, Failure> {
-        let request = tapped(request, exchange);
-        let sent = arrived(self.in_time(self.pool.send(request), client, exchange).await?, exchange);
+        tap_request(&mut request, exchange);
+        let sent = self.in_time(self.pool.send(request), client, exchange).await?;
+        exchange.tap().reply_head(Side::Upstream, &sent.0);
         forward::check_reply(sent.0.status(), sent.0.headers())?;
         Ok(sent)
     }
@@ -153,12 +163,13 @@ impl Onward {
     /// judged here; any other reply is.
     pub(crate) async fn upgrade(
         &self,
-        request: Request<RequestBody>,
+        mut request: Request<RequestBody>,
         client: &Client,
         exchange: &mut Exchange,
     ) -> Result<Sent, Failure> {
-        let request = tapped(request, exchange);
-        let sent = arrived(self.in_time(self.pool.upgrade(request), client, exchange).await?, exchange);
+        tap_request(&mut request, exchange);
+        let sent = self.in_time(self.pool.upgrade(request), client, exchange).await?;
+        exchange.tap().reply_head(Side::Upstream, &sent.0);
         if sent.0.status() != StatusCode::SWITCHING_PROTOCOLS {
             forward::check_reply(sent.0.status(), sent.0.headers())?;
         }
@@ -184,23 +195,13 @@ impl Onward {
 }
 
 /// Has the request noted as it goes on.
-fn tapped(request: Request<RequestBody>, exchange: &Exchange) -> Request<RequestBody> {
+fn tap_request(request: &mut Request<RequestBody>, exchange: &Exchange) {
     let tap = exchange.tap();
-    if !tap.is_on() {
-        return request;
+    if tap.is_on() {
+        tap.request_head(Side::Upstream, request);
+        let body = std::mem::replace(request.body_mut(), RequestBody::Empty);
+        *request.body_mut() = body.tapped(tap.clone());
     }
-    let (head, body) = request.into_parts();
-    tap.request_head(Side::Upstream, &head);
-    Request::from_parts(head, body.tapped(tap.clone()))
-}
-
-/// Has the reply noted as it comes.
-fn arrived(sent: (Response<Incoming>, Lease<RequestBody>), exchange: &Exchange) -> Sent {
-    let (response, lease) = sent;
-    let (head, body) = response.into_parts();
-    let tap = exchange.tap();
-    tap.reply_head(Side::Upstream, &head);
-    (Response::from_parts(head, Arriving::reply(body, tap.clone())), lease)
 }
 
 /// Whether `body` may have bytes. HTTP/2 may state a length of 0 and end the body later; the upstream's side asks for

@@ -22,7 +22,7 @@ use super::respond::{self, Failure};
 use super::websocket::Agreement;
 use super::whole::{WholeAnswer, WholeInbound, WholeOutbound};
 use super::{Asked, ProxyConfig, now, on_purpose};
-use crate::capture::{Side, Tap};
+use crate::capture::Side;
 use crate::net::Upgrade;
 
 /// What is done to the requests of one route.
@@ -184,13 +184,7 @@ impl Router {
             client.after_http.leave(upgrade, opening);
         }
         respond::settle_connection(&mut response, &client);
-        Ok(if tap.is_on() { noted(&tap, response) } else { response })
+        tap.reply_head(Side::Client, &response);
+        Ok(response)
     }
-}
-
-/// Has the head of a reply noted as the client gets it.
-fn noted(tap: &Tap, response: Response<ReplyBody>) -> Response<ReplyBody> {
-    let (head, body) = response.into_parts();
-    tap.reply_head(Side::Client, &head);
-    Response::from_parts(head, body)
 }

@@ -188,9 +188,10 @@ async fn copied_lines_ask_the_proxy_sealed_and_the_application_plain() {
 #[tokio::test]
 async fn body_that_is_no_text_goes_through_a_pipe_in_a_copied_line() {
     let site = Site::start(Wish::default()).await;
-    let (head, ()) = Request::put("/picture").header("x-empty", "").body(()).unwrap().into_parts();
+    let request = Request::put("/picture").header("x-empty", "").body(()).unwrap();
+    let (head, ()) = request.clone().into_parts();
     let tap = begin(&site.capture, &head, "picture");
-    tap.request_head(Side::Upstream, &head);
+    tap.request_head(Side::Upstream, &request);
     tap.piece(Half::Request, Side::Upstream, &[0, 159, 27, 10]);
     let (_, line) = site.ask("GET", "api/exchanges/1/copy?as=curl", "").await;
     let expected = "printf %s 'AJ8bCg==' | base64 -d | curl -sS -i -g --path-as-is -X 'PUT' -H 'x-empty;' -H 'content-type:' \

@@ -85,8 +85,7 @@ impl Outbound {
         asked: &Asked<'_>,
         exchange: &Exchange,
     ) -> Result<OpenedAnswer, Failure> {
-        let (response, lease) = sent;
-        let (mut head, body) = response.into_parts();
+        let (mut head, body, lease) = onward::taken_apart(sent, exchange);
         let length = onward::stated_length(&head, &body, &asked.method);
         let overhead = opening.overhead();
         let opened = opening.open(&asked.method, head.status, &mut head.headers, now());

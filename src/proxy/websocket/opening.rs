@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::proxy::body::Arriving;
 use bytes::Bytes;
 use http::{Response, response};
+use hyper::body::Incoming;
 
 use super::crossing::Crossing;
 use super::leg::Leg;
@@ -92,7 +92,7 @@ impl Agreement {
     /// Takes the 101 for an agreement, if it is one.
     pub(crate) fn reached(
         handshake: &Handshake,
-        mut response: Response<Arriving>,
+        mut response: Response<Incoming>,
         client: &Client,
         seat: Seat,
     ) -> Result<Self, ReplyFault> {

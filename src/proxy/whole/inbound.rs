@@ -163,8 +163,7 @@ impl WholeInbound {
         if !reply.seals() {
             return Ok(Answer::Clear(ClearAnswer::without(&self.profile.carriers(), sent, method)));
         }
-        let (response, lease) = sent;
-        let (mut head, body) = response.into_parts();
+        let (mut head, body, lease) = onward::taken_apart(sent, exchange);
         forward::strip_hop_by_hop(&mut head.headers);
         forward::strip_sealed_body_fields(&mut head.headers);
         if forward::is_event_stream(&head.headers) {

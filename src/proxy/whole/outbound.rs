@@ -115,8 +115,7 @@ impl WholeOutbound {
         if !opening.is_sealed() {
             return Ok(Answer::Clear(ClearAnswer::without(&self.profile.carriers(), sent, method)));
         }
-        let (response, lease) = sent;
-        let (mut head, body) = response.into_parts();
+        let (mut head, body, lease) = onward::taken_apart(sent, exchange);
         if forward::is_event_stream(&head.headers) {
             return Err(Failure::EventStream);
         }
