@@ -70,12 +70,20 @@ pub(super) struct Args {
     /// Has no inspector
     #[arg(long, conflicts_with = "inspect")]
     no_inspect: bool,
+    /// How many exchanges the inspector keeps at most, and no more than 64 MiB of them
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    keep: u32,
 }
 
 impl Args {
     /// Where the inspector is to be, if anywhere.
     fn inspector(&self) -> Option<SocketAddr> {
         (!self.no_inspect).then_some(self.inspect)
+    }
+
+    fn limits(&self) -> CaptureLimits {
+        let limits = CaptureLimits::default();
+        CaptureLimits { exchanges: usize::try_from(self.keep).unwrap_or(limits.exchanges), ..limits }
     }
 }
 
@@ -128,7 +136,7 @@ async fn serve(
     let mut signals = StopSignals::register().map_err(DevFault::System)?;
     let store = keys.first().map(|keys| Arc::clone(&keys.store));
     let sealing = keys.first().and_then(|keys| keys.ring().sealing_key(Timestamp::now()).cloned());
-    let capture = Capture::new(CaptureLimits::default());
+    let capture = Capture::new(args.limits());
     let app = App::start(config, keys, metrics, Some(Arc::clone(&capture))).await?;
     let inspector = inspection::bind(args.inspector()).await?;
     let proxy = app.proxies().next().ok_or(DevFault::NoProxy)?;

@@ -111,7 +111,8 @@ mod tests {
         let listen = "127.0.0.1:7080".parse().unwrap();
         let inspect = "127.0.0.1:7090".parse().unwrap();
         let profile = profile.map(str::to_owned);
-        Args { to: to.to_owned(), profile, keys: None, outbound: false, listen, inspect, no_inspect: false }
+        let (outbound, no_inspect, keep) = (false, false, 1000);
+        Args { to: to.to_owned(), profile, keys: None, outbound, listen, inspect, no_inspect, keep }
     }
 
     #[test]

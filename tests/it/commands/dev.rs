@@ -35,7 +35,7 @@ impl Dev {
         Self::launch(state, &["--inspect", "127.0.0.1:0", "--to", &application.to_string()])
     }
 
-    fn launch(state: &Path, args: &[&str]) -> Self {
+    pub(super) fn launch(state: &Path, args: &[&str]) -> Self {
         let listen = ["dev", "--listen", "127.0.0.1:0"];
         let mut command = alewife([&listen[..], args].concat());
         let mut child = command.env("XDG_STATE_HOME", state).spawn().unwrap();

@@ -9,6 +9,8 @@ mod demo_bridge;
 #[cfg(unix)]
 mod dev;
 mod dev_inspector;
+#[cfg(unix)]
+mod dev_page;
 mod doctor;
 mod envelopes;
 mod help;

@@ -32,7 +32,9 @@ pub(crate) use redis::Redis;
 pub(crate) use sidecar::{Sidecar, SidecarBuilder};
 pub(crate) use talker::Talker;
 pub(crate) use tunnel::Tunnel;
-pub(crate) use websocket::{Event, Frame, Message, Opcode, WebSocketOrigin, accept_of, field, shown};
+pub(crate) use websocket::{
+    Event, Frame, Message, Opcode, WebSocketOrigin, accept_of, agreement, echo_session, field, shown,
+};
 pub(crate) use wire::{Connection, End, Reply, uninterrupted};
 
 /// How long a condition may take to come true on a machine that is busy with other things.

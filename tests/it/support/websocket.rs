@@ -224,6 +224,28 @@ pub(crate) fn accept_of(key: &str) -> String {
     BASE64_STANDARD.encode(proof)
 }
 
+/// The head that agrees on a WebSocket with the client that sent this `sec-websocket-key`.
+pub(crate) fn agreement(key: &str) -> String {
+    format!(
+        "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n\
+         sec-websocket-accept: {}\r\n\r\n",
+        accept_of(key)
+    )
+}
+
+/// Sends back every message as it came; answers pings and the Close, with which it ends.
+pub(crate) fn echo_session(connection: &mut Connection) {
+    let mut partial = None;
+    while let Ok(event) = connection.read_event(&mut partial) {
+        match event {
+            Event::Message(message) => connection.send_frame(&message.frame()),
+            Event::Ping(payload) => connection.send_frame(&Frame::new(Opcode::Pong, payload)),
+            Event::Pong(_) => {}
+            Event::Close(payload) => return connection.send_frame(&Frame::new(Opcode::Close, payload)),
+        }
+    }
+}
+
 /// The value of a field in a raw head.
 pub(crate) fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     let lines = head.split("\r\n").skip(1);
@@ -240,19 +262,7 @@ pub(crate) struct WebSocketOrigin {
 impl WebSocketOrigin {
     /// Sends back every message as it came; answers pings and the Close.
     pub(crate) fn echo() -> Self {
-        Self::holding(|_, connection| {
-            let mut partial = None;
-            while let Ok(event) = connection.read_event(&mut partial) {
-                match event {
-                    Event::Message(message) => connection.send_frame(&message.frame()),
-                    Event::Ping(payload) => connection.send_frame(&Frame::new(Opcode::Pong, payload)),
-                    Event::Pong(_) => {}
-                    Event::Close(payload) => {
-                        return connection.send_frame(&Frame::new(Opcode::Close, payload));
-                    }
-                }
-            }
-        })
+        Self::holding(|_, connection| echo_session(connection))
     }
 
     /// Accepts every handshake; `session` gets its head and holds the session.
@@ -267,12 +277,8 @@ impl WebSocketOrigin {
                 thread::spawn(move || {
                     let Ok(head) = connection.read_head() else { return };
                     let head: String = head.into_iter().map(char::from).collect();
-                    let accept = accept_of(field(&head, "sec-websocket-key").expect("a handshake"));
-                    let reply = format!(
-                        "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n\
-                         sec-websocket-accept: {accept}\r\n\r\n"
-                    );
-                    connection.send(reply.as_bytes());
+                    let key = field(&head, "sec-websocket-key").expect("a handshake");
+                    connection.send(agreement(key).as_bytes());
                     session(&head, &mut connection);
                 });
             }

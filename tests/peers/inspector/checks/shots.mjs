@@ -19,13 +19,22 @@ function fill(mock) {
   return { good: good.id, bad: bad.id, session: session.id };
 }
 
+/** The same of a real process, as far as it can be had. */
+async function made(visit) {
+  for (const path of ["/menu", "/orders?table=12", "/orders?table=7"]) await visit.ended(await visit.send(path));
+  const bad = await visit.sendRefused("/orders?table=7");
+  const good = await visit.send("/orders?table=7");
+  await Promise.all([bad, good].map((id) => visit.ended(id)));
+  return { good, bad };
+}
+
 export const checks = ["light", "dark"].map((colorScheme) => ({
   name: `screenshots, ${colorScheme}`,
   async run(visit) {
     const { shotsFolder } = visit.world;
     if (!shotsFolder) return visit.mock ? undefined : skip("ALEWIFE_INSPECTOR_SHOTS names no folder");
     if (visit.mock) await visit.api("exchanges", { method: "DELETE" });
-    const { good, bad, session } = visit.mock ? fill(visit.mock) : { good: await visit.send("/orders"), bad: await visit.sendRefused("/orders") };
+    const { good, bad, session } = visit.mock ? fill(visit.mock) : await made(visit);
     const page = await visit.open({ colorScheme, height: 900, width: 1440 });
     const shoot = (name) => page.screenshot({ path: join(shotsFolder, `inspector-${name}-${colorScheme}.png`) });
     await rowOf(page, bad).waitFor();
