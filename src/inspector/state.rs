@@ -14,7 +14,7 @@ use crate::keys::KeyStore;
 use crate::profile::StreamProfile;
 
 /// Makes a new key that seals; gives back its fingerprint, or why there is none. May block.
-pub type Rotate = Box<dyn Fn() -> Result<String, String> + Send + Sync>;
+pub type Rotate = Arc<dyn Fn() -> Result<String, String> + Send + Sync>;
 
 /// What the inspector is made of.
 pub struct InspectorState {

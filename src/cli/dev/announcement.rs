@@ -28,6 +28,8 @@ pub(super) struct Announcement<'a> {
     pub(super) sealing: Option<&'a Key>,
     /// The key for development, if that is it.
     pub(super) key: Option<&'a DevelopmentKey>,
+    /// Whether single keys do something.
+    pub(super) takes_keys: bool,
 }
 
 impl Announcement<'_> {
@@ -55,7 +57,11 @@ impl Announcement<'_> {
             "\n{}\n{}\n\n{}\n\n",
             paint.title("Try it from another terminal:"),
             self.line(),
-            paint.aside("Exchanges are shown here as they end. Ctrl-C ends this.")
+            paint.aside(if self.takes_keys {
+                "Exchanges are shown here as they end. Press h for help. Ctrl-C ends this."
+            } else {
+                "Exchanges are shown here as they end. Ctrl-C ends this."
+            })
         );
         text
     }

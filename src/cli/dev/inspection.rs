@@ -1,7 +1,7 @@
 //! The inspector of what passes.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -36,6 +36,7 @@ impl Inspection {
         capture: Arc<Capture>,
         file: &Path,
         keys: Option<&Arc<KeyStore>>,
+        rotate: Rotate,
     ) -> Self {
         let path = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
         let proxies = app.proxies().map(|listening| about(&listening, &path, keys)).collect();
@@ -44,7 +45,7 @@ impl Inspection {
             about: About { version: env!("CARGO_PKG_VERSION").to_owned(), proxies },
             key_sets: Arc::clone(app.status()),
             can_act: true,
-            rotate: Some(rotate_at(path, keys.map(Arc::clone))),
+            rotate: Some(rotate),
         };
         let stop = CancellationToken::new();
         let serving = tokio::spawn(inspector.serve(state, stop.clone()));
@@ -89,8 +90,9 @@ fn about(listening: &Listening, file: &Path, keys: Option<&Arc<KeyStore>>) -> Pr
 }
 
 /// Gives back the new key once it seals, so that what is sent next is sealed with it.
-fn rotate_at(file: PathBuf, keys: Option<Arc<KeyStore>>) -> Rotate {
-    Box::new(move || {
+pub(super) fn rotate_at(file: &Path, keys: Option<Arc<KeyStore>>) -> Rotate {
+    let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    Arc::new(move || {
         let fingerprint = rotate::at_once(&file)?;
         let seals = |keys: &KeyStore| {
             let ring = keys.snapshot();

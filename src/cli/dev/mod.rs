@@ -4,6 +4,8 @@ mod announcement;
 mod application;
 mod inspection;
 mod key;
+mod keyboard;
+mod keys;
 mod lines;
 mod settings;
 
@@ -30,6 +32,8 @@ use crate::telemetry::LogError;
 use announcement::Announcement;
 use inspection::Inspection;
 use key::{DevelopmentKey, KeyFault};
+use keyboard::Keyboard;
+use keys::Keys;
 use lines::Printer;
 
 #[derive(Debug, clap::Args)]
@@ -42,6 +46,9 @@ requests are taken already.
 Unless --keys names a key file, a key for development is made once and kept in dev-keys.toml in \
 $XDG_STATE_HOME/alewife or ~/.local/state/alewife. It is not for production, and neither is this command: it listens on \
 this machine only, and `alewife run` is for all else. Ctrl-C ends it.
+
+On a terminal single keys work: o opens the inspector in a browser (that of BROWSER, if it is set), r rotates the key, c clears, \
+h lists the keys, q quits.
 
 Exit status: 0 when it was told to end, 64 for a wrong command line, 78 for a wrong key file, 1 otherwise.
 
@@ -141,6 +148,7 @@ async fn serve(
     let inspector = inspection::bind(args.inspector()).await?;
     let proxy = app.proxies().next().ok_or(DevFault::NoProxy)?;
     let upstream = proxy.config.routes.iter().next().map(|route| route.upstream.clone());
+    let keyboard = Keyboard::open();
     let announcement = Announcement {
         args,
         url: proxy.address.url(false),
@@ -148,19 +156,42 @@ async fn serve(
         inspector: inspector.as_ref().map(Inspector::url),
         sealing: sealing.as_deref(),
         key,
+        takes_keys: keyboard.is_some(),
     };
+    let paint = Paint::of_stdout();
+    let text = announcement.text(paint);
     // A closed standard output is no reason to stop serving.
-    let _ = print(&announcement.text(Paint::of_stdout()));
+    let _ = print(&text);
     let file = announcement.file();
-    let inspection = inspector
-        .map(|inspector| Inspection::begin(inspector, &app, Arc::clone(&capture), file, store.as_ref()));
+    let rotate = inspection::rotate_at(file, store.clone());
+    let keys = keyboard.map(|keyboard| Keys {
+        keyboard,
+        paint,
+        announcement: text,
+        inspector: inspector.as_ref().map(Inspector::url),
+        rotate: Arc::clone(&rotate),
+        capture: Arc::clone(&capture),
+    });
+    let inspection = inspector.map(|inspector| {
+        Inspection::begin(inspector, &app, Arc::clone(&capture), file, store.as_ref(), rotate)
+    });
     let printer = Printer::start(&capture).map_err(DevFault::System)?;
+    let events = capture.listen();
     let application = tokio::spawn(async move {
         if let Some(upstream) = upstream {
-            application::wait_for(&upstream).await;
+            application::watch(&upstream, events).await;
         }
     });
-    let ended = app.run_until(signals.heard()).await;
+    let stop = async {
+        match keys {
+            None => signals.heard().await,
+            Some(keys) => tokio::select! {
+                () = signals.heard() => {}
+                () = keys.obeyed() => {}
+            },
+        }
+    };
+    let ended = app.run_until(stop).await;
     application.abort();
     if let Some(inspection) = inspection {
         inspection.end().await;

@@ -137,7 +137,7 @@ async fn messages_of_a_websocket_are_shown_in_their_order() {
 
 #[tokio::test]
 async fn events_tell_of_exchanges_clearing_faults_and_keys() {
-    let rotate: Rotate = Box::new(|| Ok("dev-2".to_owned()));
+    let rotate: Rotate = Arc::new(|| Ok("dev-2".to_owned()));
     let site = Site::start(Wish { rotate: Some(rotate), ..Wish::default() }).await;
     let mut stream = TcpStream::connect(site.address).await.unwrap();
     let request = format!("GET {} HTTP/1.1\r\nhost: {}\r\n\r\n", site.path("api/events"), site.address);
@@ -216,7 +216,7 @@ async fn keys_are_shown_by_name_and_never_by_secret() {
 
 #[tokio::test]
 async fn rotation_that_fails_says_why() {
-    let rotate: Rotate = Box::new(|| Err("the key file was changed meanwhile".to_owned()));
+    let rotate: Rotate = Arc::new(|| Err("the key file was changed meanwhile".to_owned()));
     let site = Site::start(Wish { rotate: Some(rotate), ..Wish::default() }).await;
     let (status, told) = site.json("POST", "api/keys/rotate", "").await;
     assert_eq!((status, &told["error"]), (409, &"the key file was changed meanwhile".into()));

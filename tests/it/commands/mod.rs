@@ -9,6 +9,8 @@ mod demo_bridge;
 #[cfg(unix)]
 mod dev;
 mod dev_inspector;
+#[cfg(target_os = "linux")]
+mod dev_keys;
 #[cfg(unix)]
 mod dev_page;
 mod doctor;

@@ -13,6 +13,8 @@ mod programs;
 mod redis;
 mod sidecar;
 mod talker;
+#[cfg(target_os = "linux")]
+mod terminal;
 mod tunnel;
 mod websocket;
 mod wire;
@@ -31,6 +33,8 @@ pub(crate) use programs::{AleServer, Outcome, Program, node_path, run};
 pub(crate) use redis::Redis;
 pub(crate) use sidecar::{Sidecar, SidecarBuilder};
 pub(crate) use talker::Talker;
+#[cfg(target_os = "linux")]
+pub(crate) use terminal::Terminal;
 pub(crate) use tunnel::Tunnel;
 pub(crate) use websocket::{
     Event, Frame, Message, Opcode, WebSocketOrigin, accept_of, agreement, echo_session, field, shown,
