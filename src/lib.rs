@@ -4,7 +4,7 @@
 //!
 //! | layer | rooms |
 //! |---|---|
-//! | 0 | [`crypto`], [`document`], [`metrics`], [`payload`], [`telemetry`], [`websocket`] |
+//! | 0 | [`crypto`], [`document`], [`metrics`], [`page`], [`payload`], [`telemetry`], [`websocket`] |
 //! | 1 | [`keys`] |
 //! | 2 | [`profile`] |
 //! | 3 | [`ale`] |
@@ -26,6 +26,7 @@ pub mod inspector;
 pub mod keys;
 pub mod metrics;
 pub mod net;
+pub mod page;
 pub mod payload;
 pub mod profile;
 pub mod proxy;

@@ -8,6 +8,7 @@
 mod applications;
 mod local;
 mod order;
+mod overview;
 mod pages;
 mod readiness;
 mod report;

@@ -13,14 +13,14 @@ use tokio::sync::oneshot;
 
 use super::local::{self, NotLocal};
 use super::order::{NotTaken, Orders, Reload, Why};
-use super::{AdminState, Readiness};
+use super::{AdminState, Readiness, overview};
 use crate::metrics::{self, ReloadOutcome};
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const METRICS: HeaderValue = HeaderValue::from_static(metrics::CONTENT_TYPE);
 
-type Reply = Response<Full<Bytes>>;
+pub(super) type Reply = Response<Full<Bytes>>;
 
 /// Which pages a listener has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,8 @@ pub(super) async fn answer(
 enum Page {
     Live,
     Metrics,
+    /// `/status` for people.
+    Overview,
     Ready,
     Reload,
     Shutdown,
@@ -67,6 +69,7 @@ enum Page {
 impl Page {
     fn at(path: &str) -> Option<Self> {
         match path {
+            "/" => Some(Self::Overview),
             "/livez" => Some(Self::Live),
             "/metrics" => Some(Self::Metrics),
             "/readyz" => Some(Self::Ready),
@@ -102,6 +105,7 @@ impl Page {
     async fn show(self, request: &Request<impl Body>, peer: IpAddr, state: &AdminState) -> Reply {
         match self {
             Self::Live => text(StatusCode::OK, "ok\n"),
+            Self::Overview => overview::answer(),
             Self::Metrics => body(StatusCode::OK, METRICS, state.metrics.encode(Timestamp::now())),
             Self::Ready if is_verbose(request.uri().query()) => {
                 let is_local = local::check(request, peer).is_ok();
@@ -195,7 +199,7 @@ fn text(status: StatusCode, content: impl Into<Bytes>) -> Reply {
     body(status, TEXT, content)
 }
 
-fn body(status: StatusCode, content_type: HeaderValue, content: impl Into<Bytes>) -> Reply {
+pub(super) fn body(status: StatusCode, content_type: HeaderValue, content: impl Into<Bytes>) -> Reply {
     let mut reply = Response::new(Full::new(content.into()));
     *reply.status_mut() = status;
     reply.headers_mut().insert(CONTENT_TYPE, content_type);

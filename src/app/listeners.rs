@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::slot::Slot;
+use crate::metrics::{Metrics, ProxyMetrics};
 use crate::net::ListenAddress;
 use crate::proxy::{Limits, ProxyConfig};
 
@@ -19,15 +20,17 @@ struct Told {
     config: Arc<ProxyConfig>,
     address: ListenAddress,
     limits: Arc<Limits>,
+    metrics: ProxyMetrics,
 }
 
 impl Listeners {
     /// These are in force from now on.
-    pub(super) fn are(&self, slots: &[Slot]) {
+    pub(super) fn are(&self, slots: &[Slot], metrics: &Metrics) {
         let told = |slot: &Slot| Told {
             config: Arc::clone(slot.config()),
             address: slot.address().clone(),
             limits: Arc::clone(slot.common().limits()),
+            metrics: metrics.proxy(&slot.config().name),
         };
         self.0.store(Arc::new(slots.iter().map(told).collect()));
     }
@@ -38,13 +41,15 @@ pub(super) fn report(listeners: Arc<Listeners>) -> impl Fn(Timestamp) -> Value +
     move |_now| listeners.0.load().iter().map(of_listener).collect()
 }
 
-fn of_listener(Told { config, address, limits }: &Told) -> Value {
-    let ProxyConfig { name, mode, tls, limits: configured, .. } = &**config;
+fn of_listener(Told { config, address, limits, metrics }: &Told) -> Value {
+    let ProxyConfig { name, mode, tls, routes, limits: configured, .. } = &**config;
+    let outcomes = metrics.outcomes().map(|(outcome, count)| (outcome.label().to_owned(), count.into()));
     json!({
         "name": &**name,
         "mode": mode.to_string(),
         "address": address.url(tls.is_some()),
         "tls": tls.is_some(),
+        "goes_to": routes.destination(),
         "connections": limits.gate().open(),
         "in_flight": limits.requests(),
         "sessions": limits.sessions(),
@@ -53,5 +58,6 @@ fn of_listener(Told { config, address, limits }: &Told) -> Value {
             "requests": configured.requests,
             "sessions": configured.sessions,
         },
+        "outcomes": outcomes.collect::<Map<_, _>>(),
     })
 }

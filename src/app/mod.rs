@@ -285,7 +285,7 @@ impl App {
 
     /// Has the admin listener tell of the proxies that are in force now.
     fn tell_of_proxies(&self) {
-        self.listeners.are(&self.slots);
+        self.listeners.are(&self.slots, &self.metrics);
         self.applications.are(self.applications());
     }
 

@@ -4,10 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
-};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use serde::Serialize;
@@ -15,22 +12,11 @@ use tokio::sync::mpsc;
 
 use super::guard::Refused;
 use super::page;
-use crate::crypto::encoding;
+use crate::page::{CONTENT_TYPE as PAGE, Nonce, guard};
 
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
-const PAGE: &str = "text/html; charset=utf-8";
 const EVENTS: &str = "text/event-stream";
-
-/// What holds for every answer.
-const KEPT_TO_ITSELF: [(HeaderName, &str); 6] = [
-    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (REFERRER_POLICY, "no-referrer"),
-    (CACHE_CONTROL, "no-store"),
-    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-    (X_FRAME_OPTIONS, "DENY"),
-];
 
 pub(super) type Reply = Response<ReplyBody>;
 
@@ -147,24 +133,15 @@ fn reply(status: StatusCode, kind: &'static str, content: Vec<u8>) -> Reply {
     settled(status, kind, ReplyBody::Whole(content), &nonce())
 }
 
-fn settled(status: StatusCode, kind: &'static str, body: ReplyBody, nonce: &str) -> Reply {
-    let policy = format!(
-        "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; \
-         img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    );
+fn settled(status: StatusCode, kind: &'static str, body: ReplyBody, nonce: &Nonce) -> Reply {
     let mut reply = Response::new(body);
     *reply.status_mut() = status;
     let headers = reply.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    if let Ok(policy) = HeaderValue::try_from(policy) {
-        headers.insert(CONTENT_SECURITY_POLICY, policy);
-    }
-    for (name, value) in KEPT_TO_ITSELF {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
+    guard(headers, nonce);
     reply
 }
 
-fn nonce() -> String {
-    encoding::base64_encode(&rand::random::<[u8; 18]>())
+fn nonce() -> Nonce {
+    Nonce::of(rand::random())
 }

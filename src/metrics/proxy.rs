@@ -37,6 +37,11 @@ impl ProxyMetrics {
         self.counters.duration.observe(elapsed.as_secs_f64());
     }
 
+    /// How many exchanges have ended in each way.
+    pub fn outcomes(&self) -> impl Iterator<Item = (Outcome, u64)> {
+        Outcome::ALL.into_iter().map(|outcome| (outcome, self.counters.requests[outcome as usize].get()))
+    }
+
     /// Counts how long a part of an exchange took.
     pub fn stage(&self, stage: Stage, duration: Duration) {
         self.counters.stages.observe(stage, duration);

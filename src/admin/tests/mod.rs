@@ -223,7 +223,7 @@ async fn head_is_answered_with_the_length_and_no_body() {
 #[tokio::test]
 async fn other_paths_are_not_found() {
     let admin = Admin::start().await;
-    for path in ["/", "/livez/", "//livez", "/LIVEZ", "/metrics/x", "/%6civez"] {
+    for path in ["/index.html", "/livez/", "//livez", "/LIVEZ", "/metrics/x", "/%6civez"] {
         assert_eq!(admin.page("GET", path).await, (404, "not found\n".to_owned()), "{path}");
     }
     assert_eq!(admin.page("POST", "/nowhere").await, (404, "not found\n".to_owned()));

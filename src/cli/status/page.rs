@@ -21,6 +21,7 @@ pub(super) fn of(report: &StatusReport) -> serde_json::Result<String> {
     let parts = [
         head(report, more.configuration.as_ref(), now),
         listeners(&more.listeners),
+        outcomes(&more.listeners),
         keys(&report.keysets, now),
         sources(&report.keysets, now)?,
         migrations(&more.migration, now),
@@ -62,7 +63,7 @@ fn head(report: &StatusReport, configuration: Option<&Configuration>, now: Optio
 
 fn listeners(listeners: &[Listener]) -> String {
     let row = |listener: &Listener| {
-        let Listener { name, mode, address, tls, connections, in_flight, sessions, limits } = listener;
+        let Listener { name, mode, address, tls, connections, in_flight, sessions, limits, .. } = listener;
         [
             name.clone(),
             mode.clone(),
@@ -75,6 +76,16 @@ fn listeners(listeners: &[Listener]) -> String {
     };
     let headings = ["LISTENER", "MODE", "ADDRESS", "TLS", "CONNECTIONS", "REQUESTS", "SESSIONS"];
     table(headings, listeners.iter().map(row), "listeners")
+}
+
+/// Those that there were, the most frequent first.
+fn outcomes(listeners: &[Listener]) -> String {
+    let rows = listeners.iter().flat_map(|listener| {
+        let mut ended: Vec<_> = listener.outcomes.iter().filter(|(_, count)| **count > 0).collect();
+        ended.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        ended.into_iter().map(|(outcome, count)| [listener.name.clone(), outcome.clone(), count.to_string()])
+    });
+    table(["LISTENER", "OUTCOME", "EXCHANGES"], rows, "exchanges that have ended")
 }
 
 fn keys(sets: &[KeySetReport], now: Option<Timestamp>) -> String {

@@ -1,5 +1,7 @@
 //! What of `/status` the page is made of, besides the keys. Whatever an older sidecar does not tell is left out.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -55,6 +57,9 @@ pub(super) struct Listener {
     pub(super) sessions: u64,
     #[serde(default)]
     pub(super) limits: Limits,
+    /// How many exchanges ended how.
+    #[serde(default)]
+    pub(super) outcomes: BTreeMap<String, u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

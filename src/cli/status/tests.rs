@@ -27,6 +27,7 @@ fn full() -> Value {
     let listener = json!({
         "name": "kitchen", "mode": "inbound", "address": "https://127.0.0.1:8080", "tls": true, "connections": 12,
         "in_flight": 3, "sessions": 0, "limits": { "connections": 8192, "requests": 4096, "sessions": null },
+        "goes_to": "http://127.0.0.1:3000", "outcomes": { "ale_error": 2, "answered": 8123, "timed_out": 0 },
     });
     let network = |sealed: u64, plain: u64| {
         json!({ "network": "192.0.2.0/24", "sealed": sealed, "plain": plain, "refused": 0, "would_refuse": [],
@@ -62,6 +63,10 @@ alewife 0.1.0, pid 4242, up 4h, configuration ba7816bf8f01cfea of config.toml lo
 LISTENER  MODE     ADDRESS                 TLS  CONNECTIONS  REQUESTS   SESSIONS
 kitchen   inbound  https://127.0.0.1:8080  yes  12 of 8192   3 of 4096  0
 
+LISTENER  OUTCOME    EXCHANGES
+kitchen   answered   8123
+kitchen   ale_error  2
+
 KEY SET  KEY               ALGORITHM    STATE    VALID                   SEALED              LAST USE  MAY GO
 default  0f3c2a9e41…8d21b  AES-256-GCM  sealing  from 2026-06-01T00:00Z  8123 of 4294967296  2s ago    no: it seals
 
@@ -82,7 +87,7 @@ and 2 of others, the last 1h ago
 #[test]
 fn sidecar_that_tells_less_has_a_shorter_page() {
     let report = json!({ "version": "0.0.9", "now": "2026-06-01T12:00:00Z", "keysets": [] });
-    let expected = "alewife 0.0.9\n\nno listeners\n\nno keys\n\nno sources of keys\n\n\
+    let expected = "alewife 0.0.9\n\nno listeners\n\nno exchanges that have ended\n\nno keys\n\nno sources of keys\n\n\
                     no routes that let plain clients pass\n\nno repeated IVs\n";
     assert_eq!(page(report), expected);
 }

@@ -102,6 +102,8 @@ fn table_of_what_status_tells_is_what_it_tells() {
 #[test]
 fn page_of_status_has_the_parts_and_columns_that_its_example_has() {
     let sidecar = Sidecar::inbound().keys(&[&TestKey::new("AES-256-GCM")]).start();
+    // One that has ended, as in the example.
+    sidecar.connect().exchange(b"GET / HTTP/1.1\r\nhost: kitchen\r\n\r\n");
     let command = Command::new(env!("CARGO_BIN_EXE_alewife"))
         .args(["status", "--timeout", "20s", "--admin", &sidecar.admin().to_string()])
         .output()

@@ -15,6 +15,7 @@ mod reconfigure;
 mod reload_load;
 mod secrecy;
 mod start;
+mod status_page;
 mod stop;
 mod stop_load;
 mod supervised;

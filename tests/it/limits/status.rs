@@ -27,7 +27,14 @@ fn listener_is_told_with_what_it_has_under_way_and_its_limits() {
         "sessions": 0,
         "limits": { "connections": 9, "requests": 5, "sessions": 3 },
     });
-    assert_eq!(listeners(&sidecar), [expected]);
+    let mut told = listeners(&sidecar);
+    let more = told[0].as_object_mut().unwrap();
+    assert!(
+        more.remove("outcomes").unwrap().as_object().unwrap().values().all(|count| count == 0),
+        "none has ended"
+    );
+    assert!(more.remove("goes_to").unwrap().as_str().unwrap().starts_with("http://127.0.0.1:"));
+    assert_eq!(told, [expected]);
     waiting.let_go();
     drop((idle, busy));
     eventually("all have gone", || {

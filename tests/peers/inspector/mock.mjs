@@ -1,7 +1,7 @@
 // A process that has nothing but the inspector's API, for the page alone: it seals nothing, it shows what a sidecar
 // would show. Tests write `mock.add(…)` where a sidecar would have had an exchange.
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createServer, STATUS_CODES } from "node:http";
 import { basename, dirname, join } from "node:path";
 import { json } from "node:stream/consumers";
@@ -29,7 +29,8 @@ export const body = (data) => ({ length: Buffer.byteLength(data), kept: Buffer.b
 
 /** The page as a sidecar puts it together. */
 function assemble(file, nonce) {
-  const part = (_, name) => readFileSync(join(dirname(file), basename(file, ".html"), name), "utf8");
+  const folders = [join(dirname(file), basename(file, ".html")), join(dirname(file), "../page")];
+  const part = (_, name) => readFileSync(folders.map((folder) => join(folder, name)).find(existsSync), "utf8");
   return readFileSync(file, "utf8").replaceAll(/\{\{([a-z]+\.(?:js|css))\}\}/g, part).replaceAll("{{nonce}}", () => nonce);
 }
 
