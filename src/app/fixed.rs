@@ -4,6 +4,8 @@ use std::num::NonZeroUsize;
 
 use crate::admin::AdminConfig;
 use crate::config::Config;
+#[cfg(feature = "inspector")]
+use crate::inspector::InspectorConfig;
 use crate::keys::SealLimit;
 use crate::telemetry::LogConfig;
 
@@ -12,6 +14,8 @@ pub(super) struct Fixed {
     workers: NonZeroUsize,
     max_held: u64,
     admin: AdminConfig,
+    #[cfg(feature = "inspector")]
+    inspector: Option<InspectorConfig>,
     log: LogConfig,
     seal_limits: Vec<(String, SealLimit)>,
 }
@@ -22,6 +26,8 @@ impl Fixed {
             workers: config.workers,
             max_held: config.max_held,
             admin: config.admin,
+            #[cfg(feature = "inspector")]
+            inspector: config.inspector.clone(),
             log: config.log.clone(),
             seal_limits: seal_limits(config).collect(),
         }
@@ -33,6 +39,8 @@ impl Fixed {
             ("workers", self.workers != config.workers),
             ("max_held", self.max_held != config.max_held),
             ("admin", self.admin != config.admin),
+            #[cfg(feature = "inspector")]
+            ("inspector", self.inspector != config.inspector),
             ("log", self.log != config.log),
         ];
         let of_process =

@@ -6,6 +6,8 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+#[cfg(feature = "inspector")]
+use super::Listening;
 use super::slot::Slot;
 use crate::metrics::{Metrics, ProxyMetrics};
 use crate::net::ListenAddress;
@@ -33,6 +35,16 @@ impl Listeners {
             metrics: metrics.proxy(&slot.config().name),
         };
         self.0.store(Arc::new(slots.iter().map(told).collect()));
+    }
+}
+
+impl Listeners {
+    /// Each with its settings and its address.
+    #[cfg(feature = "inspector")]
+    pub(super) fn in_force(&self) -> Vec<Listening> {
+        let listening =
+            |told: &Told| Listening { config: Arc::clone(&told.config), address: told.address.clone() };
+        self.0.load().iter().map(listening).collect()
     }
 }
 

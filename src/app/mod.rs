@@ -9,6 +9,11 @@ mod configuration;
 mod descriptors;
 mod end;
 mod fixed;
+#[cfg(feature = "inspector")]
+mod inspection;
+#[cfg(not(feature = "inspector"))]
+#[path = "inspection_absent.rs"]
+mod inspection;
 mod keys;
 mod listeners;
 mod migrations;
@@ -24,6 +29,7 @@ mod upstreams;
 mod worker;
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +42,8 @@ use crate::admin::{
 };
 use crate::capture::Capture;
 use crate::config::{Config, ConfigDigest};
+#[cfg(feature = "inspector")]
+use crate::inspector::InspectorError;
 use crate::metrics::Metrics;
 use crate::net::{BindError, HeldBudget, ListenAddress, ListenerTlsFault, Stop};
 use crate::proxy::{IvReuses, KeyAccess, Limits, Migrations, OutlivedWindow, ProxyCommon, ProxyConfig};
@@ -45,6 +53,9 @@ use configuration::Configuration;
 pub use configuration::Source;
 pub use end::Ended;
 use fixed::Fixed;
+use inspection::Inspection;
+#[cfg(feature = "inspector")]
+pub use inspection::about_proxy;
 use keys::KeySet;
 pub use keys::unfit;
 use listeners::Listeners;
@@ -92,6 +103,8 @@ pub struct App {
 struct Admin {
     address: Option<SocketAddr>,
     probes: Option<SocketAddr>,
+    /// The file that says where the inspector is.
+    url_file: Option<PathBuf>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -130,6 +143,8 @@ impl App {
     ) -> Result<Self, StartError> {
         descriptors::provide(&config);
         let admin = AdminServer::bind(&config.admin).await?;
+        let inspection = Inspection::bind(&config).await?;
+        let capture = capture.or(inspection.as_ref().map(Inspection::capture));
         let mut key_sets = Vec::new();
         for keys in keys {
             key_sets.push(KeySet::new(keys, &metrics)?);
@@ -175,6 +190,9 @@ impl App {
         };
         app.start_proxies(&config)?;
         app.serve_admin(admin);
+        if let Some(inspection) = inspection {
+            app.admin.url_file = Some(inspection.begin(&app)?);
+        }
         for set in &mut app.key_sets {
             set.begin(&app.tasks);
         }
@@ -237,6 +255,11 @@ impl App {
     /// Where the one for probes is that stands apart, if there is one.
     pub fn probes(&self) -> Option<SocketAddr> {
         self.admin.probes
+    }
+
+    /// The file that says where the inspector is, if there is one.
+    pub fn inspector_file(&self) -> Option<&Path> {
+        self.admin.url_file.as_deref()
     }
 
     /// Where it is told what to do.
@@ -355,6 +378,10 @@ pub enum StartError {
         /// The address, and what the system said.
         source: BindError,
     },
+    /// There is no inspector, and the configuration asks for one.
+    #[cfg(feature = "inspector")]
+    #[error("{0}; `[inspector] listen` takes another address")]
+    Inspector(#[source] InspectorError),
     /// The keys of a proxy were not handed over.
     #[error("proxy {proxy}: its key set was not loaded")]
     NoKeys {
@@ -371,6 +398,15 @@ pub enum StartError {
         proxy: Arc<str>,
         /// What is wrong with its certificates.
         fault: ListenerTlsFault,
+    },
+    /// The file that is to say where the inspector is.
+    #[cfg(feature = "inspector")]
+    #[error("{}, `[inspector] url_file`, cannot be written: {source}", path.display())]
+    UrlFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
     },
     /// A file cannot be followed.
     #[error("a file cannot be watched: {0}")]

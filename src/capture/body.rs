@@ -51,6 +51,8 @@ pub struct Body {
     pub length: u64,
     /// The first of them.
     pub kept: Vec<u8>,
+    /// Why none of them is shown, where that is so.
+    pub withheld: Option<&'static str>,
 }
 
 impl Body {

@@ -153,11 +153,11 @@ impl Captured {
         &self.bodies[place(half, side)]
     }
 
-    pub(super) fn head_mut(&mut self, half: Half, side: Side) -> &mut Option<Head> {
+    pub(crate) fn head_mut(&mut self, half: Half, side: Side) -> &mut Option<Head> {
         &mut self.heads[place(half, side)]
     }
 
-    pub(super) fn body_mut(&mut self, half: Half, side: Side) -> &mut Body {
+    pub(crate) fn body_mut(&mut self, half: Half, side: Side) -> &mut Body {
         &mut self.bodies[place(half, side)]
     }
 }

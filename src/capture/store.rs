@@ -153,6 +153,11 @@ impl Capture {
         self.events.subscribe()
     }
 
+    /// Whether anybody listens.
+    pub fn is_heard(&self) -> bool {
+        self.events.receiver_count() > 0
+    }
+
     /// Tells those who listen.
     pub fn tell(&self, event: Event) {
         // Nobody may listen.

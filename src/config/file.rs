@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::profile::Profiles;
 use super::proxy::{Listener, Shared};
 use super::values::{AdminListen, ByteSize, LineRate, Workers};
-use super::{Config, ConfigDigest, Environment, Examined, keys, memory, proxy};
+use super::{Config, ConfigDigest, Environment, Examined, inspector, keys, memory, proxy};
 use crate::admin::AdminConfig;
 use crate::document::{Disclosure, Document, Field, Refusal, Section};
 use crate::telemetry::{Level, LogConfig, LogFormat};
@@ -33,6 +33,7 @@ pub(super) fn parse_under(text: &str, environment: &Environment, name: &str, dir
     let keys = document.table(&mut root, "keys");
     let keysets = document.table(&mut root, "keyset");
     let admin = document.table(&mut root, "admin");
+    let inspector = document.table(&mut root, "inspector");
     let log = document.table(&mut root, "log");
     let profiles = document.table(&mut root, "profile");
     let proxies = document.tables(&mut root, "proxy");
@@ -40,16 +41,20 @@ pub(super) fn parse_under(text: &str, environment: &Environment, name: &str, dir
     let process = read_process(&mut document, root);
     let mut sets = keys::read_all(&mut document, keys, keysets, directory);
     let admin = read_admin(&mut document, admin);
+    let inspector = inspector::read(&mut document, inspector, directory);
     let log = read_log(&mut document, log);
+    let mut others = admin.all();
+    others.extend(inspector.as_ref().map(|inspector| (inspector.listener.clone(), "the inspector")));
     let profiles = Profiles::read(&mut document, profiles, directory);
     let proxies = proxy::read_all(
         &mut document,
         proxies,
         Shared { sets: &sets, profiles: &profiles, directory },
-        &admin.all(),
+        &others,
     );
     let mut warnings = std::mem::take(&mut sets.warnings);
     warnings.extend(proxies.warnings);
+    warnings.extend(inspector.as_ref().map(|inspector| inspector.warning.clone()));
 
     let all_sets = (sets.configs.len() == sets.names.len()).then(|| sets.configs.clone());
     let config = all_sets.zip(proxies.configs).map(|(key_sets, configs)| Config {
@@ -62,6 +67,8 @@ pub(super) fn parse_under(text: &str, environment: &Environment, name: &str, dir
             listen: admin.listen.map(|(address, _)| address),
             probes: admin.probes.map(|(address, _)| address),
         },
+        #[cfg(feature = "inspector")]
+        inspector: inspector.map(|inspector| inspector.config),
         log,
         proxies: configs,
         profiles: profiles.sound(),

@@ -5,6 +5,11 @@
 mod digest;
 mod environment;
 mod file;
+#[cfg(feature = "inspector")]
+mod inspector;
+#[cfg(not(feature = "inspector"))]
+#[path = "inspector_absent.rs"]
+mod inspector;
 mod keys;
 mod memory;
 mod profile;
@@ -24,6 +29,8 @@ pub use profile::OwnProfile;
 
 use crate::admin::AdminConfig;
 use crate::document::{Fault, Faults, Setting};
+#[cfg(feature = "inspector")]
+use crate::inspector::InspectorConfig;
 use crate::proxy::ProxyConfig;
 use crate::sources::KeysConfig;
 use crate::telemetry::LogConfig;
@@ -43,6 +50,9 @@ pub struct Config {
     pub key_sets: Vec<KeysConfig>,
     /// Where the admin listeners stand.
     pub admin: AdminConfig,
+    /// What shows the exchanges to people on this machine, if anything does.
+    #[cfg(feature = "inspector")]
+    pub inspector: Option<InspectorConfig>,
     /// What is logged and how.
     pub log: LogConfig,
     /// The proxies, at least one, each with a name and an address of its own.

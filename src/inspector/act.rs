@@ -54,7 +54,7 @@ pub(super) struct Written {
 /// exchange that it became.
 pub(super) async fn repeat(serving: &Arc<Serving>, id: u64, exactly: bool) -> Result<u64, Fault> {
     let captured = serving.capture().get(id).ok_or_else(Fault::no_exchange)?;
-    let proxy = proxy(serving, &captured.summary.proxy)?;
+    let proxy = &proxy(serving, &captured.summary.proxy)?;
     if captured.summary.kind == Kind::WebSocket {
         return Err(Fault::conflict("a WebSocket cannot be repeated"));
     }
@@ -86,7 +86,7 @@ pub(super) async fn repeat(serving: &Arc<Serving>, id: u64, exactly: bool) -> Re
 
 /// Sends what was written, sealed where the proxy expects it so.
 pub(super) async fn send(serving: &Arc<Serving>, written: Written) -> Result<u64, Fault> {
-    let proxy = proxy(serving, &written.proxy)?;
+    let proxy = &proxy(serving, &written.proxy)?;
     let mut parts = head_of(&written.method, &written.target, &written.headers)?;
     let body = encoding::base64_decode(written.body.as_bytes());
     let body = body.ok_or_else(|| Fault::bad("the body is not in base64"))?;
@@ -97,7 +97,7 @@ pub(super) async fn send(serving: &Arc<Serving>, written: Written) -> Result<u64
     begin(serving, proxy, parts, body, None).await
 }
 
-fn proxy<'s>(serving: &'s Serving, name: &str) -> Result<&'s ProxyAbout, Fault> {
+fn proxy(serving: &Serving, name: &str) -> Result<ProxyAbout, Fault> {
     serving.proxy(name).ok_or_else(|| Fault::conflict("no proxy has this name any more"))
 }
 

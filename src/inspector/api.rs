@@ -10,10 +10,11 @@ use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::answer::{self, Fault, Reply, json};
-use super::report::{self, LimitsReport, ListReport};
+use super::report::{self, LimitsReport, ListReport, SummaryReport};
 use super::state::Serving;
 use super::{act, copy, detail, doctor, events, faults, keys};
 
@@ -75,7 +76,8 @@ impl Page {
     /// Whether it does something to what runs, and not only to what is shown.
     fn acts(&self, method: &Method) -> bool {
         match self {
-            Self::Repeat(_) | Self::Send | Self::Rotate => true,
+            // What the doctor says may have plaintext in it.
+            Self::Doctor(_) | Self::Repeat(_) | Self::Send | Self::Rotate => true,
             Self::Faults => method != Method::GET,
             _ => false,
         }
@@ -122,13 +124,13 @@ where
     match page {
         Page::Itself => Ok(answer::document()),
         Page::About => Ok(about(serving)),
-        Page::Events => Ok(answer::events(events::follow(serving.capture(), serving.stop.clone()))),
+        Page::Events => Ok(answer::events(events::follow(serving, serving.stop.clone()))),
         Page::Exchanges if method == Method::GET => Ok(list(serving)),
         Page::Exchanges => {
             serving.capture().clear();
             Ok(answer::empty())
         }
-        Page::Exchange(id) => exchange(serving, id),
+        Page::Exchange(id) => exchange(serving, id).await,
         Page::Copy(id) => copy::line(serving, id, &query).map(answer::text),
         Page::Doctor(id) => doctor::report(serving, id).await,
         Page::Repeat(id) => {
@@ -164,13 +166,16 @@ fn begun(id: u64) -> Result<Reply, Fault> {
 
 fn list(serving: &Serving) -> Reply {
     let (exchanges, left_out) = serving.capture().list();
-    let exchanges = exchanges.iter().map(Into::into).collect();
+    let shown: Vec<_> = exchanges.into_iter().map(|summary| serving.state.mask.summary(summary)).collect();
+    let exchanges = shown.iter().map(SummaryReport::of).collect();
     json(StatusCode::OK, &ListReport { exchanges, left_out, limits: serving.capture().limits().into() })
 }
 
-fn exchange(serving: &Serving, id: u64) -> Result<Reply, Fault> {
-    let captured = serving.capture().get(id).ok_or_else(Fault::no_exchange)?;
-    Ok(json(StatusCode::OK, &detail::report(&captured)))
+/// Bodies of any size are looked through and written, while others are served.
+async fn exchange(serving: &Arc<Serving>, id: u64) -> Result<Reply, Fault> {
+    let showing = Arc::clone(serving);
+    let written = move || showing.shown(id).map(|captured| json(StatusCode::OK, &detail::report(&captured)));
+    spawn_blocking(written).await.ok().flatten().ok_or_else(Fault::no_exchange)
 }
 
 fn about(serving: &Serving) -> Reply {
@@ -189,7 +194,8 @@ fn about(serving: &Serving) -> Reply {
         limits: LimitsReport,
         can_act: bool,
     }
-    let proxies = serving.state.about.proxies.iter().map(|proxy| Proxy {
+    let running = (serving.state.about)();
+    let proxies = running.proxies.iter().map(|proxy| Proxy {
         name: &proxy.name,
         mode: report::direction(proxy.mode),
         address: &proxy.address,
@@ -197,7 +203,7 @@ fn about(serving: &Serving) -> Reply {
         profile: &proxy.profile,
     });
     let about = About {
-        version: &serving.state.about.version,
+        version: &running.version,
         proxies: proxies.collect(),
         limits: serving.capture().limits().into(),
         can_act: serving.state.can_act,

@@ -34,7 +34,7 @@ const LEFT_OUT: [&str; 15] = [
 
 /// The line that `query` asks for: `as=send` or `as=curl`.
 pub(super) fn line(serving: &Serving, id: u64, query: &str) -> Result<String, Fault> {
-    let captured = serving.capture().get(id).ok_or_else(Fault::no_exchange)?;
+    let captured = serving.shown(id).ok_or_else(Fault::no_exchange)?;
     let proxy = serving.proxy(&captured.summary.proxy);
     let proxy = proxy.ok_or_else(|| Fault::conflict("no proxy has this name any more"))?;
     let tool = match query.split('&').find_map(|pair| pair.strip_prefix("as=")) {
@@ -46,10 +46,13 @@ pub(super) fn line(serving: &Serving, id: u64, query: &str) -> Result<String, Fa
     let head = captured.head(Half::Request, side);
     let head = head.ok_or_else(|| Fault::conflict("its plaintext is not known"))?;
     let body = captured.body(Half::Request, side);
+    if let Some(why) = body.withheld {
+        return Err(Fault::conflict(format!("its body is not shown: {why}")));
+    }
     if !body.is_whole() {
         return Err(Fault::conflict("its body was not kept whole"));
     }
-    Ok(written(tool, proxy, &captured, head, &body.kept))
+    Ok(written(tool, &proxy, &captured, head, &body.kept))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

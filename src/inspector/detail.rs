@@ -1,17 +1,18 @@
 //! One exchange with all that is kept of it.
 
 use super::likely;
-use super::report::{DetailReport, EnvelopeReport, HalfReport, MessageReport, SideReport};
+use super::mask::Shown;
+use super::report::{DetailReport, EnvelopeReport, HalfReport, MessageReport, SideReport, SummaryReport};
 use crate::capture::{Captured, Half, Head, Kind, Side};
 use crate::crypto::encoding;
 
 /// Bytes of a tag that stands at the end of a body.
 const TAG: usize = 16;
 
-pub(super) fn report(captured: &Captured) -> DetailReport<'_> {
+pub(super) fn report(captured: &Shown<Captured>) -> DetailReport<'_> {
     let messages = captured.messages.iter().enumerate();
     DetailReport {
-        summary: (&captured.summary).into(),
+        summary: SummaryReport::within(captured),
         request: half(captured, Half::Request),
         reply: half(captured, Half::Reply),
         timings: captured.stages.into(),

@@ -29,7 +29,7 @@ pub(super) async fn report(serving: &Serving, id: u64) -> Result<Reply, Fault> {
         report: String,
     }
     let captured = serving.capture().get(id).ok_or_else(Fault::no_exchange)?;
-    let keys = serving.proxy(&captured.summary.proxy).and_then(|proxy| proxy.keys.as_ref());
+    let keys = serving.proxy(&captured.summary.proxy).and_then(|proxy| proxy.keys);
     let ring = keys.ok_or_else(|| Fault::conflict("the keys of this exchange's proxy are not known here"))?;
     let keys = candidates(&ring.snapshot(), &captured);
     if keys.is_empty() {

@@ -1,10 +1,12 @@
 //! The keys as they are, and a new one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::StatusCode;
 use serde::Serialize;
 use tokio::task::spawn_blocking;
+use tokio::time::sleep;
 
 use super::answer::{Fault, Reply, json};
 use super::state::Serving;
@@ -70,6 +72,29 @@ pub(super) fn list(serving: &Serving) -> Reply {
     let keysets = serving.state.key_sets.report().keysets.into_iter().map(Into::into).collect();
     let can_rotate = serving.state.can_act && serving.state.rotate.is_some();
     json(StatusCode::OK, &KeysReport { keysets, can_rotate })
+}
+
+/// How often keys are looked at. They change by their files and portals, and by the time alone.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Tells of changes of the keys, for as long as anybody hears it.
+pub(super) async fn watch(serving: &Serving) {
+    let mut known = None;
+    loop {
+        sleep(LOOK).await;
+        if !serving.capture().is_heard() {
+            known = None;
+            continue;
+        }
+        let keys = serving.state.key_sets.report().keysets.into_iter().flat_map(|set| {
+            set.keys.into_iter().map(move |key| (set.name.clone(), key.fingerprint, key.state))
+        });
+        let keys: Vec<_> = keys.collect();
+        if known.as_ref().is_some_and(|known| *known != keys) {
+            serving.capture().tell(Event::Keys);
+        }
+        known = Some(keys);
+    }
 }
 
 /// Has a new key made that seals.

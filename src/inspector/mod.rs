@@ -6,6 +6,7 @@
 mod act;
 mod answer;
 mod api;
+mod config;
 mod copy;
 mod detail;
 mod doctor;
@@ -14,6 +15,7 @@ mod faults;
 mod guard;
 mod keys;
 mod likely;
+mod mask;
 mod page;
 mod report;
 mod state;
@@ -37,7 +39,9 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::crypto::encoding;
+pub use config::InspectorConfig;
 use guard::Guard;
+pub use mask::{DEFAULT_NAMES, Mask, NotAName};
 use state::Serving;
 pub use state::{About, InspectorState, ProxyAbout, Rotate};
 
@@ -95,7 +99,7 @@ impl Inspector {
                 });
             }
         };
-        stop.run_until_cancelled(accepting).await;
+        stop.run_until_cancelled(async { tokio::join!(accepting, keys::watch(&serving)) }).await;
         drop(self.listener);
         // Whoever has every place is alone.
         let _ = places.acquire_many(u32::try_from(MAX_CONNECTIONS).unwrap_or(u32::MAX)).await;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::capture::{Body, CaptureLimits, Direction, Fault, Head, Kind, Message, Stages, Summary};
+use super::mask::Shown;
+use crate::capture::{Body, CaptureLimits, Captured, Direction, Fault, Head, Kind, Message, Stages, Summary};
 use crate::crypto::encoding;
 
 /// The list.
@@ -55,8 +56,16 @@ pub(super) struct SummaryReport<'s> {
     fault: Option<&'static str>,
 }
 
-impl<'s> From<&'s Summary> for SummaryReport<'s> {
-    fn from(summary: &'s Summary) -> Self {
+impl<'s> SummaryReport<'s> {
+    pub(super) fn of(summary: &'s Shown<Summary>) -> Self {
+        Self::told(summary)
+    }
+
+    pub(super) fn within(captured: &'s Shown<Captured>) -> Self {
+        Self::told(&captured.summary)
+    }
+
+    fn told(summary: &'s Summary) -> Self {
         Self {
             id: summary.id,
             kind: match summary.kind {
@@ -125,11 +134,15 @@ pub(super) struct BodyReport {
     length: u64,
     kept: usize,
     base64: String,
+    /// Why there is nothing of it, where it is masked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    withheld: Option<&'static str>,
 }
 
 impl From<&Body> for BodyReport {
     fn from(body: &Body) -> Self {
-        Self { length: body.length, kept: body.kept.len(), base64: encoding::base64_encode(&body.kept) }
+        let Body { length, ref kept, withheld } = *body;
+        Self { length, kept: kept.len(), base64: encoding::base64_encode(kept), withheld }
     }
 }
 

@@ -8,8 +8,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::guard::Guard;
+use super::mask::{Mask, Shown};
 use crate::admin::Status;
-use crate::capture::{Capture, Direction};
+use crate::capture::{Capture, Captured, Direction};
 use crate::keys::KeyStore;
 use crate::profile::StreamProfile;
 
@@ -20,10 +21,12 @@ pub type Rotate = Arc<dyn Fn() -> Result<String, String> + Send + Sync>;
 pub struct InspectorState {
     /// What was captured.
     pub capture: Arc<Capture>,
-    /// What is running.
-    pub about: About,
+    /// What is running now.
+    pub about: Box<dyn Fn() -> About + Send + Sync>,
     /// What `/status` tells of the key sets.
     pub key_sets: Arc<Status>,
+    /// What of it is not shown.
+    pub mask: Mask,
     /// Whether it may send requests, plan faults and rotate keys, and not only show.
     pub can_act: bool,
     /// Makes a new key, if that can be done.
@@ -37,6 +40,7 @@ impl fmt::Debug for InspectorState {
 }
 
 /// What is running.
+#[derive(Clone)]
 pub struct About {
     /// The version of the program.
     pub version: String,
@@ -45,6 +49,7 @@ pub struct About {
 }
 
 /// One proxy.
+#[derive(Clone)]
 pub struct ProxyAbout {
     /// What exchanges call it.
     pub name: Arc<str>,
@@ -84,7 +89,12 @@ impl Serving {
         &self.state.capture
     }
 
-    pub(super) fn proxy(&self, name: &str) -> Option<&ProxyAbout> {
-        self.state.about.proxies.iter().find(|proxy| &*proxy.name == name)
+    /// All that may be shown of an exchange.
+    pub(super) fn shown(&self, id: u64) -> Option<Shown<Captured>> {
+        Some(self.state.mask.captured(self.capture().get(id)?))
+    }
+
+    pub(super) fn proxy(&self, name: &str) -> Option<ProxyAbout> {
+        (self.state.about)().proxies.into_iter().find(|proxy| &*proxy.name == name)
     }
 }

@@ -1,5 +1,6 @@
 mod acts;
 mod gates;
+mod masked;
 mod shows;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -50,6 +51,7 @@ struct Wish {
     streams: bool,
     can_act: bool,
     rotate: Option<Rotate>,
+    mask: Mask,
 }
 
 impl Default for Wish {
@@ -61,6 +63,7 @@ impl Default for Wish {
             streams: true,
             can_act: true,
             rotate: None,
+            mask: Mask::none(),
         }
     }
 }
@@ -97,7 +100,8 @@ impl Site {
         };
         let state = InspectorState {
             capture: Arc::clone(&capture),
-            about: About { version: "0.1.0".to_owned(), proxies: vec![proxy] },
+            about: Box::new(move || About { version: "0.1.0".to_owned(), proxies: vec![proxy.clone()] }),
+            mask: wish.mask,
             key_sets: Arc::new(Status::of(vec![key_set])),
             can_act: wish.can_act,
             rotate: wish.rotate,

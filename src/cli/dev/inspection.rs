@@ -10,13 +10,11 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::DevFault;
-use crate::app::{App, Listening};
-use crate::capture::{Capture, Direction};
+use crate::app::{App, Listening, about_proxy};
+use crate::capture::Capture;
 use crate::cli::keys::rotate;
-use crate::inspector::{About, Inspector, InspectorState, ProxyAbout, Rotate};
+use crate::inspector::{About, Inspector, InspectorState, Mask, ProxyAbout, Rotate};
 use crate::keys::KeyStore;
-use crate::profile::Profile;
-use crate::proxy::{Mode, RouteConfig};
 
 /// How long a new key may take from the file into the ring.
 const TAKING: Duration = Duration::from_secs(5);
@@ -40,9 +38,11 @@ impl Inspection {
     ) -> Self {
         let path = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
         let proxies = app.proxies().map(|listening| about(&listening, &path, keys)).collect();
+        let about = About { version: env!("CARGO_PKG_VERSION").to_owned(), proxies };
         let state = InspectorState {
             capture,
-            about: About { version: env!("CARGO_PKG_VERSION").to_owned(), proxies },
+            about: Box::new(move || about.clone()),
+            mask: Mask::none(),
             key_sets: Arc::clone(app.status()),
             can_act: true,
             rotate: Some(rotate),
@@ -68,25 +68,8 @@ pub(super) async fn bind(address: Option<SocketAddr>) -> Result<Option<Inspector
 }
 
 fn about(listening: &Listening, file: &Path, keys: Option<&Arc<KeyStore>>) -> ProxyAbout {
-    let config = &listening.config;
-    let profile = config.routes.iter().find_map(RouteConfig::profile);
-    ProxyAbout {
-        name: Arc::clone(&config.name),
-        mode: match config.mode {
-            Mode::Inbound(_) => Direction::Inbound,
-            Mode::Outbound(_) => Direction::Outbound,
-        },
-        address: listening.address.to_string(),
-        reach: listening.address.inet(),
-        upstream: config.routes.destination(),
-        profile: profile.map_or_else(|| "none".to_owned(), |profile| profile.name().to_string()),
-        wire: match profile {
-            Some(Profile::Stream(stream)) => Some(Arc::clone(stream)),
-            _ => None,
-        },
-        keys: keys.map(Arc::clone),
-        key_file: file.to_str().map(str::to_owned),
-    }
+    let (keys, key_file) = (keys.map(Arc::clone), file.to_str().map(str::to_owned));
+    ProxyAbout { keys, key_file, ..about_proxy(listening) }
 }
 
 /// Gives back the new key once it seals, so that what is sent next is sealed with it.

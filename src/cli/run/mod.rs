@@ -162,6 +162,10 @@ fn announce(app: &App) {
     if let Some(probes) = app.probes() {
         lines += &format!("probes: http://{probes}\n");
     }
+    if let Some(file) = app.inspector_file() {
+        // Whoever knows the address sees everything, so it is in the file alone.
+        lines += &format!("inspector: its address stands in {}\n", file.display());
+    }
     // A closed standard output is no reason to stop serving.
     let _ = print(&lines);
 }

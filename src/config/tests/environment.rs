@@ -62,7 +62,8 @@ fn every_setting_of_the_examples_means_in_the_environment_what_it_means_in_the_f
                 continue;
             }
             let text = value.trim_matches('"');
-            let own = smallest.lines().any(|old| old.starts_with(&format!("{key} = ")));
+            let own =
+                section != "inspector" && smallest.lines().any(|old| old.starts_with(&format!("{key} = ")));
             let in_file = match (own, section.as_str()) {
                 (true, _) => smallest.to_owned(),
                 (false, "") => format!("{line}\n{smallest}"),
@@ -71,7 +72,11 @@ fn every_setting_of_the_examples_means_in_the_environment_what_it_means_in_the_f
                 (false, section) => format!("{smallest}[{section}]\n{line}\n"),
             };
             let shown = |config: Result<Config, Faults>| match config {
-                Ok(config) => meaning(config),
+                Ok(mut config) => {
+                    // A warning stands where what it is about does.
+                    config.warnings.iter_mut().for_each(|warning| (warning.place, warning.file) = (None, "".into()));
+                    meaning(config)
+                }
                 // What is wrong with it alone is so either way; only the places differ.
                 Err(faults) => faults.iter().map(|fault| format!("{}|", fault.problem)).collect(),
             };

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::{SMALLEST, SMALLEST_OUTBOUND, parse};
+use crate::capture::CaptureLimits;
 use crate::config::file::{RawAdmin, RawLog, RawProcess};
+use crate::config::inspector::RawInspector;
 use crate::config::keys::{RawFormat, RawKeys, RawMembers, RawPortal};
 use crate::config::profile::{RawError, RawProfile};
 use crate::config::proxy::{
@@ -13,6 +15,7 @@ use crate::config::proxy::{
 };
 use crate::config::{Config, ConfigDigest};
 use crate::document::fields;
+use crate::inspector::InspectorConfig;
 use crate::profile::Draft;
 use crate::proxy::{Migration, Mode, Replies};
 
@@ -50,6 +53,10 @@ fn with_all_settings(text: &str) -> String {
         "#replay_store",
         "#until = ",
     ];
+    // Written at all, the section switches something on.
+    let (before, inspector) = text.split_once("#[inspector]\n").unwrap_or((text, ""));
+    let after = inspector.split_once("\n\n[log]").map_or(String::new(), |(_, after)| format!("[log]{after}"));
+    let text = &format!("{before}{after}");
     let with_default = text.lines().filter(|line| !without_default.iter().any(|key| line.starts_with(key)));
     let uncommented: Vec<_> = with_default.map(|line| setting(line).unwrap_or(line)).collect();
     uncommented.join("\n")
@@ -104,11 +111,26 @@ fn commented_settings_of_an_outbound_proxy_are_the_defaults() {
 }
 
 #[test]
+fn inspector_of_the_example_has_the_defaults_but_for_its_file_and_its_names() {
+    let text = inbound();
+    let (_, section) = text.split_once("#[inspector]\n").unwrap();
+    let section = section.split("\n\n[log]").next().unwrap();
+    let written: Vec<_> = section.lines().filter_map(setting).collect();
+    let read = |lines: &str| parse(&format!("{SMALLEST}[inspector]\n{lines}\n")).unwrap().inspector.unwrap();
+    let inspector = read(&written.join("\n"));
+    let least = read("url_file = \"inspector.url\"\nmask = [\"table\", \"*note*\"]");
+    assert_eq!(inspector, least);
+    assert_eq!((inspector.listen, inspector.limits), (InspectorConfig::LISTEN, CaptureLimits::default()));
+    assert_ne!(inspector, read("url_file = \"inspector.url\"\nmask_defaults = false"));
+}
+
+#[test]
 fn every_key_of_the_code_is_in_the_examples() {
     let known = [
         fields::<RawProcess>(),
         fields::<RawKeys>(),
         fields::<RawAdmin>(),
+        fields::<RawInspector>(),
         fields::<RawLog>(),
         fields::<RawProxy>(),
         fields::<RawReplay>(),

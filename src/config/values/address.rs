@@ -59,12 +59,12 @@ fn socket_path(text: &str, path: &str) -> Result<Arc<Path>, Refusal> {
 }
 
 /// An address and a port of TCP.
-struct Inet(SocketAddr);
+pub(in crate::config) struct Inet(pub(in crate::config) SocketAddr);
 
 impl Inet {
     const REMEDY: &'static str = "write \"IP:PORT\", or a port alone for loopback";
 
-    fn from_text(text: &str) -> Result<Self, Refusal> {
+    pub(in crate::config) fn from_text(text: &str) -> Result<Self, Refusal> {
         let refusal = || Refusal::new(format!("{text:?} is not an address"), Self::REMEDY);
         if let Ok(address) = text.parse() {
             return Ok(Self(address));
@@ -76,7 +76,7 @@ impl Inet {
         Err(refusal())
     }
 
-    fn from_integer(number: i64) -> Result<Self, Refusal> {
+    pub(in crate::config) fn from_integer(number: i64) -> Result<Self, Refusal> {
         u16::try_from(number)
             .map(Self::loopback)
             .map_err(|_| Refusal::new(format!("{number} is not a port"), "write a port of 0 to 65535"))

@@ -16,6 +16,8 @@ use std::time::Duration;
 
 use http::{HeaderName, Method};
 
+#[cfg(feature = "inspector")]
+pub(super) use address::Inet;
 pub(super) use address::{AdminListen, Listen};
 pub(super) use choices::{Carrier, Direction, ModeName};
 pub(super) use limits::{BodyRate, FieldCount, HeadSize, LineRate, Number};

@@ -35,6 +35,7 @@ function bytesPerLine() {
 /** A body with its buttons. `place` names it for the memory of what was chosen, `label` for people. */
 function bodyView(body, place, label) {
   if (body.length === 0) return el("p", { class: "quiet" }, "No body.");
+  if (body.withheld) return el("p", { class: "quiet" }, `Body: ${size(body.length)}, masked: ${body.withheld}.`);
   const bytes = fromBase64(body.base64);
   const ways = waysOf(bytes, body.kept < body.length);
   const fits = { raw: true, json: ways.json, hex: true };

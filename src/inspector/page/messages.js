@@ -13,6 +13,7 @@ function resetTimeline() {
 
 function preview(body) {
   if (!body) return "—";
+  if (body.withheld) return `masked: ${body.withheld}`;
   const bytes = fromBase64(body.base64.slice(0, Math.ceil(PREVIEW / 3) * 4));
   const text = asText(bytes, true);
   return text !== null && isReadable(text) ? visible(text) : hex(bytes);

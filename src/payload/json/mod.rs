@@ -87,6 +87,11 @@ impl<'t> Json<'t> {
         Ok(Self { text, nodes })
     }
 
+    /// How many values the deepest one stands in.
+    pub fn depth(&self) -> usize {
+        self.nodes.iter().map(|node| node.depth).max().unwrap_or_default()
+    }
+
     /// Every value that holds no others, in the order of the text.
     pub fn leaves(&self) -> impl Iterator<Item = Leaf<'_>> {
         let is_leaf = |(_, node): &(usize, &Node)| !matches!(node.kind, Kind::Object | Kind::Array);

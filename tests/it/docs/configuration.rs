@@ -44,6 +44,8 @@ encoding = "base64"
 [keyset.bar]
 file = "keys.toml"
 [profile.vendor]
+[inspector]
+url_file = "inspector.url"
 [[proxy]]
 name = "kitchen"
 mode = "inbound"

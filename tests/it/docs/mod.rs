@@ -7,6 +7,7 @@ mod console;
 mod deployment;
 mod differences;
 mod examples;
+mod inspector;
 mod layers;
 mod operations;
 mod portal;

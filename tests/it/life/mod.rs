@@ -7,6 +7,7 @@ mod command;
 mod deadlines;
 pub(crate) mod http2;
 mod idle;
+mod inspector;
 mod limits;
 mod memory;
 mod metrics;

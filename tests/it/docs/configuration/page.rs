@@ -115,7 +115,7 @@ fn default(section: &Section, entry: &Entry, key: &Key) -> String {
     let levels = section.levels();
     let is_of_examples = levels.contains(&"route") || levels.contains(&"tls");
     match said("By default") {
-        Some(said) if is_of_examples => return format!("{}{example}", escaped(&said)),
+        Some(said) if is_of_examples || key.name == "mask" => return format!("{}{example}", escaped(&said)),
         Some(said) => return escaped(&said),
         None => {}
     }
