@@ -8,6 +8,7 @@ mod application;
 mod configuration;
 mod descriptors;
 mod end;
+mod error;
 mod fixed;
 #[cfg(feature = "inspector")]
 mod inspection;
@@ -38,20 +39,19 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::{
-    AdminError, AdminServer, AdminState, Applications, Given, Orders, Readiness, Reload, Status, Why, orders,
+    AdminServer, AdminState, Applications, Given, Orders, Readiness, Reload, Status, Why, orders,
 };
 use crate::capture::Capture;
 use crate::config::{Config, ConfigDigest};
-#[cfg(feature = "inspector")]
-use crate::inspector::InspectorError;
 use crate::metrics::Metrics;
-use crate::net::{BindError, HeldBudget, ListenAddress, ListenerTlsFault, Stop};
+use crate::net::{HeldBudget, ListenAddress, Stop};
 use crate::proxy::{IvReuses, KeyAccess, Limits, Migrations, OutlivedWindow, ProxyCommon, ProxyConfig};
 use crate::sources::{LoadedKeys, WatchSettings, WatchedFile};
 pub use application::{Application, ApplicationError, ApplicationHandle, exit_code};
 use configuration::Configuration;
 pub use configuration::Source;
 pub use end::Ended;
+pub use error::{StartError, StopError};
 use fixed::Fixed;
 use inspection::Inspection;
 #[cfg(feature = "inspector")]
@@ -362,67 +362,4 @@ impl App {
         let keys: usize = self.key_sets.iter().map(|set| set.keys.store.snapshot().len()).sum();
         format!("proxies: {}, keys: {keys}", self.slots.len())
     }
-}
-
-/// Why the sidecar did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The admin listener could not be bound.
-    #[error(transparent)]
-    Admin(#[from] AdminError),
-    /// A proxy's listener could not be bound.
-    #[error("proxy {proxy}: {source}; proxy.{proxy}.listen takes another address")]
-    Bind {
-        /// The proxy's name.
-        proxy: Arc<str>,
-        /// The address, and what the system said.
-        source: BindError,
-    },
-    /// There is no inspector, and the configuration asks for one.
-    #[cfg(feature = "inspector")]
-    #[error("{0}; `[inspector] listen` takes another address")]
-    Inspector(#[source] InspectorError),
-    /// The keys of a proxy were not handed over.
-    #[error("proxy {proxy}: its key set was not loaded")]
-    NoKeys {
-        /// The proxy's name.
-        proxy: Arc<str>,
-    },
-    /// Only a defect leads here.
-    #[error("the reading of the files broke off")]
-    ReloadBroke,
-    /// A listener cannot speak TLS.
-    #[error("proxy {proxy}: {fault}")]
-    Tls {
-        /// The proxy's name.
-        proxy: Arc<str>,
-        /// What is wrong with its certificates.
-        fault: ListenerTlsFault,
-    },
-    /// The file that is to say where the inspector is.
-    #[cfg(feature = "inspector")]
-    #[error("{}, `[inspector] url_file`, cannot be written: {source}", path.display())]
-    UrlFile {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// A file cannot be followed.
-    #[error("a file cannot be watched: {0}")]
-    Watch(#[source] std::io::Error),
-    /// A thread could not be made.
-    #[error("a worker could not be started: {0}")]
-    Worker(#[source] std::io::Error),
-}
-
-/// Why a stop was not clean.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum StopError {
-    /// Exchanges under way did not end in time and were cut.
-    #[error("exchanges under way did not end within shutdown_grace and were cut")]
-    GraceExceeded,
-    /// A worker panicked.
-    #[error("a worker broke down")]
-    WorkerBroke,
 }

@@ -40,7 +40,7 @@ impl Mask {
     /// The body by itself, of a kind that is not told.
     #[cfg(test)]
     pub(super) fn tried_on(&self, body: &mut Body) {
-        self.body(&Form::Unknown, body);
+        self.body(&Content::Unknown, body);
     }
 
     pub(super) fn captured(&self, mut captured: Captured) -> Shown<Captured> {
@@ -58,10 +58,10 @@ impl Mask {
             if let Some(sealed) = &mut message.sealed
                 && !(sealed_whole && is_sealed(sealed, &plain))
             {
-                self.body(&Form::Unknown, sealed);
+                self.body(&Content::Unknown, sealed);
             }
             if let Some(plain) = &mut message.plain {
-                self.body(&Form::Unknown, plain);
+                self.body(&Content::Unknown, plain);
             }
         }
         Shown(captured)
@@ -73,9 +73,9 @@ impl Mask {
         let stays = sealed_whole
             && is_sealed(captured.body(half, direction.sealed()), captured.body(half, direction.plain()));
         for side in [Side::Client, Side::Upstream] {
-            let form = captured.head(half, side).map_or(Form::Unknown, Form::of);
+            let content = captured.head(half, side).map_or(Content::Unknown, Content::of);
             if side != direction.sealed() || !stays {
-                self.body(&form, captured.body_mut(half, side));
+                self.body(&content, captured.body_mut(half, side));
             }
             if let Some(head) = captured.head_mut(half, side) {
                 self.target(&mut head.start);
@@ -119,17 +119,19 @@ impl Mask {
         (!edits.is_empty()).then(|| edits.finish())
     }
 
-    fn body(&self, form: &Form, body: &mut Body) {
+    fn body(&self, content: &Content, body: &mut Body) {
         if body.length == 0 {
             return;
         }
-        let masked = match form {
+        let masked = match content {
             _ if !body.is_whole() => Err("it was not kept whole"),
-            Form::Encoded => Err("it is compressed"),
-            Form::Form if body.kept.is_ascii() => Ok(self.pairs(&body.kept)),
-            Form::Form => Err("it is no form"),
-            Form::Json => self.json(&body.kept).ok_or("it is no JSON, or nested too deeply"),
-            Form::Unknown => self.json(&body.kept).ok_or("its names cannot be told in a body of this kind"),
+            Content::Encoded => Err("it is compressed"),
+            Content::Pairs if body.kept.is_ascii() => Ok(self.pairs(&body.kept)),
+            Content::Pairs => Err("it is no form"),
+            Content::Json => self.json(&body.kept).ok_or("it is no JSON, or nested too deeply"),
+            Content::Unknown => {
+                self.json(&body.kept).ok_or("its names cannot be told in a body of this kind")
+            }
         };
         match masked {
             Ok(None) => {}
@@ -168,16 +170,17 @@ impl Mask {
 }
 
 /// What a body is, by its head.
-enum Form {
+enum Content {
     Json,
-    Form,
+    /// A form.
+    Pairs,
     /// Compressed, so that nothing can be told of it.
     Encoded,
     /// It may be JSON all the same.
     Unknown,
 }
 
-impl Form {
+impl Content {
     fn of(head: &Head) -> Self {
         let field =
             |name: &str| head.fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
@@ -187,7 +190,7 @@ impl Form {
         let kind = field("content-type").unwrap_or_default().split(';').next().unwrap_or_default().trim();
         let kind = kind.to_ascii_lowercase();
         match kind.as_str() {
-            "application/x-www-form-urlencoded" => Self::Form,
+            "application/x-www-form-urlencoded" => Self::Pairs,
             json if json.ends_with("/json") || json.ends_with("+json") => Self::Json,
             _ => Self::Unknown,
         }

@@ -74,7 +74,10 @@ fn every_setting_of_the_examples_means_in_the_environment_what_it_means_in_the_f
             let shown = |config: Result<Config, Faults>| match config {
                 Ok(mut config) => {
                     // A warning stands where what it is about does.
-                    config.warnings.iter_mut().for_each(|warning| (warning.place, warning.file) = (None, "".into()));
+                    config
+                        .warnings
+                        .iter_mut()
+                        .for_each(|warning| (warning.place, warning.file) = (None, "".into()));
                     meaning(config)
                 }
                 // What is wrong with it alone is so either way; only the places differ.
