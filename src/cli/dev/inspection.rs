@@ -15,7 +15,6 @@ use crate::capture::{Capture, Direction};
 use crate::cli::keys::rotate;
 use crate::inspector::{About, Inspector, InspectorState, ProxyAbout, Rotate};
 use crate::keys::KeyStore;
-use crate::profile::Profile;
 use crate::proxy::{Mode, RouteConfig};
 
 /// How long a new key may take from the file into the ring.
@@ -79,10 +78,7 @@ fn about(listening: &Listening, file: &Path, keys: Option<&Arc<KeyStore>>) -> Pr
         reach: listening.address.inet(),
         upstream: config.routes.destination(),
         profile: profile.map_or_else(|| "none".to_owned(), |profile| profile.name().to_string()),
-        wire: match profile {
-            Some(Profile::Stream(stream)) => Some(Arc::clone(stream)),
-            _ => None,
-        },
+        wire: profile.cloned(),
         keys: keys.map(Arc::clone),
         key_file: file.to_str().map(str::to_owned),
     }
