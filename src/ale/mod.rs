@@ -32,5 +32,5 @@ pub use request::{BodyOpening, Opened, OpenedRequest, RequestEnvelope, open_requ
 pub use session::{MessageSession, NoSealingKey};
 pub use whole::{
     OpenedWhole, OpenedWholeReply, PlainBody, SealedWhole, WholeFault, WholeReplyOpening, WholeReplySealing,
-    bears_sealed, open_whole, seal_whole, whole_sealing_key, would_refuse,
+    bears_sealed, open_whole, reopen_whole, seal_whole, whole_sealing_key, would_refuse,
 };

@@ -9,7 +9,6 @@ use super::{App, Listening, StartError};
 use crate::capture::{Capture, Direction};
 use crate::config::Config;
 use crate::inspector::{About, Inspector, InspectorConfig, InspectorState, ProxyAbout};
-use crate::profile::Profile;
 use crate::proxy::{Mode, RouteConfig};
 
 /// One that is bound and does not answer yet.
@@ -74,10 +73,7 @@ pub fn about_proxy(listening: &Listening) -> ProxyAbout {
         reach: listening.address.inet(),
         upstream: config.routes.destination(),
         profile: profile.map_or_else(|| "none".to_owned(), |profile| profile.name().to_string()),
-        wire: match profile {
-            Some(Profile::Stream(stream)) => Some(Arc::clone(stream)),
-            _ => None,
-        },
+        wire: profile.cloned(),
         keys: None,
         key_file: None,
     }

@@ -18,7 +18,7 @@ use super::transfer;
 use crate::ale;
 use crate::capture::{Captured, Direction, Half, Kind, Side};
 use crate::crypto::encoding;
-use crate::profile::StreamProfile;
+use crate::profile::{Profile, StreamProfile, WholeProfile};
 
 /// What a connection is asked, and not the application; and what is made anew.
 const OF_THE_CONNECTION: [HeaderName; 10] = [
@@ -68,6 +68,10 @@ pub(super) async fn repeat(serving: &Arc<Serving>, id: u64, exactly: bool) -> Re
     );
     let body = if exactly || proxy.mode == Direction::Outbound {
         body
+    } else if let Some(Profile::Whole(profile)) = &proxy.wire {
+        // Opened anew rather than taken from what the application got: values may stand in the target and in headers.
+        let plain = reopened(proxy, profile, &mut parts, &body)?;
+        sealed(proxy, &mut parts, &plain, !plain.is_empty())?
     } else {
         // The application's encoding of what was sealed, which has another name while it is.
         let plain = captured.head(Half::Request, Side::Upstream);
@@ -148,15 +152,36 @@ fn whole_body(captured: &Captured, side: Side) -> Result<Bytes, Fault> {
     Ok(Bytes::copy_from_slice(&body.kept))
 }
 
+/// Opens a captured request of a profile that holds messages, with no key's use counted.
+fn reopened(
+    proxy: &ProxyAbout,
+    profile: &Arc<WholeProfile>,
+    parts: &mut Parts,
+    body: &[u8],
+) -> Result<ale::PlainBody, Fault> {
+    let keys = proxy.keys.as_ref().ok_or_else(|| Fault::conflict("this proxy has no keys to open with"))?;
+    ale::reopen_whole(profile, parts, body, &keys.snapshot(), Timestamp::now()).map_err(|fault| {
+        Fault::conflict(format!("it does not open now, so it can only be repeated exactly: {fault}"))
+    })
+}
+
 /// Seals a request as a client of the proxy would.
 fn sealed(proxy: &ProxyAbout, parts: &mut Parts, plain: &[u8], has_body: bool) -> Result<Bytes, Fault> {
     let (Some(profile), Some(keys)) = (&proxy.wire, &proxy.keys) else {
-        return Err(Fault::conflict(
-            "the profile of this proxy holds messages whole, and the inspector seals only those that stream",
-        ));
+        return Err(Fault::conflict("this proxy has no profile and no keys to seal with"));
     };
     let now = Timestamp::now();
     let ring = keys.snapshot();
+    let profile = match profile {
+        Profile::Stream(profile) => profile,
+        Profile::Whole(profile) => {
+            let key = ale::whole_sealing_key(profile, &ring, now);
+            let key = key.ok_or_else(|| Fault::conflict("no key of this profile may seal now"))?;
+            let sealed = ale::seal_whole(profile, parts, plain, &key, now, &mut rand::rng());
+            let sealed = sealed.map_err(|fault| Fault::conflict(format!("it cannot be sealed: {fault}")))?;
+            return Ok(sealed.body.into());
+        }
+    };
     let key = ring.sealing_key(now).ok_or_else(|| Fault::conflict("no key may seal now"))?;
     if !profile.takes(key.secret.algorithm()) {
         return Err(Fault::conflict("the key that seals has another algorithm than the profile"));

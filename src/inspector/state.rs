@@ -12,7 +12,7 @@ use super::mask::{Mask, Shown};
 use crate::admin::Status;
 use crate::capture::{Capture, Captured, Direction};
 use crate::keys::KeyStore;
-use crate::profile::StreamProfile;
+use crate::profile::Profile;
 
 /// Makes a new key that seals; gives back its fingerprint, or why there is none. May block.
 pub type Rotate = Arc<dyn Fn() -> Result<String, String> + Send + Sync>;
@@ -63,8 +63,8 @@ pub struct ProxyAbout {
     pub upstream: String,
     /// The name of its wire format.
     pub profile: String,
-    /// The wire format, if bodies stream in it.
-    pub wire: Option<Arc<StreamProfile>>,
+    /// The wire format; without it nothing is sealed.
+    pub wire: Option<Profile>,
     /// Its keys.
     pub keys: Option<Arc<KeyStore>>,
     /// The key file, for lines that are copied.

@@ -23,7 +23,7 @@ use crate::ale;
 use crate::capture::{Begun, Capture, CaptureLimits, Direction, Half, Names, Side, Tap};
 use crate::crypto::SecretKey;
 use crate::keys::{Key, KeyRing, KeyStore, RingPolicy, Validity};
-use crate::profile::StreamProfile;
+use crate::profile::{Profile, StreamProfile};
 
 /// Long enough for any machine; reached only where a test fails.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -48,7 +48,7 @@ struct Wish {
     mode: Direction,
     /// Where the proxy listens.
     reach: Option<SocketAddr>,
-    streams: bool,
+    wire: Option<Profile>,
     can_act: bool,
     rotate: Option<Rotate>,
     mask: Mask,
@@ -60,7 +60,7 @@ impl Default for Wish {
             limits: CaptureLimits::default(),
             mode: Direction::Inbound,
             reach: None,
-            streams: true,
+            wire: Some(Profile::Stream(Arc::new(StreamProfile::ale()))),
             can_act: true,
             rotate: None,
             mask: Mask::none(),
@@ -94,7 +94,7 @@ impl Site {
             reach: wish.reach,
             upstream: "http://127.0.0.1:3000".to_owned(),
             profile: "ale".to_owned(),
-            wire: wish.streams.then(|| Arc::new(StreamProfile::ale())),
+            wire: wish.wire,
             keys: Some(Arc::clone(&keys)),
             key_file: Some("dev keys.toml".to_owned()),
         };

@@ -59,6 +59,18 @@ pub fn open_whole(
     open_whole_as(profile, head, body, ring, now, Counting::Uses)
 }
 
+/// Opens a request that came before, to send it once more; nothing is noted on the account of any key. `head` becomes the
+/// plaintext's, as [`open_whole`] has it.
+pub fn reopen_whole(
+    profile: &Arc<WholeProfile>,
+    head: &mut Parts,
+    body: &[u8],
+    ring: &KeyRing,
+    now: Timestamp,
+) -> Result<PlainBody, WholeFault> {
+    open_whole_as(profile, head, body, ring, now, Counting::Nothing).map(|opened| opened.body)
+}
+
 /// What is noted on the accounts of keys.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Counting {

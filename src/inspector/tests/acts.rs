@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::ale::{Opened, open_request};
 use crate::crypto::encoding;
+use crate::profile::Preset;
 
 /// What came to the stand-in.
 #[derive(Clone)]
@@ -150,13 +151,43 @@ async fn what_cannot_be_sent_is_refused_with_words() {
 }
 
 #[tokio::test]
-async fn profile_that_holds_messages_can_be_repeated_exactly_and_no_otherwise() {
-    let (site, came) = with_proxy(Wish { streams: false, ..Wish::default() }).await;
-    let id = site.keep_order("first");
+async fn message_that_is_held_whole_is_repeated_anew_or_exactly() {
+    let Profile::Whole(profile) = Preset::named("payon").unwrap().draft().build("payon").unwrap() else {
+        panic!("it streams");
+    };
+    let secret = SecretKey::new("AES-256-GCM".parse().unwrap(), &[7; 32]).unwrap();
+    let key = Key::new("k".parse().unwrap(), secret, Validity::default());
+    let now = Timestamp::now();
+    let keys = KeyRing::new(vec![key], None, RingPolicy::default(), now).ok().unwrap();
+    let keys = Arc::new(KeyStore::new(keys, now));
+    let capture = Capture::new(CaptureLimits::default());
+    let (address, came) = stand_in(Arc::clone(&capture)).await;
+    let wire = Some(Profile::Whole(Arc::clone(&profile)));
+    let wish = Wish { wire, reach: Some(address), ..Wish::default() };
+    let site = Site::over(Arc::clone(&capture), Arc::clone(&keys), wish).await;
+    let plain = Request::post("/notify").header("content-type", "application/json");
+    let (mut head, ()) = plain.body(()).unwrap().into_parts();
+    let ring = keys.snapshot();
+    let key = ale::whole_sealing_key(&profile, &ring, now).unwrap();
+    let sealed = ale::seal_whole(&profile, &mut head, ORDER.as_bytes(), &key, now, &mut rand::rng());
+    let sealed = sealed.ok().unwrap().body;
+    let tap = begin(&capture, &head, "first");
+    tap.piece(Half::Request, Side::Client, &sealed);
+    tap.ended(|summary, _| summary.done = true);
+    let id = capture.list().0.last().unwrap().id;
     let repeat = format!("api/exchanges/{id}/repeat");
-    assert_eq!(site.json("POST", &repeat, "{}").await.0, 409);
+    assert_eq!(site.json("POST", &repeat, "{}").await.0, 200);
     assert_eq!(site.json("POST", &repeat, r#"{"exactly": true}"#).await.0, 200);
-    assert_eq!(came.lock().unwrap().len(), 1);
+    let came = came.lock().unwrap().clone();
+    for came in &came {
+        let mut head = came.head.clone();
+        let opened = ale::open_whole(&profile, &mut head, &came.sealed, &ring, Timestamp::now());
+        assert_eq!(&**opened.ok().unwrap().body, ORDER.as_bytes());
+    }
+    let iv = "x-initialization-vector";
+    assert_ne!(came[0].header(iv), head.headers[iv]);
+    assert_eq!(came[1].header(iv), head.headers[iv]);
+    assert_eq!(came[1].sealed, sealed);
 }
 
 #[tokio::test]
