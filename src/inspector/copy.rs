@@ -13,6 +13,9 @@ use crate::profile::StreamProfile;
 /// Bytes of a body that stand in the line as they are: a system takes no argument of any length.
 const LONGEST_ARGUMENT: usize = 64 * 1024;
 
+/// The profile that `alewife send` seals as.
+const SPOKEN: &str = "ale";
+
 /// What the tools set themselves, or the proxy has added.
 const LEFT_OUT: [&str; 15] = [
     "connection",
@@ -42,6 +45,11 @@ pub(super) fn line(serving: &Serving, id: u64, query: &str) -> Result<String, Fa
         Some("curl") => Tool::Curl,
         _ => return Err(Fault::bad("write ?as=send or ?as=curl")),
     };
+    if tool == Tool::Send && proxy.profile != SPOKEN {
+        let why =
+            format!("`alewife send` speaks the profile {SPOKEN} only, and this proxy has {}", proxy.profile);
+        return Err(Fault::conflict(why));
+    }
     let side = captured.summary.direction.plain();
     let head = captured.head(Half::Request, side);
     let head = head.ok_or_else(|| Fault::conflict("its plaintext is not known"))?;

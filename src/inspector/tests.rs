@@ -93,7 +93,7 @@ impl Site {
             address: "127.0.0.1:7080".to_owned(),
             reach: wish.reach,
             upstream: "http://127.0.0.1:3000".to_owned(),
-            profile: "ale".to_owned(),
+            profile: wish.wire.as_ref().map_or("none".to_owned(), |wire| wire.name().to_string()),
             wire: wish.wire,
             keys: Some(Arc::clone(&keys)),
             key_file: Some("dev keys.toml".to_owned()),

@@ -175,9 +175,21 @@ async fn message_that_is_held_whole_is_repeated_anew_or_exactly() {
     tap.piece(Half::Request, Side::Client, &sealed);
     tap.ended(|summary, _| summary.done = true);
     let id = capture.list().0.last().unwrap().id;
+    // It has no line of a tool that would seal it otherwise.
+    let (status, told) = site.json("GET", &format!("api/exchanges/{id}/copy?as=send"), "").await;
+    assert_eq!(status, 409);
+    assert!(
+        told["error"].as_str().unwrap().contains("the profile ale only, and this proxy has payon"),
+        "{told}"
+    );
     let repeat = format!("api/exchanges/{id}/repeat");
     assert_eq!(site.json("POST", &repeat, "{}").await.0, 200);
     assert_eq!(site.json("POST", &repeat, r#"{"exactly": true}"#).await.0, 200);
+    let written = serde_json::json!({
+        "proxy": "dev", "method": "POST", "target": "/notify", "headers": [["content-type", "application/json"]],
+        "body": encoding::base64_encode(ORDER.as_bytes()),
+    });
+    assert_eq!(site.json("POST", "api/send", &written.to_string()).await.0, 200);
     let came = came.lock().unwrap().clone();
     for came in &came {
         let mut head = came.head.clone();
