@@ -31,6 +31,7 @@ pub use reply::{ReplySealing, SealedReply};
 pub use request::{BodyOpening, Opened, OpenedRequest, RequestEnvelope, open_request};
 pub use session::{MessageSession, NoSealingKey};
 pub use whole::{
-    OpenedWhole, OpenedWholeReply, PlainBody, SealedWhole, WholeFault, WholeReplyOpening, WholeReplySealing,
-    bears_sealed, open_whole, reopen_whole, seal_whole, whole_sealing_key, would_refuse,
+    EnvelopePart, OpenedWhole, OpenedWholeReply, PlainBody, SealedWhole, WholeEnvelope, WholeFault,
+    WholeReplyOpening, WholeReplySealing, bears_sealed, look_at_whole, open_whole, reopen_whole, seal_whole,
+    whole_sealing_key, would_refuse,
 };

@@ -1,9 +1,10 @@
 //! One exchange as it is kept.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderName;
+use http::{HeaderName, request};
 use jiff::Timestamp;
 
 use super::body::{Body, Head, Message};
@@ -111,6 +112,15 @@ pub struct Summary {
     pub repeats: Option<u64>,
     /// What was done to it on purpose.
     pub fault: Option<Fault>,
+}
+
+/// What is known of an exchange when it begins.
+pub(crate) struct Begun<'a> {
+    pub(crate) proxy: &'a Arc<str>,
+    pub(crate) direction: Direction,
+    pub(crate) peer: IpAddr,
+    pub(crate) head: &'a request::Parts,
+    pub(crate) request_id: &'a str,
 }
 
 /// All that is kept of an exchange.

@@ -24,16 +24,17 @@ mod tests;
 mod without;
 
 pub use body::{Body, Head, Message};
+pub(crate) use exchange::Begun;
 pub use exchange::{Captured, Direction, Kind, Names, Stages, Summary};
 pub use faults::{Fault, FaultPlan, PlannedFault};
 #[cfg(feature = "inspector")]
 pub use store::{Capture, CaptureLimits, Event, Expected};
 #[cfg(feature = "inspector")]
-pub(crate) use tap::{Begun, Tap};
+pub(crate) use tap::Tap;
 #[cfg(not(feature = "inspector"))]
 pub use without::Capture;
 #[cfg(not(feature = "inspector"))]
-pub(crate) use without::{Begun, Tap};
+pub(crate) use without::Tap;
 
 /// Which of the two messages of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,28 +1,18 @@
 //! What goes along with an exchange and notes what passes.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, request};
+use http::{HeaderMap, Request, Response};
 use http_body::Frame;
 use jiff::Timestamp;
 
 use super::body::{Body, Head, Message, fields};
-use super::exchange::{Captured, Direction, Kind, Names, Stages, Summary};
+use super::exchange::{Begun, Captured, Direction, Kind, Names, Stages, Summary};
 use super::store::{Capture, Event, Kept};
 use super::{Fault, Half, Side};
 use crate::keys::Key;
-
-/// What is known of an exchange when it begins.
-pub(crate) struct Begun<'a> {
-    pub(crate) proxy: &'a Arc<str>,
-    pub(crate) direction: Direction,
-    pub(crate) peer: IpAddr,
-    pub(crate) head: &'a request::Parts,
-    pub(crate) request_id: &'a str,
-}
 
 /// Notes what passes, if it is to be kept; a clone is for the same exchange.
 #[derive(Clone, Default)]

@@ -1,31 +1,20 @@
 //! What stands in the place of the tap in a program that keeps nothing: every question is answered by the compiler.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, request};
+use http::{Request, Response};
 use http_body::Frame;
 
 use super::body::{Body, Message};
-use super::exchange::{Direction, Names, Stages, Summary};
+use super::exchange::{Begun, Names, Stages, Summary};
 use super::{Fault, Half, Side};
 use crate::keys::Key;
 
 /// There is none in a program without the feature `inspector`.
 #[derive(Debug)]
 pub enum Capture {}
-
-/// What is known of an exchange when it begins; nobody asks.
-#[allow(dead_code, reason = "read where it is kept")]
-pub(crate) struct Begun<'a> {
-    pub(crate) proxy: &'a Arc<str>,
-    pub(crate) direction: Direction,
-    pub(crate) peer: IpAddr,
-    pub(crate) head: &'a request::Parts,
-    pub(crate) request_id: &'a str,
-}
 
 /// Notes nothing. It is no `Copy`, since what notes something is none either.
 #[derive(Clone, Default)]

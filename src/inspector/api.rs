@@ -131,7 +131,11 @@ where
             Ok(answer::empty())
         }
         Page::Exchange(id) => exchange(serving, id).await,
-        Page::Copy(id) => copy::line(serving, id, &query).map(answer::text),
+        Page::Copy(id) => {
+            let showing = Arc::clone(serving);
+            let line = spawn_blocking(move || copy::line(&showing, id, &query)).await;
+            line.unwrap_or_else(|_| Err(Fault::no_exchange())).map(answer::text)
+        }
         Page::Doctor(id) => doctor::report(serving, id).await,
         Page::Repeat(id) => {
             let Repeat { exactly } = read(request, is_read).await?;
@@ -174,7 +178,11 @@ fn list(serving: &Serving) -> Reply {
 /// Bodies of any size are looked through and written, while others are served.
 async fn exchange(serving: &Arc<Serving>, id: u64) -> Result<Reply, Fault> {
     let showing = Arc::clone(serving);
-    let written = move || showing.shown(id).map(|captured| json(StatusCode::OK, &detail::report(&captured)));
+    let written = move || {
+        let captured = showing.shown(id)?;
+        let wire = showing.proxy(&captured.summary.proxy).and_then(|proxy| proxy.wire);
+        Some(json(StatusCode::OK, &detail::report(&captured, wire.as_ref())))
+    };
     spawn_blocking(written).await.ok().flatten().ok_or_else(Fault::no_exchange)
 }
 

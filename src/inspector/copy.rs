@@ -6,7 +6,7 @@ use super::act::X_REQUEST_ID;
 use super::answer::Fault;
 use super::state::{ProxyAbout, Serving};
 use super::transfer::reachable;
-use crate::capture::{Captured, Direction, Half, Head};
+use crate::capture::{Captured, Direction, Half, Head, Kind};
 use crate::crypto::encoding;
 use crate::profile::StreamProfile;
 
@@ -50,6 +50,9 @@ pub(super) fn line(serving: &Serving, id: u64, query: &str) -> Result<String, Fa
             format!("`alewife send` speaks the profile {SPOKEN} only, and this proxy has {}", proxy.profile);
         return Err(Fault::conflict(why));
     }
+    if captured.summary.kind == Kind::WebSocket {
+        return session(tool, &proxy, &captured);
+    }
     let side = captured.summary.direction.plain();
     let head = captured.head(Half::Request, side);
     let head = head.ok_or_else(|| Fault::conflict("its plaintext is not known"))?;
@@ -61,6 +64,17 @@ pub(super) fn line(serving: &Serving, id: u64, query: &str) -> Result<String, Fa
         return Err(Fault::conflict("its body was not kept whole"));
     }
     Ok(written(tool, &proxy, &captured, head, &body.kept))
+}
+
+/// A session of its own to the same place, in which each line is a message.
+fn session(tool: Tool, proxy: &ProxyAbout, captured: &Captured) -> Result<String, Fault> {
+    if tool == Tool::Curl {
+        return Err(Fault::conflict("curl has no line for a WebSocket"));
+    }
+    let keys = proxy.key_file.as_deref().unwrap_or("keys.toml");
+    let url = url(tool, proxy, captured);
+    let url = url.strip_prefix("http://").map_or(url.clone(), |rest| format!("ws://{rest}"));
+    Ok(format!("alewife send --keys {} {}\n", quoted(keys), quoted(&url)))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,20 +1,27 @@
 //! One exchange with all that is kept of it.
 
 use super::likely;
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+
 use super::mask::Shown;
-use super::report::{DetailReport, EnvelopeReport, HalfReport, MessageReport, SideReport, SummaryReport};
+use super::report::{
+    DetailReport, EnvelopeReport, HalfReport, MessageReport, PartReport, SideReport, SummaryReport,
+};
+use crate::ale::{WholeEnvelope, look_at_whole};
 use crate::capture::{Captured, Half, Head, Kind, Side};
 use crate::crypto::encoding;
+use crate::profile::{Profile, Scope, WholeProfile};
 
 /// Bytes of a tag that stands at the end of a body.
 const TAG: usize = 16;
 
-pub(super) fn report(captured: &Shown<Captured>) -> DetailReport<'_> {
+/// `wire` is how the messages of its proxy look, as far as that is known.
+pub(super) fn report<'c>(captured: &'c Shown<Captured>, wire: Option<&Profile>) -> DetailReport<'c> {
     let messages = captured.messages.iter().enumerate();
     DetailReport {
         summary: SummaryReport::within(captured),
-        request: half(captured, Half::Request),
-        reply: half(captured, Half::Reply),
+        request: half(captured, Half::Request, wire),
+        reply: half(captured, Half::Reply, wire),
         timings: captured.stages.into(),
         failure: likely::failure(&captured.summary),
         messages: (captured.summary.kind == Kind::WebSocket)
@@ -22,14 +29,17 @@ pub(super) fn report(captured: &Shown<Captured>) -> DetailReport<'_> {
     }
 }
 
-fn half(captured: &Captured, half: Half) -> HalfReport<'_> {
+fn half<'c>(captured: &'c Captured, half: Half, wire: Option<&Profile>) -> HalfReport<'c> {
     let direction = captured.summary.direction;
     let side =
         |side: Side| captured.head(half, side).map(|head| SideReport::new(head, captured.body(half, side)));
     HalfReport {
         sealed: side(direction.sealed()),
         plain: side(direction.plain()),
-        envelope: envelope(captured, half),
+        envelope: match wire {
+            Some(Profile::Whole(profile)) => envelope_of_whole(captured, half, profile),
+            _ => envelope(captured, half),
+        },
     }
 }
 
@@ -52,6 +62,43 @@ fn envelope(captured: &Captured, half: Half) -> Option<EnvelopeReport> {
         algorithm: summary.algorithm.clone(),
         authenticated: summary.authenticated,
         tag: tag.map(|tag| encoding::base64_encode(tag)),
+        values: None,
+    })
+}
+
+/// The envelope of a message that is held whole. That of a body that was cut is not to be had.
+fn envelope_of_whole(captured: &Captured, half: Half, profile: &WholeProfile) -> Option<EnvelopeReport> {
+    let summary = &captured.summary;
+    let side = summary.direction.sealed();
+    let (head, body) = (captured.head(half, side)?, captured.body(half, side));
+    if !body.is_whole() {
+        return None;
+    }
+    let mut headers = HeaderMap::new();
+    for (name, value) in &head.fields {
+        headers.append(HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value).ok()?);
+    }
+    // The line of a request has its target in the middle.
+    let target: Option<Uri> =
+        if half == Half::Request { head.start.split(' ').nth(1)?.parse().ok() } else { None };
+    let WholeEnvelope { fingerprint, parts } =
+        look_at_whole(profile, &headers, target.as_ref(), &body.kept, summary.authenticated);
+    if parts.is_empty() {
+        return None;
+    }
+    let base64 = |bytes: &Option<Vec<u8>>| bytes.as_ref().map(|bytes| encoding::base64_encode(bytes));
+    let of_values = matches!(profile.scope, Scope::Values(_));
+    let values = parts.iter().map(|part| PartReport { iv: base64(&part.iv), tag: base64(&part.tag) });
+    let values: Option<Vec<_>> = of_values.then(|| values.collect());
+    let one = parts.first().filter(|_| !of_values);
+    Some(EnvelopeReport {
+        iv: one.and_then(|part| base64(&part.iv)),
+        // Where the message has no name of its key, it is the one that it opened with or was sealed with.
+        fingerprint: fingerprint.or_else(|| summary.key.clone()),
+        algorithm: summary.algorithm.clone(),
+        authenticated: summary.authenticated,
+        tag: one.and_then(|part| base64(&part.tag)),
+        values,
     })
 }
 

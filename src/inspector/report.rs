@@ -154,6 +154,16 @@ pub(super) struct EnvelopeReport {
     pub(super) algorithm: Option<String>,
     pub(super) authenticated: bool,
     pub(super) tag: Option<String>,
+    /// What is beside each value, where values are sealed by themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) values: Option<Vec<PartReport>>,
+}
+
+/// What is beside one ciphertext of several.
+#[derive(Serialize)]
+pub(super) struct PartReport {
+    pub(super) iv: Option<String>,
+    pub(super) tag: Option<String>,
 }
 
 /// In milliseconds.

@@ -14,7 +14,7 @@ const SPEAKS: Duration = Duration::from_millis(20);
 /// How long one is read on that was turned away. To close with bytes unread would reset the connection, and its client
 /// might lose the answer.
 const LINGER: Duration = Duration::from_secs(1);
-/// How many are waited for, and how many linger at once; with more the first leave early.
+/// How many are waited for and linger at once, all together; with more the first leave early.
 const LINGERING: usize = 512;
 /// How much is read away of what one sends; past it, let it be reset.
 const READ_AWAY: usize = 64 * 1024;
@@ -45,14 +45,10 @@ impl Shedder {
     pub(super) fn turn_away(&mut self, socket: impl Into<Socket>, answer: &TurnedAway, now: Instant) {
         let TurnedAway::Answered(reply) = answer else { return };
         let socket = socket.into();
+        self.make_room(now);
         if has_spoken(&socket) {
             self.answer(socket, reply, now);
             return;
-        }
-        if self.silent.len() >= LINGERING
-            && let Some((_, first, reply)) = self.silent.pop_front()
-        {
-            self.answer(first, &reply, now);
         }
         self.silent.push_back((now, socket, reply.clone()));
     }
@@ -65,12 +61,18 @@ impl Shedder {
         if (&socket).write(answer).is_err() || socket.shutdown(Shutdown::Write).is_err() {
             return;
         }
-        if self.lingering.len() >= LINGERING
-            && let Some((_, first)) = self.lingering.pop_front()
-        {
-            close(&first);
-        }
         self.lingering.push_back((now, socket));
+    }
+
+    /// Whoever has its answer goes first.
+    fn make_room(&mut self, now: Instant) {
+        while self.silent.len() + self.lingering.len() >= LINGERING {
+            if let Some((_, first)) = self.lingering.pop_front() {
+                close(&first);
+            } else if let Some((_, first, reply)) = self.silent.pop_front() {
+                self.answer(first, &reply, now);
+            }
+        }
     }
 
     /// When the first one's time is over, if there is any.
@@ -226,7 +228,8 @@ mod tests {
                 client
             })
             .collect();
-        assert_eq!((shedder.silent.len(), shedder.lingering.len()), (LINGERING, 3));
+        // The first was answered and had to go for the second, and so on.
+        assert_eq!(shedder.silent.len() + shedder.lingering.len(), LINGERING);
         shedder.look(now + SPEAKS);
         assert_eq!(shedder.silent.len(), 0);
         let now = now + SPEAKS;

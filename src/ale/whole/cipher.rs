@@ -83,6 +83,29 @@ pub(super) fn open(
     Ok(Opened { plaintext, iv, tag: tag.map(whole_tag) })
 }
 
+/// IV and tag that stand in one text with the ciphertext, where the profile has them there.
+pub(super) fn beside_in(
+    profile: &WholeProfile,
+    is_gcm: bool,
+    text: &[u8],
+) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
+    let Some(sealed) = profile.encoding.decode(text) else { return (None, None) };
+    let (iv, rest) = match &profile.iv {
+        WholeIv::Prefix(length) => match sealed.split_at_checked(length.bytes()) {
+            Some((iv, rest)) => (Some(iv.to_vec()), rest),
+            None => return (None, None),
+        },
+        WholeIv::Static(_) | WholeIv::At(..) => (None, &sealed[..]),
+    };
+    let length = profile.tag_length.bytes();
+    let tag = match &profile.tag {
+        TagPlace::Before if is_gcm => rest.get(..length),
+        TagPlace::Appended if is_gcm => rest.len().checked_sub(length).map(|at| &rest[at..]),
+        _ => None,
+    };
+    (iv, tag.map(<[u8]>::to_vec))
+}
+
 /// A tag that is cut short, with zeros behind it: it only tells messages apart.
 fn whole_tag(tag: &[u8]) -> [u8; 16] {
     let mut whole = [0; 16];

@@ -5,6 +5,7 @@
 mod cipher;
 mod fault;
 mod keys;
+mod look;
 mod open;
 mod parts;
 mod plain;
@@ -24,6 +25,7 @@ use rand::CryptoRng;
 use zeroize::Zeroizing;
 
 pub use fault::WholeFault;
+pub use look::{EnvelopePart, WholeEnvelope, look_at_whole};
 pub use plain::{bears_sealed, would_refuse};
 
 use super::context::{Context, Way};

@@ -35,6 +35,9 @@ pub const DEFAULT_NAMES: [&str; 31] = [
     "ssn",
 ];
 
+/// A longer one is no name that anybody would write down, and its value is masked.
+const LONGEST: usize = 256;
+
 /// The names whose values are not shown. Case, and whatever is no letter and no digit, make no difference.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mask(Vec<Pattern>);
@@ -79,16 +82,18 @@ impl Mask {
         self.0.is_empty()
     }
 
-    /// Whether values of this name are masked; `card[number]` and `card.number` have several names in them.
+    /// Whether values of this name are masked; `card[number]` and `card.number` have several names in them, each of which
+    /// counts, and the last two together.
     pub(in crate::inspector) fn hides(&self, name: &str) -> bool {
-        let steps: Vec<_> = name.split(['[', ']', '.', '/']).filter(|step| !step.is_empty()).collect();
-        self.is_one(name) || self.hides_at(&steps)
+        let is_number = |step: &&str| step.bytes().all(|byte| byte.is_ascii_digit());
+        let steps: Vec<_> = name.split(['[', ']', '.', '/']).filter(|step| !is_number(step)).collect();
+        let pair = steps.last_chunk::<2>().is_some_and(|[of, own]| self.hides_within(own, of));
+        name.len() > LONGEST || pair || self.is_one(name) || steps.iter().any(|step| self.is_one(step))
     }
 
-    /// Whether a value is masked to which these names lead: one of them is, or the last two together.
-    pub(super) fn hides_at<S: AsRef<str>>(&self, steps: &[S]) -> bool {
-        let pair = steps.last_chunk::<2>().map(|[of, own]| format!("{}{}", of.as_ref(), own.as_ref()));
-        steps.iter().any(|step| self.is_one(step.as_ref())) || pair.is_some_and(|pair| self.is_one(&pair))
+    /// Whether a value is masked by its name together with that of what it stands in.
+    pub(super) fn hides_within(&self, name: &str, around: &str) -> bool {
+        around.len() <= LONGEST && self.is_one(&format!("{around}{name}"))
     }
 
     fn is_one(&self, name: &str) -> bool {

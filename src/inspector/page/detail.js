@@ -226,8 +226,11 @@ function envelopeView(envelope) {
   return pairs("envelope", [
     ["Fingerprint", envelope.fingerprint === null ? "none" : visible(envelope.fingerprint)],
     ["Algorithm", envelope.algorithm ? `${envelope.algorithm}, ${proof}` : null],
-    ["IV", envelope.iv === null ? "none" : inHex(envelope.iv)],
-    ["Tag", envelope.tag === null ? "none" : inHex(envelope.tag)],
+    ["IV", envelope.values ? null : envelope.iv === null ? "none" : inHex(envelope.iv)],
+    ["Tag", envelope.values ? null : envelope.tag === null ? "none" : inHex(envelope.tag)],
+    ...(envelope.values ?? []).flatMap(({ iv, tag }, at) => [
+      [`IV of value ${at + 1}`, iv === null ? "none of its own" : inHex(iv)], [`Tag of value ${at + 1}`, tag === null ? "none" : inHex(tag)],
+    ]),
   ]);
 }
 

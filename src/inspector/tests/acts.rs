@@ -173,6 +173,7 @@ async fn message_that_is_held_whole_is_repeated_anew_or_exactly() {
     let sealed = sealed.ok().unwrap().body;
     let tap = begin(&capture, &head, "first");
     tap.piece(Half::Request, Side::Client, &sealed);
+    tap.keyed(&key);
     tap.ended(|summary, _| summary.done = true);
     let id = capture.list().0.last().unwrap().id;
     // It has no line of a tool that would seal it otherwise.
@@ -182,6 +183,15 @@ async fn message_that_is_held_whole_is_repeated_anew_or_exactly() {
         told["error"].as_str().unwrap().contains("the profile ale only, and this proxy has payon"),
         "{told}"
     );
+    let (_, shown) = site.json("GET", &format!("api/exchanges/{id}"), "").await;
+    let envelope = &shown["request"]["envelope"];
+    let hex = |name: &str| {
+        encoding::base64_decode(envelope[name].as_str().unwrap().as_bytes())
+            .map(|bytes| encoding::hex_encode(&bytes))
+    };
+    let header = |name: &str| head.headers[name].to_str().unwrap().to_lowercase();
+    assert_eq!(hex("iv").unwrap(), header("x-initialization-vector"));
+    assert_eq!(hex("tag").unwrap(), header("x-authentication-tag"));
     let repeat = format!("api/exchanges/{id}/repeat");
     assert_eq!(site.json("POST", &repeat, "{}").await.0, 200);
     assert_eq!(site.json("POST", &repeat, r#"{"exactly": true}"#).await.0, 200);

@@ -77,6 +77,21 @@ async fn values_of_masked_names_are_nowhere_and_all_others_are_there() {
             r#"[{"card":{"number":"hunter2"}},"soup"]"#.to_owned(),
         ),
         ("/a", vec![], r#"{"table":"hunter2","dish":"soup"}"#.to_owned()),
+        ("/a", vec![("content-type", json)], r#"{"user.pin":"hunter2","dish":"soup"}"#.to_owned()),
+        ("/a", vec![("content-type", json)], r#"{"card":[{"number":"hunter2"}],"dish":"soup"}"#.to_owned()),
+        ("/a", vec![("content-type", form)], r#"{"pin":"hunter2","dish":"soup"}"#.to_owned()),
+        ("/a", vec![("content-type", form)], "dish=soup&card[0][number]=hunter2".to_owned()),
+        ("/a", vec![("content-type", form)], "dish=soup&a=1;password=x;hunter2".to_owned()),
+        ("/a;jsessionid=hunter2?dish=soup", vec![], String::new()),
+        ("/a?dish=soup;password=hunter2", vec![], String::new()),
+        ("/a?dish=soup?password=hunter2", vec![], String::new()),
+        ("/a?dish=soup", vec![("location", "https://x/cb#access_token=hunter2")], String::new()),
+        (
+            "/a?dish=soup",
+            vec![("link", "<http://a/?x=1>; rel=a, <http://b/?password=hunter2>; rel=b")],
+            String::new(),
+        ),
+        ("/a?dish=soup", vec![("referer", "https://u:hunter2@kitchen.test/")], String::new()),
         ("/a", vec![("content-type", form)], "dish=soup&client.secret=hunter2&x".to_owned()),
     ] {
         let id = keep(&site, target, &headers, body.as_bytes());
@@ -89,14 +104,23 @@ async fn values_of_masked_names_are_nowhere_and_all_others_are_there() {
 #[tokio::test]
 async fn what_cannot_be_looked_through_is_not_shown() {
     let site = Site::start(wish()).await;
-    let deep = format!("{}\"hunter2\"{}", "[".repeat(100), "]".repeat(100));
     let json = "application/json";
     for (headers, body, why) in [
         (vec![("content-type", json)], "{\"password\":\"hunter2\"", "no JSON"),
         (vec![("content-type", "text/plain")], "password is hunter2", "of this kind"),
         (vec![("content-type", json), ("content-encoding", "gzip")], "{\"a\":\"hunter2\"}", "compressed"),
         (vec![("content-type", "application/x-www-form-urlencoded")], "é=hunter2", "no form"),
-        (vec![("content-type", json)], deep.as_str(), "too deeply"),
+        (
+            vec![("content-type", "application/x-www-form-urlencoded")],
+            "<a><password>hunter2</password></a>",
+            "no form",
+        ),
+        (vec![("content-type", "application/x-www-form-urlencoded")], "{\"password\":\"hunter2=", "no form"),
+        (
+            vec![("content-type", "application/x-www-form-urlencoded"), ("content-type", json)],
+            "a=1;password=hunter2",
+            "of this kind",
+        ),
         (vec![], "password=hunter2", "of this kind"),
     ] {
         let id = keep(&site, "/a", &headers, body.as_bytes());
@@ -127,6 +151,50 @@ async fn sealed_bytes_are_shown_beside_a_plain_body_that_is_masked() {
     assert_eq!(body("sealed").len(), ORDER.len() + 16);
     assert_eq!(String::from_utf8(body("plain")).unwrap(), ORDER.replace("soup; it's hot", "[masked]"));
     assert!(told["target"].as_str().unwrap().ends_with("?table=[masked]"), "{told}");
+}
+
+#[tokio::test]
+async fn bytes_that_nothing_proves_to_be_sealed_are_not_shown() {
+    // Refused before anything was handed on; without a tag; answered with another's words in the place of the peer's.
+    let plain_latin = b"{\"password\":\"hunter2\",\"n\":\"\xfc\"}";
+    let site = Site::start(wish()).await;
+    let key = Arc::clone(site.keys.snapshot().keys().next().unwrap());
+    let request = Request::post("/a").body(()).unwrap();
+    let (head, ()) = request.clone().into_parts();
+    let names = Names { iv: StreamProfile::ale().iv, fingerprint: StreamProfile::ale().fingerprint };
+    let refused = begin(&site.capture, &head, "refused");
+    refused.names(|| Some(names.clone()));
+    refused.keyed(&key);
+    refused.piece(Half::Request, Side::Client, plain_latin);
+    refused.ended(|summary, _| summary.done = true);
+    let replaced = begin(&site.capture, &head, "replaced");
+    replaced.names(|| Some(names));
+    replaced.keyed(&key);
+    replaced.request_head(Side::Upstream, &request);
+    replaced.piece(Half::Reply, Side::Client, plain_latin);
+    replaced.piece(Half::Reply, Side::Upstream, b"{\"errorCode\":108}");
+    replaced.ended(|summary, _| {
+        summary.done = true;
+        summary.outcome = Some("peer_error");
+    });
+    for id in 1..=2 {
+        let shown = everything(&site, id).await;
+        assert!(!shown.contains(HIDDEN), "{id}: {shown}");
+    }
+}
+
+#[test]
+fn large_documents_and_long_names_are_looked_through_once() {
+    let long = "k".repeat(200_000);
+    let text = format!("{{\"{long}\":[{}1],\"dish\":\"soup\"}}", "{\"a\":1},".repeat(20_000));
+    let mut body = Body { length: text.len() as u64, kept: text.into_bytes(), withheld: None };
+    mask().tried_on(&mut body);
+    let shown = String::from_utf8(body.kept).unwrap();
+    assert!(shown.ends_with(":\"[masked]\",\"dish\":\"soup\"}"), "the name is none that anybody wrote down");
+    let deep = format!("{}{{\"pin\":\"{HIDDEN}\"}}{}", "[".repeat(200_000), "]".repeat(200_000));
+    let mut body = Body { length: deep.len() as u64, kept: deep.clone().into_bytes(), withheld: None };
+    mask().tried_on(&mut body);
+    assert!(body.kept.is_empty() && body.withheld.is_some(), "it is nested deeper than any document");
 }
 
 #[tokio::test]

@@ -87,9 +87,36 @@ impl<'t> Json<'t> {
         Ok(Self { text, nodes })
     }
 
-    /// How many values the deepest one stands in.
-    pub fn depth(&self) -> usize {
-        self.nodes.iter().map(|node| node.depth).max().unwrap_or_default()
+    /// Where the values stand that `choose` takes, each with all that is in it: it is given the name of a member, and that of the
+    /// member around it, arrays between them not counting. Each is looked at once, and nothing within one that was taken.
+    pub fn chosen(&self, mut choose: impl FnMut(&str, Option<&str>) -> bool) -> Vec<Range<usize>> {
+        /// What is known of a value once it was looked at.
+        #[derive(Clone, Copy)]
+        struct Seen {
+            taken: bool,
+            /// Which of the names is the nearest around what it holds.
+            named: Option<usize>,
+        }
+        let mut names: Vec<String> = Vec::new();
+        let mut seen: Vec<Seen> = Vec::with_capacity(self.nodes.len());
+        let mut spans = Vec::new();
+        for node in &self.nodes {
+            let above = node.parent.map_or(Seen { taken: false, named: None }, |parent| seen[parent]);
+            seen.push(match &node.step {
+                _ if above.taken => above,
+                Step::Root | Step::Element(_) => above,
+                Step::Member(span) => {
+                    let name = String::from_utf8_lossy(&unescape(&self.text[span.clone()])).into_owned();
+                    let taken = choose(&name, above.named.map(|named| names[named].as_str()));
+                    if taken {
+                        spans.push(node.span.clone());
+                    }
+                    names.push(name);
+                    Seen { taken, named: Some(names.len() - 1) }
+                }
+            });
+        }
+        spans
     }
 
     /// Every value that holds no others, in the order of the text.

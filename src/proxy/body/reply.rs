@@ -189,8 +189,12 @@ impl Body for ReplyBody {
             this.end(Outcome::ReplyBroken);
             return Poll::Ready(Some(Err(BrokenReply)));
         }
+        let is_own = matches!(this.source, Source::Own(_));
         let mut frame = ready!(this.poll_source(cx));
-        if let Some(fault) = this.exchange.tap().fault() {
+        // What the sidecar says itself has no tag.
+        if let Some(fault) = this.exchange.tap().fault()
+            && !(is_own && fault == Fault::WrongTag)
+        {
             frame = this.spoil(fault, frame);
         }
         if let Some(Ok(frame)) = &frame {

@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use alewife::crypto::encoding::{base64_decode, base64_encode};
 use serde_json::{Value, json};
 
+use super::KeyFile;
 use super::dev::Dev;
-use crate::support::{Connection, Origin, Reply, eventually};
+use crate::support::{Connection, Origin, Peer, Reply, TestKey, WebSocketOrigin, eventually};
 
 const SOUP: &str = r#"{"dish":"soup"}"#;
 
@@ -113,6 +114,50 @@ fn order_is_repeated_sealed_anew_and_to_the_byte() {
 }
 
 #[test]
+fn message_that_a_profile_holds_whole_is_shown_with_its_envelope_and_sealed_anew() {
+    for profile in ["payon", "sibs", "wechatpay-v3", "ccavenue-gcm"] {
+        let (state, application) = (tempfile::tempdir().unwrap(), Origin::echo());
+        let to = application.address().to_string();
+        let dev = Dev::launch(state.path(), &["--inspect", "127.0.0.1:0", "--to", &to, "--profile", profile]);
+        let inspector = Inspector::of(&dev);
+        let written = json!({
+            "proxy": "dev", "method": "POST", "target": "/notify", "headers": [["content-type", "application/json"]],
+            "body": base64_encode(SOUP.as_bytes()),
+        });
+        let sent = inspector.json("POST", "api/send", Some(&written));
+        let first = inspector.exchange(&sent["id"]);
+        assert_eq!(
+            (&first["status"], body(&first["request"]["plain"])),
+            (&200.into(), SOUP.into()),
+            "{profile}: {first}"
+        );
+        let repeat = |exactly: bool| {
+            let path = format!("api/exchanges/{}/repeat", sent["id"]);
+            let made = inspector.json("POST", &path, Some(&json!({ "exactly": exactly })));
+            inspector.exchange(&made["id"])
+        };
+        let (anew, exactly) = (repeat(false), repeat(true));
+        let envelope = |shown: &Value, part: &str| shown["request"]["envelope"][part].clone();
+        for part in ["iv", "tag"] {
+            assert!(envelope(&first, part).is_string(), "{profile}, {part}: {first}");
+            assert_ne!(envelope(&anew, part), envelope(&first, part), "{profile}, {part}");
+            assert_eq!(envelope(&exactly, part), envelope(&first, part), "{profile}, {part}");
+        }
+        for shown in [&anew, &exactly] {
+            assert_eq!(
+                (&shown["status"], body(&shown["request"]["plain"])),
+                (&200.into(), SOUP.into()),
+                "{profile}: {shown}"
+            );
+        }
+        assert_eq!(body(&exactly["request"]["sealed"]), body(&first["request"]["sealed"]), "{profile}");
+        assert!(application.received().iter().all(|received| received.body == SOUP.as_bytes()), "{profile}");
+        let copied = inspector.ask("GET", &format!("api/exchanges/{}/copy?as=send", sent["id"]), None);
+        assert_eq!(copied.status, 409, "{profile}: {}", copied.text());
+    }
+}
+
+#[test]
 fn edited_order_is_sent() {
     let (_state, application, _dev, inspector) = started();
     let edited = json!({
@@ -152,6 +197,33 @@ fn faults_are_what_the_next_clients_meet_and_no_others() {
     let faults: Vec<_> = shown["exchanges"].as_array().unwrap().iter().map(|shown| &shown["fault"]).collect();
     assert_eq!(faults.len(), 14);
     assert_eq!(faults.iter().filter(|fault| fault.is_null()).count(), 7);
+}
+
+#[test]
+fn wrong_tag_of_an_outbound_proxy_is_an_error_that_can_be_read() {
+    let (state, key) = (tempfile::tempdir().unwrap(), TestKey::new("AES-256-GCM"));
+    let (peer, keys) = (Peer::echo(&key), KeyFile::of(&[&key]));
+    let (to, file) = (format!("http://{}", peer.address()), keys.path());
+    let dev =
+        Dev::launch(state.path(), &["--inspect", "127.0.0.1:0", "--to", &to, "--keys", &file, "--outbound"]);
+    let inspector = Inspector::of(&dev);
+    inspector.json("POST", "api/faults", Some(&json!({ "kind": "wrong_tag", "count": 1 })));
+    let address = dev.url().strip_prefix("http://").unwrap().parse().unwrap();
+    let reply = Connection::to(address).exchange(b"GET /orders HTTP/1.1\r\nhost: kitchen\r\n\r\n");
+    let told: Value = serde_json::from_slice(&reply.body).unwrap();
+    assert_eq!((reply.status, &told["errorCode"]), (502, &108.into()));
+}
+
+#[test]
+fn session_is_copied_as_one_of_its_own() {
+    let (state, application) = (tempfile::tempdir().unwrap(), WebSocketOrigin::echo());
+    let dev = Dev::inspected(state.path(), application.address());
+    let inspector = Inspector::of(&dev);
+    let url = format!("{}/orders", dev.url().replace("http://", "ws://"));
+    assert_eq!(dev.send(&[&url], b"soup\n").ok(), b"soup\n");
+    let copied = inspector.ask("GET", "api/exchanges/1/copy?as=send", None);
+    assert!(copied.text().ends_with(&format!(" '{url}'\n")), "{}", copied.text());
+    assert_eq!(inspector.ask("GET", "api/exchanges/1/copy?as=curl", None).status, 409);
 }
 
 #[test]
