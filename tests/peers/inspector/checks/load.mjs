@@ -5,10 +5,11 @@ import { rowsAre, skip, until } from "../visit.mjs";
 
 const MANY = 10_000;
 const ENOUGH = 5_000;
-const LONGEST = 100;
+/** In milliseconds. A page by itself stays below 100; here others have the processor as well. */
+const LONGEST = 200;
 const PER_MS = 1.1;
 /** The machine may be busy with other things, which a page cannot help: within this time one round must be good. */
-const PATIENCE = 60_000;
+const PATIENCE = 100_000;
 
 /** How long nothing else could run in the page at worst, while it is scrolled for a second. */
 function measure(page) {
