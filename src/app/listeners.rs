@@ -36,9 +36,7 @@ impl Listeners {
         };
         self.0.store(Arc::new(slots.iter().map(told).collect()));
     }
-}
 
-impl Listeners {
     /// Each with its settings and its address.
     #[cfg(feature = "inspector")]
     pub(super) fn in_force(&self) -> Vec<Listening> {

@@ -121,7 +121,8 @@ fn head_of(method: &str, target: &str, fields: &[(String, String)]) -> Result<Pa
     Ok(parts)
 }
 
-fn headers_of(fields: &[(String, String)]) -> Result<HeaderMap, Fault> {
+/// The headers of a message without those that are the connection's.
+pub(super) fn headers_of(fields: &[(String, String)]) -> Result<HeaderMap, Fault> {
     let mut headers = HeaderMap::new();
     for (name, value) in fields {
         let name = HeaderName::from_bytes(name.trim().as_bytes())

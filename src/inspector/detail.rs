@@ -1,8 +1,9 @@
 //! One exchange with all that is kept of it.
 
 use super::likely;
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use http::Uri;
 
+use super::act::headers_of;
 use super::mask::Shown;
 use super::report::{
     DetailReport, EnvelopeReport, HalfReport, MessageReport, PartReport, SideReport, SummaryReport,
@@ -74,10 +75,7 @@ fn envelope_of_whole(captured: &Captured, half: Half, profile: &WholeProfile) ->
     if !body.is_whole() {
         return None;
     }
-    let mut headers = HeaderMap::new();
-    for (name, value) in &head.fields {
-        headers.append(HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value).ok()?);
-    }
+    let headers = headers_of(&head.fields).ok()?;
     // The line of a request has its target in the middle.
     let target: Option<Uri> =
         if half == Half::Request { head.start.split(' ').nth(1)?.parse().ok() } else { None };

@@ -207,10 +207,11 @@ fn differ(sealed: &Body, plain: &Body) -> bool {
 /// Whether every piece has a name that could be one.
 fn is_form(text: &[u8]) -> bool {
     let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%+*[]:$@!/()".contains(byte);
-    text.split(|byte| *byte == b'&').filter(|piece| !piece.is_empty()).all(|piece| {
+    let is_pair = |piece: &[u8]| {
         let name = piece.iter().position(|byte| *byte == b'=');
-        text.is_ascii() && name.is_some_and(|end| piece[..end].iter().all(is_of_name))
-    })
+        name.is_some_and(|end| piece[..end].iter().all(is_of_name))
+    };
+    text.is_ascii() && text.split(|byte| *byte == b'&').filter(|piece| !piece.is_empty()).all(is_pair)
 }
 
 /// What a body is, by its head.

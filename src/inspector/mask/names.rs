@@ -85,10 +85,13 @@ impl Mask {
     /// Whether values of this name are masked; `card[number]` and `card.number` have several names in them, each of which
     /// counts, and the last two together.
     pub(in crate::inspector) fn hides(&self, name: &str) -> bool {
+        if name.len() > LONGEST {
+            return true;
+        }
         let is_number = |step: &&str| step.bytes().all(|byte| byte.is_ascii_digit());
         let steps: Vec<_> = name.split(['[', ']', '.', '/']).filter(|step| !is_number(step)).collect();
         let pair = steps.last_chunk::<2>().is_some_and(|[of, own]| self.hides_within(own, of));
-        name.len() > LONGEST || pair || self.is_one(name) || steps.iter().any(|step| self.is_one(step))
+        pair || self.is_one(name) || steps.iter().any(|step| self.is_one(step))
     }
 
     /// Whether a value is masked by its name together with that of what it stands in.
