@@ -10,16 +10,7 @@ use super::dev::Dev;
 use super::{KeyFile, run};
 use crate::support::{self, Connection, Origin, Program, Received, TestKey, agreement, echo_session};
 
-const PAGE: Program = Program {
-    needs: "Chromium, or Node with the packages `playwright-core` and `@axe-core/playwright` (`node`)",
-    program: "node",
-    file: "tests/peers/inspector/inspector.mjs",
-    probe: &[
-        "-e",
-        "require('playwright-core').chromium ?? process.exit(1); require('@axe-core/playwright').AxeBuilder ?? process.exit(1);
-         require('child_process').execFileSync(process.env.ALEWIFE_CHROMIUM || 'chromium', ['--version'])",
-    ],
-};
+const PAGE: Program = Program::in_chromium("tests/peers/inspector/inspector.mjs");
 const TEN_THOUSAND: &str = "10,000 exchanges";
 
 /// Has the checks look at `what`, and fails with the text of each that is not as it should be.

@@ -5,16 +5,7 @@ use std::path::Path;
 
 use crate::support::{Connection, Origin, Program, Sidecar, TestKey};
 
-const PAGE: Program = Program {
-    needs: "Chromium, or Node with the packages `playwright-core` and `@axe-core/playwright` (`node`)",
-    program: "node",
-    file: "tests/peers/inspector/status.mjs",
-    probe: &[
-        "-e",
-        "require('playwright-core').chromium ?? process.exit(1); require('@axe-core/playwright').AxeBuilder ?? process.exit(1);
-         require('child_process').execFileSync(process.env.ALEWIFE_CHROMIUM || 'chromium', ['--version'])",
-    ],
-};
+const PAGE: Program = Program::in_chromium("tests/peers/inspector/status.mjs");
 
 fn ask(sidecar: &Sidecar, request_line: &str, lines: &str) -> crate::support::Reply {
     let request = format!("{request_line} HTTP/1.1\r\nhost: {}\r\n{lines}\r\n", sidecar.admin());

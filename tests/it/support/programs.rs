@@ -35,6 +35,20 @@ impl Outcome {
 }
 
 impl Program {
+    /// Checks of a page in Chromium, which Node drives.
+    pub(crate) const fn in_chromium(file: &'static str) -> Self {
+        Self {
+            needs: "Chromium, or Node with the packages `playwright-core` and `@axe-core/playwright` (`node`)",
+            program: "node",
+            file,
+            probe: &[
+                "-e",
+                "require('playwright-core').chromium ?? process.exit(1); require('@axe-core/playwright').AxeBuilder ?? process.exit(1);
+                 require('child_process').execFileSync(process.env.ALEWIFE_CHROMIUM || 'chromium', ['--version'])",
+            ],
+        }
+    }
+
     /// Whether it can run here. Says so where it can't; fails where it must.
     pub(crate) fn is_here(&self) -> bool {
         let mut probe = Command::new(self.program);

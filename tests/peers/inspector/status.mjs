@@ -10,12 +10,11 @@
 //   ALEWIFE_INSPECTOR_SHOTS a folder for screenshots, light and dark
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
-import { createRequire } from "node:module";
 import { join } from "node:path";
 
-import { Visit } from "./visit.mjs";
+import { launch, runChecks } from "./run.mjs";
+import { FOREIGN, axe } from "./visit.mjs";
 
-const require = createRequire(import.meta.url);
 const [base, proxy] = process.argv.slice(2);
 const shotsFolder = process.env.ALEWIFE_INSPECTOR_SHOTS;
 
@@ -66,9 +65,7 @@ const checks = [
   }],
   ...[["light", 1280], ["dark", 1280], ["light", 360]].map(([colorScheme, width]) => [`axe finds nothing, ${colorScheme}, ${width} px wide`, async (visit) => {
     const page = await visit.open({ colorScheme, width });
-    const { AxeBuilder } = require("@axe-core/playwright");
-    const { violations } = await new AxeBuilder({ page }).analyze();
-    assert.deepEqual(violations.map(({ id, help, nodes }) => `${id} (${help}): ${nodes.map(({ target }) => target).join(", ")}`), []);
+    await axe(page, "status");
     assert.equal(await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth), 0);
     if (shotsFolder) await page.screenshot({ path: join(shotsFolder, `status-${colorScheme}-${width}.png`) });
   }]),
@@ -85,7 +82,7 @@ const checks = [
     const context = await visit.world.browser.newContext();
     visit.contexts.push(context);
     const page = await context.newPage();
-    assert.equal((await page.goto(base.replace("127.0.0.1", "rebound.example"))).status(), 403);
+    assert.equal((await page.goto(base.replace("127.0.0.1", FOREIGN))).status(), 403);
   }],
   ["a process that is gone is said to be, with what was last known", async (visit) => {
     const page = await visit.open();
@@ -95,26 +92,10 @@ const checks = [
   }],
 ];
 
-const { chromium } = require("playwright-core");
 if (shotsFolder) mkdirSync(shotsFolder, { recursive: true });
-const browser = await chromium.launch({
-  executablePath: process.env.ALEWIFE_CHROMIUM || "/usr/bin/chromium", headless: true, args: ["--no-sandbox", "--host-resolver-rules=MAP rebound.example 127.0.0.1"],
-});
-console.log(`TAP version 14\n1..${checks.length}`);
-let failed = 0;
-for (const [at, [name, run]] of checks.entries()) {
-  const visit = new Visit({ browser, base });
-  let failure = null;
-  try {
-    await run(visit);
-  } catch (error) {
-    failure = error;
-  }
-  const complaints = (await visit.end()).filter((complaint) => !complaint.includes("ERR_CONNECTION_REFUSED"));
-  failure ??= complaints.length > 0 ? new Error(complaints.join("\n")) : null;
-  console.log(`${failure ? "not ok" : "ok"} ${at + 1} - ${name}`);
-  if (failure) for (const line of String(failure.stack ?? failure).split("\n")) console.log(`# ${line}`);
-  failed += failure ? 1 : 0;
+const browser = await launch();
+try {
+  process.exitCode = (await runChecks(checks.map(([name, run]) => ({ name, run })), { browser, base })) ? 0 : 1;
+} finally {
+  await browser.close();
 }
-await browser.close();
-process.exitCode = failed > 0 ? 1 : 0;

@@ -1,5 +1,11 @@
 // One visit to the page, in a browser's context of its own.
 import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+
+const require = createRequire(import.meta.url);
+
+/** A name that the browser takes for this machine, as one does whose owner has its address changed (DNS rebinding). */
+export const FOREIGN = "rebound.example";
 
 /** What a skipped check returns says why. */
 export const skip = (why) => why;
@@ -104,6 +110,15 @@ export async function until(what, look, time = 15_000) {
     assert.ok(Date.now() < end, `not seen: ${what}`);
     await new Promise((next) => setTimeout(next, 20));
   }
+}
+
+/** Has axe look at the page: by every rule, or by those that `rules` names. */
+export async function axe(page, where, rules) {
+  const { AxeBuilder } = require("@axe-core/playwright");
+  const builder = new AxeBuilder({ page });
+  const { violations } = await (rules ? builder.withRules(rules) : builder).analyze();
+  const told = violations.map(({ id, help, nodes }) => `${where}: ${id} (${help}): ${nodes.map(({ target }) => target).join(", ")}`);
+  assert.deepEqual(told, []);
 }
 
 export const rowOf = (page, id) => page.locator(`#row-${id}`);

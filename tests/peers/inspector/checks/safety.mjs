@@ -1,18 +1,9 @@
 // Accessibility, narrow screens, and what is received staying what it is: text.
 import assert from "node:assert/strict";
 
-import { openExchange, rowOf, until } from "../visit.mjs";
+import { axe, openExchange, rowOf, until } from "../visit.mjs";
 
 const MARKUP = "<script>alert(1)</script><img src=x onerror=alert(2)>";
-
-/** Every rule, or those that `rules` names. */
-async function axe(visit, page, where, rules) {
-  const { AxeBuilder } = visit.world.require("@axe-core/playwright");
-  const builder = new AxeBuilder({ page });
-  const { violations } = await (rules ? builder.withRules(rules) : builder).analyze();
-  const told = violations.map(({ id, help, nodes }) => `${where}: ${id} (${help}): ${nodes.map(({ target }) => target).join(", ")}`);
-  assert.deepEqual(told, []);
-}
 
 /** Exchanges of every kind that can be had here. Returns a good and a failed one, and what only these two have. */
 async function someExchanges(visit) {
@@ -35,7 +26,7 @@ const axeChecks = [["light", 1280, null], ["dark", 1280, ["color-contrast"]], ["
     // A list of few rows has all that a long one has, and is looked through sooner.
     await page.getByRole("searchbox").fill(mark);
     await rowOf(page, bad).waitFor();
-    await axe(visit, page, "list", rules);
+    await axe(page, "list", rules);
     for (const id of [good, bad, session].filter(Boolean)) {
       if (id === session) {
         await page.getByRole("searchbox").fill("");
@@ -43,18 +34,18 @@ const axeChecks = [["light", 1280, null], ["dark", 1280, ["color-contrast"]], ["
       }
       await openExchange(page, id);
       if (id === session && (await page.locator(".timeline summary").count()) > 0) await page.locator(".timeline summary").first().click();
-      await axe(visit, page, `detail of ${id}`, rules);
+      await axe(page, `detail of ${id}`, rules);
       await page.keyboard.press("Escape");
     }
     for (const name of width === 360 ? [] : ["New request", /^Faults/, "Keys", "Help"]) {
       await page.getByRole("button", { name }).click();
       await page.getByRole("dialog").waitFor();
-      await axe(visit, page, `dialog ${name}`, rules);
+      await axe(page, `dialog ${name}`, rules);
       await page.keyboard.press("Escape");
     }
     await page.getByRole("searchbox").fill("nothing has this");
     await page.getByText("No exchange matches.").waitFor();
-    await axe(visit, page, "empty list", rules);
+    await axe(page, "empty list", rules);
   },
 }));
 

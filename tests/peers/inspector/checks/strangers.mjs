@@ -2,10 +2,7 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 
-import { until } from "../visit.mjs";
-
-/** A name that the browser takes for this machine, as one does whose owner has its address changed (DNS rebinding). */
-export const FOREIGN = "rebound.example";
+import { FOREIGN, until } from "../visit.mjs";
 
 async function context(visit) {
   const made = await visit.world.browser.newContext();
