@@ -5,21 +5,11 @@ use std::path::Path;
 use super::proxy::Listener;
 use crate::document::{Document, Fault, Refusal, Section};
 
-/// There is never one.
-pub(super) enum Read {}
-
-impl std::ops::Deref for Read {
-    type Target = Parts;
-
-    fn deref(&self) -> &Parts {
-        match *self {}
-    }
-}
-
-/// What it would have.
-pub(super) struct Parts {
+/// What it would have; there is never one.
+pub(super) struct Read {
     pub(super) listener: Listener,
     pub(super) warning: Fault,
+    _never: std::convert::Infallible,
 }
 
 /// Says that this program cannot do what the section asks for.
